@@ -1,0 +1,1 @@
+//! Files other tools read and write, one Rust file per format.

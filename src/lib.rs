@@ -1,0 +1,21 @@
+//! Label Hub labels objects in video: open a clip, click an object, see its mask, track it through the clip with
+//! SAM 2.1, correct it where it drifts, and export a dataset that other tools read.
+//!
+//! The crate is a house of rooms with walls between them; `tests/walls.rs` fails when a wall is broken.
+//!
+//! | room | what lives there | must not use |
+//! |---|---|---|
+//! | [`label`] | the vocabulary: frames, objects, prompts, masks | Bevy (but for derives), ffmpeg, candle |
+//! | [`video`] | frame index, exact seek, decode thread, frame cache, image folders | Bevy, candle |
+//! | [`sam2`] | SAM 2.1 in candle, its predictor, its CPU kernels | Bevy, ffmpeg |
+//! | [`formats`] | files other tools read, one Rust file per format | Bevy, candle |
+//! | [`cli`] | the command line, one file per sub-command | Bevy |
+//!
+//! Data flows one way: [`video`] turns a file into frames, [`sam2`] turns frames and prompts into masks,
+//! [`formats`] turns masks into files. [`label`] holds the words they all speak.
+
+pub mod cli;
+pub mod formats;
+pub mod label;
+pub mod sam2;
+pub mod video;

@@ -1,0 +1,1 @@
+//! SAM 2 and SAM 2.1 in candle.
