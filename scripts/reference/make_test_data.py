@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 import model as models
 import run_scenario
 import synthetic

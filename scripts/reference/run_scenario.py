@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 import model as models
 
 PROBED_CALLS = 3  # how many calls of each module a scenario with `probes` keeps
