@@ -2,6 +2,7 @@
 //!
 //! Holds weights and tables only; which frames remember which is the predictor's business.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -52,6 +53,15 @@ pub struct Sam2 {
     pointer_projection: Mlp,
     pointer_time_projection: Option<Linear>,
     observer: Mutex<Option<Observer>>,
+}
+
+/// How to load a checkpoint.
+#[derive(Debug, Default)]
+pub struct LoadOptions {
+    /// Side of the input in pixels, where it is not to be the model's own.
+    pub image_size: Option<usize>,
+    /// Values to use in place of a tensor's own; for experiments and parity scenarios.
+    pub replace: BTreeMap<String, Vec<f32>>,
 }
 
 /// Sees what each module returned and how long it took; for parity tests and the benchmark.
@@ -124,31 +134,27 @@ pub struct PointerAt<'a> {
 }
 
 impl Sam2 {
+    /// Loads a checkpoint at the model's own input size, or at `image_size`.
+    ///
+    /// # Errors
+    /// As [`Sam2::load_with`].
+    pub fn load(path: &Path, image_size: Option<usize>, device: &Device) -> Result<Sam2, Sam2Error> {
+        Self::load_with(path, &LoadOptions { image_size, ..LoadOptions::default() }, device)
+    }
+
     /// Loads a checkpoint. A TOML file of the same stem next to it describes the model; without one, it must be one of
-    /// the published models. `image_size` overrides the input size.
+    /// the published models.
     ///
     /// # Errors
     /// When the file cannot be read, is no model we know, or does not hold exactly the tensors the model needs.
-    pub fn load(path: &Path, image_size: Option<usize>, device: &Device) -> Result<Sam2, Sam2Error> {
+    pub fn load_with(path: &Path, options: &LoadOptions, device: &Device) -> Result<Sam2, Sam2Error> {
         let checkpoint = Checkpoint::open(path)?;
         let mut config = config_of(&checkpoint)?;
-        if let Some(image_size) = image_size {
+        if let Some(image_size) = options.image_size {
             config = config.at_image_size(image_size)?;
         }
-        Self::from_checkpoint(&checkpoint, &config, device)
-    }
-
-    /// Loads a checkpoint as the model `config` describes.
-    ///
-    /// # Errors
-    /// When the file does not hold exactly the tensors the model needs.
-    pub fn from_checkpoint(
-        checkpoint: &Checkpoint,
-        config: &ModelConfig,
-        device: &Device,
-    ) -> Result<Sam2, Sam2Error> {
-        let root = Root::new(checkpoint, device.clone());
-        let model = Self::build(&root.weights(), config)?;
+        let root = Root::new(&checkpoint, device.clone(), &options.replace);
+        let model = Self::build(&root.weights(), &config)?;
         root.finish()?;
         Ok(model)
     }
@@ -234,7 +240,7 @@ impl Sam2 {
     /// When the frame is malformed or the device fails.
     pub fn encode_frame(&self, frame: &RgbFrame) -> candle_core::Result<FrameFeatures> {
         let input =
-            self.watched(|| model_input(frame, self.config.image_size, &self.device), Observation::Input)?;
+            self.watched(|| model_input(frame, self.config.image_size, &self.device), |input| Observation::Input(input))?;
         let mut fine = None;
         let pyramid = self.watched(
             || {
@@ -243,7 +249,7 @@ impl Sam2 {
                 fine = Some(self.mask_decoder.project_fine_levels(&pyramid.level0, &pyramid.level1)?);
                 Ok(pyramid)
             },
-            Observation::ImageEncoder,
+            |pyramid| Observation::ImageEncoder(pyramid),
         )?;
         let (stride4, stride8) = fine.expect("the closure above ran");
         Ok(FrameFeatures { top: pyramid.level2, stride8, stride4, prepared: OnceLock::new() })
@@ -389,7 +395,7 @@ impl Sam2 {
                     multimask,
                 )
             },
-            Observation::MaskDecoder,
+            |decoded| Observation::MaskDecoder(decoded),
         )
     }
 

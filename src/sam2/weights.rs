@@ -20,13 +20,14 @@ pub struct Weights<'a> {
 pub struct Root<'a> {
     checkpoint: &'a Checkpoint,
     device: Device,
+    replace: &'a BTreeMap<String, Vec<f32>>,
     wanted: RefCell<BTreeMap<String, Vec<usize>>>,
 }
 
 impl<'a> Root<'a> {
-    /// Starts reading `checkpoint` onto `device`.
-    pub fn new(checkpoint: &'a Checkpoint, device: Device) -> Self {
-        Root { checkpoint, device, wanted: RefCell::default() }
+    /// Starts reading `checkpoint` onto `device`; tensors named in `replace` take the values given there.
+    pub fn new(checkpoint: &'a Checkpoint, device: Device, replace: &'a BTreeMap<String, Vec<f32>>) -> Self {
+        Root { checkpoint, device, replace, wanted: RefCell::default() }
     }
 
     /// The top of the tree.
@@ -62,7 +63,10 @@ impl Weights<'_> {
         if !fits {
             return Ok(Tensor::zeros(shape, candle_core::DType::F32, &self.root.device)?);
         }
-        let values = self.root.checkpoint.read_f32(&full)?;
+        let values = match self.root.replace.get(&full) {
+            Some(values) => values.clone(),
+            None => self.root.checkpoint.read_f32(&full)?,
+        };
         Ok(Tensor::from_vec(values, shape, &self.root.device)?)
     }
 

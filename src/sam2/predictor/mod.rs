@@ -213,14 +213,10 @@ impl Predictor {
     }
 
     /// Forgets a prompt: the frame is no longer a conditioning frame of this object.
-    ///
-    /// # Errors
-    /// When the state of the frame cannot be kept.
-    pub fn clear_prompts(&mut self, frame: FrameIdx, object: ObjectId) -> Result<(), Sam2Error> {
+    pub fn clear_prompts(&mut self, frame: FrameIdx, object: ObjectId) {
         if let Some(track) = self.objects.iter_mut().find(|track| track.id == object) {
             track.clear(frame.0);
         }
-        Ok(())
     }
 
     /// Forgets an object with everything it remembers.
