@@ -18,13 +18,14 @@ use crate::sam2::model::Observation;
 use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
 use super::frames::ClipFrames;
+use super::model_file::{find_model, models_folder};
 
 /// Time the model on this machine.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Model name or checkpoint file.
     #[arg(long)]
-    pub model: String,
+    pub model: PathBuf,
     /// Video or folder of pictures; frames repeat when it has fewer than asked for.
     #[arg(long, value_name = "DIR|VIDEO")]
     pub frames: PathBuf,
@@ -124,7 +125,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     ensure!(args.count >= 2, "--count {}: at least two frames are needed to track", args.count);
     let threads = super::threads::use_threads(args.threads)?;
     let device = super::device::open(&args.device)?;
-    let model_path = super::model_file::resolve(&args.model)?;
+    let model_path = find_model(&args.model, models_folder().as_deref())?;
     let model = Arc::new(Sam2::load(&model_path, args.resolution, &device)?);
     let mut clip = ClipFrames::open(&args.frames)?;
     let available = (clip.frame_count() as usize).min(args.count);
