@@ -1,4 +1,7 @@
-use clap::Parser;
-#[derive(Parser)]
-struct P { #[command(flatten)] a: label_hub::cli::parity::ParityArgs }
-fn main() -> anyhow::Result<()> { let p = P::parse(); let ok = label_hub::cli::parity::run(&p.a)?; std::process::exit(if ok {0} else {1}) }
+//! The program's door: hands the command line to `label_hub::cli` and turns its answer into an exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    label_hub::cli::main(std::env::args_os())
+}

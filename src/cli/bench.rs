@@ -15,8 +15,9 @@ use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
 use crate::sam2::image::RgbFrame;
 use crate::sam2::model::Observation;
-use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest};
+use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest, Tracked};
 
+use super::device::DeviceChoice;
 use super::frames::ClipFrames;
 use super::model_file::{find_model, models_folder};
 
@@ -30,8 +31,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "DIR|VIDEO")]
     pub frames: PathBuf,
     /// Device: auto, cpu, cuda:0, metal:0.
-    #[arg(long, default_value = "cpu")]
-    pub device: String,
+    #[arg(long, default_value = "cpu", value_parser = DeviceChoice::parse)]
+    pub device: DeviceChoice,
     /// Threads; all cores by default.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -124,7 +125,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
 fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     ensure!(args.count >= 2, "--count {}: at least two frames are needed to track", args.count);
     let threads = super::threads::use_threads(args.threads)?;
-    let device = super::device::open(&args.device)?;
+    let device = super::device::open(args.device)?;
     let model_path = find_model(&args.model, models_folder().as_deref())?;
     let model = Arc::new(Sam2::load(&model_path, args.resolution, &device)?);
     let mut clip = ClipFrames::open(&args.frames)?;
@@ -162,7 +163,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let mut tracked = Vec::new();
     loop {
         let start = Instant::now();
-        let Some(masks) = predictor.step(&mut run, &mut frames)? else { break };
+        let Some(Tracked::Masks(masks)) = predictor.step(&mut run, &mut frames)? else { break };
         let masks = predictor.video_masks(&masks);
         tracked.push(start.elapsed());
         drop(masks);

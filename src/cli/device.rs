@@ -1,37 +1,86 @@
-//! Opens the device the user named.
+//! Where the model runs: what the user wrote, and the device it names.
 
-use anyhow::bail;
 use candle_core::Device;
 
 use crate::sam2::Sam2Error;
 
-/// `auto` takes a GPU this build can use, else the CPU; `cpu`, `cuda:N` and `metal:N` are taken at their word.
+/// Where the model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU this build can use, otherwise the processor.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU by number.
+    Cuda(usize),
+    /// An Apple GPU by number.
+    Metal(usize),
+}
+
+impl DeviceChoice {
+    /// Reads `auto`, `cpu`, `cuda:N` or `metal:N`.
+    ///
+    /// # Errors
+    /// Says what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (kind, number) = text.split_once(':').unwrap_or((text, "0"));
+        let number = || number.parse().map_err(|_| format!("{text}: the device's number is missing"));
+        match kind {
+            "auto" if text == kind => Ok(DeviceChoice::Auto),
+            "cpu" if text == kind => Ok(DeviceChoice::Cpu),
+            "cuda" => Ok(DeviceChoice::Cuda(number()?)),
+            "metal" => Ok(DeviceChoice::Metal(number()?)),
+            _ => Err("write auto, cpu, cuda:0 or metal:0".to_owned()),
+        }
+    }
+}
+
+/// Opens a device. `Auto` falls back to the processor; a named device that is not there is an error.
 ///
 /// # Errors
-/// When the name is unknown or the device is not there.
-pub fn open(name: &str) -> anyhow::Result<Device> {
-    let failed = |e: candle_core::Error| Sam2Error::Device { device: name.to_owned(), reason: e.to_string() };
-    if name == "cpu" {
-        return Ok(Device::Cpu);
-    }
-    if name == "auto" {
-        if cfg!(feature = "cuda")
-            && let Ok(device) = Device::new_cuda(0)
-        {
-            return Ok(device);
+/// When the named device cannot be used.
+pub fn open(choice: DeviceChoice) -> Result<Device, Sam2Error> {
+    let failed =
+        |name: String| move |e: candle_core::Error| Sam2Error::Device { device: name, reason: e.to_string() };
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Cuda(n) => Device::new_cuda(n).map_err(failed(format!("cuda:{n}"))),
+        DeviceChoice::Metal(n) => Device::new_metal(n).map_err(failed(format!("metal:{n}"))),
+        DeviceChoice::Auto => {
+            if cfg!(feature = "cuda")
+                && let Ok(device) = Device::new_cuda(0)
+            {
+                return Ok(device);
+            }
+            if cfg!(feature = "metal")
+                && let Ok(device) = Device::new_metal(0)
+            {
+                return Ok(device);
+            }
+            Ok(Device::Cpu)
         }
-        if cfg!(feature = "metal")
-            && let Ok(device) = Device::new_metal(0)
-        {
-            return Ok(device);
-        }
-        return Ok(Device::Cpu);
     }
-    let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
-    let Ok(number) = number.parse() else { bail!("{name}: a device is auto, cpu, cuda:0 or metal:0") };
-    match kind {
-        "cuda" => Ok(Device::new_cuda(number).map_err(failed)?),
-        "metal" => Ok(Device::new_metal(number).map_err(failed)?),
-        _ => bail!("{name}: a device is auto, cpu, cuda:0 or metal:0"),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_nonsense_is_refused() {
+        let cases = [
+            ("auto", Some(DeviceChoice::Auto)),
+            ("cpu", Some(DeviceChoice::Cpu)),
+            ("cuda", Some(DeviceChoice::Cuda(0))),
+            ("cuda:3", Some(DeviceChoice::Cuda(3))),
+            ("metal:1", Some(DeviceChoice::Metal(1))),
+            ("cpu:1", None),
+            ("cuda:", None),
+            ("cuda:x", None),
+            ("gpu", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(DeviceChoice::parse(text).ok(), expected, "{text}");
+        }
     }
 }

@@ -148,12 +148,23 @@ impl Sam2 {
     /// # Errors
     /// When the file cannot be read, is no model we know, or does not hold exactly the tensors the model needs.
     pub fn load_with(path: &Path, options: &LoadOptions, device: &Device) -> Result<Sam2, Sam2Error> {
-        let checkpoint = Checkpoint::open(path)?;
-        let mut config = config_of(&checkpoint)?;
+        Self::from_checkpoint(&Checkpoint::open(path)?, options, device)
+    }
+
+    /// [`Sam2::load_with`] for a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// As [`Sam2::load_with`].
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Sam2, Sam2Error> {
+        let mut config = config_of(checkpoint)?;
         if let Some(image_size) = options.image_size {
             config = config.at_image_size(image_size)?;
         }
-        let root = Root::new(&checkpoint, device.clone(), &options.replace);
+        let root = Root::new(checkpoint, device.clone(), &options.replace);
         let model = Self::build(&root.weights(), &config)?;
         root.finish()?;
         Ok(model)

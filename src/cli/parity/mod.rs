@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::cli::device::DeviceChoice;
 use crate::sam2::checkpoint::Checkpoint;
 
 pub use compare::{KeyReport, Precision};
@@ -31,8 +32,8 @@ pub struct ParityArgs {
     #[arg(long)]
     pub golden: PathBuf,
     /// Device to run on: cpu, cuda:0, metal:0.
-    #[arg(long, default_value = "cpu")]
-    pub device: String,
+    #[arg(long, default_value = "cpu", value_parser = DeviceChoice::parse)]
+    pub device: DeviceChoice,
     /// Thresholds: f32 on a CPU, or half for half-precision arithmetic.
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub precision: Precision,
@@ -71,7 +72,7 @@ pub fn compare(args: &ParityArgs) -> anyhow::Result<ParityReport> {
     let scenario: Scenario = serde_json::from_str(&text)
         .with_context(|| format!("{}: not a parity scenario", args.scenario.display()))?;
     let golden = Checkpoint::open(&args.golden)?;
-    let device = super::device::open(&args.device)?;
+    let device = super::device::open(args.device)?;
     let results = run::run(&scenario, &args.checkpoint, &args.frames, &device, &golden)?;
     let mut keys = Vec::new();
     for (name, facts) in golden.tensors() {

@@ -12,7 +12,7 @@ use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::{LoadOptions, Observation};
 use crate::sam2::position_encoding::sine_2d;
 use crate::sam2::predictor::{
-    ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest,
+    ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest, Tracked,
 };
 use crate::sam2::Sam2;
 
@@ -117,7 +117,11 @@ fn run_step(
                 objects: None,
             };
             let mut run = predictor.start(source, &request)?;
-            while let Some(masks) = predictor.step(&mut run, source)? {
+            while let Some(tracked) = predictor.step(&mut run, source)? {
+                let masks = match tracked {
+                    Tracked::Masks(masks) => masks,
+                    Tracked::Skipped(frame) => bail!("frame {frame} was skipped; pictures are never damaged"),
+                };
                 if only.as_ref().is_none_or(|only| only.contains(&masks.frame.0)) {
                     record(predictor, &masks);
                 }

@@ -28,7 +28,7 @@ use super::image::RgbFrame;
 use super::masks::{LowResLogits, masks_at_video_size};
 use super::model::Sam2;
 
-pub use propagate::{Propagation, PropagationRequest};
+pub use propagate::{Propagation, PropagationRequest, Tracked};
 pub use prompts::ClickPrompt;
 
 use features::FeatureCache;

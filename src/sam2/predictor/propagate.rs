@@ -9,7 +9,7 @@ use crate::label::{FrameIdx, ObjectId};
 use super::super::error::Sam2Error;
 use super::super::model::{FrameFeatures, MemoryAt, PointerAt};
 use super::select::{Known, Pick, Rules, select};
-use super::track::{FrameState, Tracked};
+use super::track::{FrameState, Visit};
 use super::{FrameMasks, FrameSource, Mode, Predictor};
 
 /// What to track.
@@ -34,7 +34,21 @@ pub struct Propagation {
     objects: Vec<ObjectId>,
 }
 
+/// What became of a frame.
+#[derive(Debug, Clone)]
+pub enum Tracked {
+    /// Its masks.
+    Masks(FrameMasks),
+    /// It is damaged and was left out.
+    Skipped(FrameIdx),
+}
+
 impl Propagation {
+    /// Whether it goes towards frame 0.
+    pub fn is_reverse(&self) -> bool {
+        self.is_reverse
+    }
+
     /// Frames still to be visited.
     pub fn remaining(&self) -> usize {
         self.frames.len() - self.next
@@ -86,28 +100,32 @@ impl Predictor {
         &mut self,
         run: &mut Propagation,
         frames: &mut dyn FrameSource,
-    ) -> Result<Option<FrameMasks>, Sam2Error> {
+    ) -> Result<Option<Tracked>, Sam2Error> {
         while let Some(&frame) = run.frames.get(run.next) {
             run.next += 1;
-            let objects: Vec<ObjectId> =
+            let mut objects: Vec<ObjectId> =
                 run.objects.iter().copied().filter(|id| self.has_work(*id, frame, run.is_reverse)).collect();
             if objects.is_empty() {
                 continue;
             }
             let usable = frames.is_usable(FrameIdx(frame));
             if !usable.map_err(|reason| Sam2Error::Frame { frame: FrameIdx(frame), reason })? {
-                continue;
+                // What the user said about a damaged frame stands; nothing is guessed on it.
+                objects.retain(|id| self.objects.iter().any(|track| track.id == *id && track.is_cond(frame)));
+                if objects.is_empty() {
+                    return Ok(Some(Tracked::Skipped(FrameIdx(frame))));
+                }
             }
             let mut masks = Vec::with_capacity(objects.len());
             for object in objects {
                 let state = self.track_frame(frames, object, FrameIdx(frame), run.is_reverse)?;
                 let track = self.track_mut(object);
                 let revision = track.revision;
-                track.tracked.insert(frame, Tracked { is_reverse: run.is_reverse, revision });
+                track.tracked.insert(frame, Visit { is_reverse: run.is_reverse, revision });
                 masks.push(state.object_mask(object, track.is_cond(frame))?);
             }
             self.let_go(frame);
-            return Ok(Some(FrameMasks { frame: FrameIdx(frame), objects: masks }));
+            return Ok(Some(Tracked::Masks(FrameMasks { frame: FrameIdx(frame), objects: masks })));
         }
         Ok(None)
     }

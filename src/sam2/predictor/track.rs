@@ -70,7 +70,7 @@ type Slot = Option<Arc<FrameState>>;
 
 /// How a frame was tracked.
 #[derive(Debug, Clone, Copy)]
-pub struct Tracked {
+pub struct Visit {
     /// Backward.
     pub is_reverse: bool,
     /// The object's revision at the time.
@@ -90,7 +90,7 @@ pub struct ObjectTrack {
     cond: BTreeMap<u32, Slot>,
     other: BTreeMap<u32, Slot>,
     /// Frames tracked since the last reset.
-    pub tracked: BTreeMap<u32, Tracked>,
+    pub tracked: BTreeMap<u32, Visit>,
     /// Counts changes of prompts: frames tracked at an older revision are stale.
     pub revision: u32,
 }
@@ -168,7 +168,7 @@ impl ObjectTrack {
     /// Takes up a tracked frame whose state an earlier run left in the spill folder.
     pub fn adopt(&mut self, frame: u32, is_reverse: bool) {
         self.other.insert(frame, None);
-        self.tracked.insert(frame, Tracked { is_reverse, revision: self.revision });
+        self.tracked.insert(frame, Visit { is_reverse, revision: self.revision });
     }
 
     /// The state of a conditioning frame.
