@@ -1,0 +1,110 @@
+//! `label-hub track` from the outside, on the project's own small model and frames: files, resuming, both directions.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const FRAMES: usize = 20;
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small")
+}
+
+/// The command with two objects: clicks on one, a box on the other in the middle of the clip.
+fn track(out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_label-hub"));
+    command
+        .arg("track")
+        .arg(data().join("frames"))
+        .arg("--model")
+        .arg(data().join("small.safetensors"))
+        .args(["--point", "0:1:30,40", "--point", "0:1:70,10:neg", "--box", "8:2:40,20,70,60", "--threads", "2"])
+        .args(["--out", out.to_str().expect("temporary folders have plain names")])
+        .args(more);
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Every mask file by name.
+fn masks(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    std::fs::read_dir(folder)
+        .expect("the output folder is there")
+        .map(|entry| entry.expect("readable folder").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "npy"))
+        .map(|path| {
+            let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+            (name, std::fs::read(&path).expect("a readable mask"))
+        })
+        .collect()
+}
+
+#[test]
+fn forward_writes_every_frame_from_each_objects_first_prompt() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&mut track(folder.path(), &[]));
+    let masks = masks(folder.path());
+    let expected: Vec<String> =
+        (0..FRAMES).map(|f| format!("{f}_1.npy")).chain((8..FRAMES).map(|f| format!("{f}_2.npy"))).collect();
+    assert_eq!(masks.len(), expected.len());
+    for name in expected {
+        let bytes = &masks[&name];
+        assert_eq!(&bytes[..6], b"\x93NUMPY", "{name}");
+        assert_eq!(bytes.len(), 128 + 96 * 72, "{name} holds 72 rows of 96 bytes");
+        assert!(bytes[128..].iter().all(|v| *v <= 1), "{name} is binary");
+    }
+}
+
+#[test]
+fn both_directions_cover_the_range_for_every_object() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&mut track(folder.path(), &["--direction", "both", "--range", "0..12"]));
+    let names: Vec<String> = masks(folder.path()).into_keys().collect();
+    let mut expected: Vec<String> = (0..=12).flat_map(|f| [format!("{f}_1.npy"), format!("{f}_2.npy")]).collect();
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_bytes() {
+    for direction in ["forward", "both"] {
+        let whole = tempfile::tempdir().expect("a temporary folder");
+        run(&mut track(whole.path(), &["--direction", direction]));
+        let expected = masks(whole.path());
+
+        let broken = tempfile::tempdir().expect("a temporary folder");
+        let mut child = track(broken.path(), &["--direction", direction, "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        // Killed as soon as it reports its second mask.
+        let lines = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
+        let reported = lines.map_while(Result::ok).filter(|line| line.contains(r#""event":"frame""#)).take(2).count();
+        assert_eq!(reported, 2);
+        child.kill().expect("the program still runs");
+        child.wait().expect("the program ends");
+        let left = masks(broken.path());
+        assert!(left.len() >= 2 && left.len() < expected.len(), "{direction}: {} masks were left", left.len());
+        assert!(left.iter().all(|(name, bytes)| expected[name] == *bytes), "{direction}: what was left is whole");
+
+        run(&mut track(broken.path(), &["--direction", direction]));
+        assert_eq!(masks(broken.path()), expected, "{direction}");
+    }
+}
+
+#[test]
+fn other_inputs_do_not_go_on_from_a_stopped_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&mut track(folder.path(), &["--range", "0..9"]));
+    let other = track(folder.path(), &["--range", "0..10"]).output().expect("the program starts");
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("--range"), "the difference is named");
+    run(&mut track(folder.path(), &["--range", "0..10", "--overwrite"]));
+    assert_eq!(masks(folder.path()).len(), 11 + 3);
+}
