@@ -7,7 +7,9 @@ use std::fmt;
 use std::io;
 
 use crate::formats::FormatError;
+use crate::sam2::Sam2Error;
 use crate::sam2::checkpoint::CheckpointError;
+use crate::video::VideoError;
 
 /// The table shown by `--help`.
 pub const EXIT_CODES_HELP: &str = "\
@@ -107,6 +109,60 @@ impl fmt::Display for CliError {
 }
 
 impl std::error::Error for CliError {}
+
+impl From<anyhow::Error> for CliError {
+    /// Keeps the code of an error of ours wherever it is in the chain; what is left is a file that cannot be read.
+    fn from(error: anyhow::Error) -> Self {
+        let message = format!("{error:#}");
+        let exit = error.chain().find_map(|cause| {
+            if cause.is::<CheckpointError>() {
+                return Some(Exit::Model);
+            }
+            let sam2 = cause.downcast_ref::<Sam2Error>().map(Exit::from);
+            sam2.or_else(|| cause.downcast_ref::<VideoError>().map(Exit::from))
+        });
+        match error.downcast::<CliError>() {
+            Ok(told) => told,
+            Err(_) => CliError::new(exit.unwrap_or(Exit::Input), message),
+        }
+    }
+}
+
+impl From<&Sam2Error> for Exit {
+    fn from(error: &Sam2Error) -> Self {
+        match error {
+            Sam2Error::Frame { .. } => Exit::Input,
+            Sam2Error::Prompt { .. } | Sam2Error::NoPrompt { .. } | Sam2Error::NoObjects => Exit::Usage,
+            Sam2Error::Spill { .. } => Exit::SomeFailed,
+            Sam2Error::Checkpoint(_)
+            | Sam2Error::ReadConfig { .. }
+            | Sam2Error::BadConfig { .. }
+            | Sam2Error::UnknownModel { .. }
+            | Sam2Error::BadImageSize { .. }
+            | Sam2Error::Device { .. }
+            | Sam2Error::Compute(_)
+            | Sam2Error::NotANumber { .. } => Exit::Model,
+        }
+    }
+}
+
+impl From<&VideoError> for Exit {
+    fn from(error: &VideoError) -> Self {
+        if matches!(error, VideoError::NotInThisBuild { .. }) { Exit::NotInBuild } else { Exit::Input }
+    }
+}
+
+impl From<Sam2Error> for CliError {
+    fn from(error: Sam2Error) -> Self {
+        CliError::new(Exit::from(&error), error.to_string())
+    }
+}
+
+impl From<VideoError> for CliError {
+    fn from(error: VideoError) -> Self {
+        CliError::new(Exit::from(&error), error.to_string())
+    }
+}
 
 impl From<CheckpointError> for CliError {
     fn from(error: CheckpointError) -> Self {

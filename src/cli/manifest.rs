@@ -66,8 +66,8 @@ pub struct ModelEntry {
 pub struct OptionsEntry {
     /// `--direction`
     pub direction: Direction,
-    /// `--resolution`
-    pub resolution: u32,
+    /// `--resolution`; `None` is the model's own.
+    pub resolution: Option<u32>,
     /// `--damaged`
     pub damaged: DamagedFrames,
     /// `--device`, as given.
@@ -111,7 +111,8 @@ impl Manifest {
             return say("--direction", &word(&old.direction), &word(&now.direction));
         }
         if old.resolution != now.resolution {
-            return say("--resolution", &old.resolution, &now.resolution);
+            let word = |side: Option<u32>| side.map_or("the model's own".to_owned(), |side| side.to_string());
+            return say("--resolution", &word(old.resolution), &word(now.resolution));
         }
         if old.damaged != now.damaged {
             return say("--damaged", &word(&old.damaged), &word(&now.damaged));

@@ -4,16 +4,24 @@
 //! to standard output and everything about their progress to standard error, return errors instead of printing them,
 //! and never use Bevy.
 
+pub mod bench;
+pub mod device;
 pub mod exit;
+pub mod frames;
 pub mod info;
 pub mod manifest;
+mod memory;
 pub mod model_file;
+pub mod parity;
+mod picture_folder;
 pub mod progress;
 pub mod prompt_args;
 pub mod prompt_file;
 pub mod prompts;
 pub mod run_folder;
+mod sam2_tracker;
 pub mod signals;
+mod threads;
 pub mod track;
 pub mod tracker;
 
@@ -38,21 +46,12 @@ enum Command {
     /// Track objects through a clip and write one mask per frame and object
     #[command(after_help = EXIT_CODES_HELP)]
     Track(Box<track::TrackArgs>),
-    /// Write exact frames of a clip as pictures
-    Extract(ComingArgs),
     /// Show devices, codecs, models, and what is known about a clip
     Info(info::InfoArgs),
     /// Compare the model with recorded reference outputs
-    Parity(ComingArgs),
+    Parity(parity::ParityArgs),
     /// Measure the model's speed, stage by stage
-    Bench(ComingArgs),
-}
-
-/// Arguments of a command whose file is not merged yet; replaced by that file's own.
-#[derive(Debug, clap::Args)]
-struct ComingArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    rest: Vec<OsString>,
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the command line `arguments` (the program's name first) and returns the process's exit code.
@@ -85,15 +84,14 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
         }
         Some(Command::Track(args)) => track::run(&args),
         Some(Command::Info(args)) => info::run(&args),
-        Some(Command::Extract(args)) => coming("extract", &args),
-        Some(Command::Parity(args)) => coming("parity", &args),
-        Some(Command::Bench(args)) => coming("bench", &args),
+        Some(Command::Parity(args)) => {
+            Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed })
+        }
+        Some(Command::Bench(args)) => {
+            bench::run(&args)?;
+            Ok(Exit::Success)
+        }
     }
-}
-
-fn coming(verb: &str, args: &ComingArgs) -> Result<Exit, CliError> {
-    let given = args.rest.len();
-    Err(CliError::new(Exit::NotInBuild, format!("`{verb}` is not in this build ({given} arguments given)")))
 }
 
 /// Writes a line to standard error.

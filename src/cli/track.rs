@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
+use super::device::DeviceChoice;
 use super::exit::{CliError, Exit};
 use super::manifest::{ClipEntry, FORMAT, Manifest, ModelEntry, OptionsEntry};
 use super::model_file::{find_model, models_folder};
@@ -21,7 +22,7 @@ use super::prompt_file::{PromptFile, read_prompt_file};
 use super::prompts::{JobPrompts, Statements};
 use super::run_folder::{MAX_PAD, RunFolder, default_folder};
 use super::signals::StopFlag;
-use super::tracker::{DamagedFrames, DeviceChoice, Direction, TrackJob, TrackedClip, Tracker, open_tracker};
+use super::tracker::{DamagedFrames, Direction, TrackJob, TrackedClip, Tracker, open_tracker};
 use crate::label::FrameIdx;
 use crate::sam2::checkpoint::Checkpoint;
 
@@ -34,7 +35,7 @@ pub struct TrackArgs {
     /// Model: a name such as sam2.1_hiera_tiny, or a .pt or .safetensors file
     #[arg(long, value_name = "NAME|PATH")]
     model: PathBuf,
-    /// Where the model runs: auto, cpu, cuda:0
+    /// Where the model runs: auto, cpu, cuda:0, metal:0
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: String,
     /// Click on an object; `:neg` beside it. Pixels from the top left. Repeatable
@@ -55,9 +56,10 @@ pub struct TrackArgs {
     /// Which way to track from the prompts
     #[arg(long, value_enum, default_value = "forward")]
     direction: Direction,
-    /// Side of the picture the model sees; smaller is faster and coarser
-    #[arg(long, default_value = "1024", value_parser = parse_resolution, value_name = "1024|768|512")]
-    resolution: u32,
+    /// Side of the picture the model sees; smaller is faster and coarser. By default the model's own (1024 for the
+    /// published models)
+    #[arg(long, value_parser = parse_resolution, value_name = "1024|768|512")]
+    resolution: Option<u32>,
     /// Folder for the masks; without it <clip name>_masks beside the clip, or here where that is read-only
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::exit::{CliError, Exit};
+use super::device::DeviceChoice;
+use super::exit::CliError;
 use super::prompts::JobPrompts;
 use crate::label::{FrameIdx, FrameSize, Mask, ObjectId};
 use crate::sam2::checkpoint::Checkpoint;
@@ -50,33 +51,6 @@ pub enum DamagedFrames {
     Use,
 }
 
-/// Where the model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// A GPU this build can use, otherwise the processor.
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU by number.
-    Cuda(u32),
-}
-
-impl DeviceChoice {
-    /// Reads `auto`, `cpu`, `cuda` or `cuda:N`.
-    ///
-    /// # Errors
-    /// Says what to write.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let number = match text {
-            "auto" => return Ok(DeviceChoice::Auto),
-            "cpu" => return Ok(DeviceChoice::Cpu),
-            "cuda" => "0",
-            _ => text.strip_prefix("cuda:").unwrap_or(""),
-        };
-        number.parse().map(DeviceChoice::Cuda).map_err(|_| "write auto, cpu or cuda:0".to_owned())
-    }
-}
-
 /// A run, checked: every prompt is inside the clip, the folder is ours.
 #[derive(Debug)]
 pub struct TrackJob {
@@ -88,8 +62,8 @@ pub struct TrackJob {
     pub last: FrameIdx,
     /// Which way.
     pub direction: Direction,
-    /// Side of the square the model sees, in pixels.
-    pub resolution: u32,
+    /// Side of the square the model sees, in pixels; `None` is the model's own.
+    pub resolution: Option<u32>,
     /// Frames that do not decode.
     pub damaged: DamagedFrames,
     /// Where the model runs.
@@ -152,9 +126,5 @@ pub trait Tracker {
 /// # Errors
 /// When the clip cannot be read (code 5) or this build cannot read it (code 3).
 pub fn open_tracker(clip: &Path) -> Result<Box<dyn Tracker>, CliError> {
-    let shown = clip.display();
-    Err(CliError::new(
-        Exit::NotInBuild,
-        format!("{shown}: tracking is not in this build; the model is not connected yet"),
-    ))
+    Ok(Box::new(super::sam2_tracker::Sam2Tracker::open(clip)?))
 }

@@ -1,0 +1,169 @@
+//! An opened clip: its size, its index, what there is to know about it, and the way to its frames.
+//!
+//! Made by [`open`](super::open); cheap to clone and shared by every thread that needs frames. It holds no decoder:
+//! each [`Reader`] has its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::colour::Colour;
+use super::errors::{Notice, VideoError};
+use super::identity::ClipIdentity;
+use super::images::{ImageList, OpenedImages};
+use super::index::FrameIndex;
+use super::reader::Reader;
+use crate::label::FrameSize;
+
+/// An opened clip. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Clip(Arc<ClipInner>);
+
+struct ClipInner {
+    path: PathBuf,
+    size: FrameSize,
+    index: Arc<FrameIndex>,
+    frame_rate_hint: Option<f64>,
+    sample_aspect_ratio: (u32, u32),
+    notices: Vec<Notice>,
+    facts: StreamFacts,
+    source: Source,
+}
+
+/// Where the frames come from.
+#[derive(Clone)]
+pub(super) enum Source {
+    Images(Arc<ImageList>),
+    #[cfg(feature = "video")]
+    Video(Arc<super::ffmpeg::Shared>),
+}
+
+/// Facts about how the pictures are stored.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StreamFacts {
+    /// Container by ffmpeg's name, or `images`.
+    pub container: String,
+    /// Codec, or the image format of the first file.
+    pub codec: String,
+    /// Pixel format by ffmpeg's name.
+    pub pixel_format: String,
+    /// Matrix, range and transfer of the first picture.
+    pub colour: Colour,
+    /// Stream number in the container; images have none.
+    pub stream: Option<u32>,
+    /// Size before the display rotation.
+    pub stored_size: FrameSize,
+    /// Clockwise turn that was applied.
+    pub rotation_degrees: u32,
+    /// Whether pictures were mirrored left to right before the turn.
+    pub is_mirrored: bool,
+}
+
+impl Clip {
+    pub(super) fn from_images(path: &Path, opened: OpenedImages) -> Self {
+        let facts = StreamFacts {
+            container: "images".to_owned(),
+            codec: opened.format,
+            pixel_format: "rgb24".to_owned(),
+            colour: Colour::RGB,
+            stream: None,
+            stored_size: opened.size,
+            rotation_degrees: 0,
+            is_mirrored: false,
+        };
+        Clip(Arc::new(ClipInner {
+            path: path.to_owned(),
+            size: opened.size,
+            index: Arc::new(opened.index),
+            frame_rate_hint: None,
+            sample_aspect_ratio: (1, 1),
+            notices: opened.notices,
+            facts,
+            source: Source::Images(Arc::new(opened.list)),
+        }))
+    }
+
+    #[cfg(feature = "video")]
+    pub(super) fn from_video(path: &Path, opened: super::ffmpeg::OpenedVideo) -> Self {
+        Clip(Arc::new(ClipInner {
+            path: path.to_owned(),
+            size: opened.size,
+            index: Arc::clone(&opened.shared.index),
+            frame_rate_hint: opened.frame_rate_hint,
+            sample_aspect_ratio: opened.sample_aspect_ratio,
+            notices: opened.notices,
+            facts: opened.facts,
+            source: Source::Video(opened.shared),
+        }))
+    }
+
+    /// The file or folder it was opened from.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Size of every frame, after the display rotation.
+    pub fn size(&self) -> FrameSize {
+        self.0.size
+    }
+
+    /// Number of frames, at least 1.
+    pub fn frame_count(&self) -> u32 {
+        self.0.index.len()
+    }
+
+    /// Times, key frames and names.
+    pub fn index(&self) -> &FrameIndex {
+        &self.0.index
+    }
+
+    /// Which clip this is, whatever its name.
+    pub fn identity(&self) -> &ClipIdentity {
+        self.0.index.identity()
+    }
+
+    /// Frames per second the container speaks of; folders of images have none.
+    pub fn frame_rate_hint(&self) -> Option<f64> {
+        self.0.frame_rate_hint
+    }
+
+    /// Width to height of a pixel on screen, after the display rotation. Changes the view only.
+    pub fn sample_aspect_ratio(&self) -> (u32, u32) {
+        self.0.sample_aspect_ratio
+    }
+
+    /// What its labeller should know.
+    pub fn notices(&self) -> &[Notice] {
+        &self.0.notices
+    }
+
+    /// How the pictures are stored.
+    pub fn facts(&self) -> &StreamFacts {
+        &self.0.facts
+    }
+
+    /// A reader with a decoder of its own, using every core.
+    pub fn reader(&self) -> Result<Reader, VideoError> {
+        self.reader_with_threads(0)
+    }
+
+    /// A reader whose decoder uses this many threads; 0 means one per core.
+    pub fn reader_with_threads(&self, threads: usize) -> Result<Reader, VideoError> {
+        Ok(Reader::new(self.clone(), threads))
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.0.source
+    }
+}
+
+impl std::fmt::Debug for Clip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clip")
+            .field("path", &self.0.path)
+            .field("size", &self.0.size)
+            .field("frame_count", &self.frame_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! What can go wrong while reading a clip, and what a labeller should know about a clip that opened.
+//!
+//! Every public function of the room returns [`VideoError`]; the command line and the window show its message as it is.
+//! Messages say what happened, to which file, and what to do next. Nothing here logs.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::label::{FrameIdx, FrameSize};
+
+/// How much an error matters to the person in front of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Asked for, for example a cancel. Nothing to show.
+    Quiet,
+    /// The clip stays usable.
+    Warning,
+    /// This clip cannot be read.
+    Error,
+}
+
+/// Why a clip, or a frame of it, cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum VideoError {
+    /// The program was built without the `video` feature.
+    #[error("{path}: this build reads folders of images only. Rebuild with `--features video`, or extract the frames first", path = path.display())]
+    NotInThisBuild {
+        /// The file asked for.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{path}: cannot be read: {source}. Check that it exists and that you may read it", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not a video, or one in a container outside the whitelist.
+    #[error("{path}: not a video this program opens ({detail}). Check that the file is complete and really a video", path = path.display())]
+    NotAVideo {
+        /// The file.
+        path: PathBuf,
+        /// What ffmpeg or our own check found.
+        detail: String,
+    },
+    /// An MP4 whose table of contents was never written.
+    #[error("{path}: the MP4's index (moov) is missing, the recording or copy was cut short. Copy it again, or repair it with a tool such as untrunc", path = path.display())]
+    MoovMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Sound or data only.
+    #[error("{path}: no video stream in this file. Choose a file with pictures", path = path.display())]
+    NoVideoStream {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No decoder for the stream.
+    #[error("{path}: the installed ffmpeg has no decoder for {codec}. Convert the file, for example `ffmpeg -i IN -c:v libx264 OUT.mp4`", path = path.display())]
+    NoDecoder {
+        /// The file.
+        path: PathBuf,
+        /// Codec name.
+        codec: String,
+    },
+    /// The container opened and yields no picture at all.
+    #[error("{path}: not one frame can be decoded, the picture data is damaged. Copy the file again from its source", path = path.display())]
+    NoFrames {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A limit stopped us before memory was spent.
+    #[error("{path}: {what} is beyond the limit of {limit}. Scale or split the clip first", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What is too large.
+        what: String,
+        /// The limit.
+        limit: String,
+    },
+    /// A folder without pictures.
+    #[error("{path}: no images in this folder (png, jpg, webp, bmp, tiff, gif). Choose the folder that holds the frames", path = path.display())]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Images of several sizes.
+    #[error("{path}: the image is {found}, but {first_name} is {expected}. All frames of a clip have one size; move the odd ones out", path = path.display())]
+    MixedSizes {
+        /// The first image that differs.
+        path: PathBuf,
+        /// Its size.
+        found: FrameSize,
+        /// Name of the first image.
+        first_name: String,
+        /// Size of the first image.
+        expected: FrameSize,
+    },
+    /// The caller's progress callback said stop.
+    #[error("{path}: opening was cancelled", path = path.display())]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Storage did not answer in time.
+    #[error("{path}: no answer from the storage in {limit_secs} s. Check the disk or the network share and open it again", path = path.display())]
+    TimedOut {
+        /// The file.
+        path: PathBuf,
+        /// How long we waited.
+        limit_secs: u64,
+    },
+    /// Not a frame of this clip.
+    #[error("{path}: frame {idx} asked for, the clip has frames 0 to {last}", path = path.display())]
+    OutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// The frame asked for.
+        idx: FrameIdx,
+        /// Last frame of the clip.
+        last: u32,
+    },
+    /// The file is not the one that was indexed.
+    #[error("{path}: the file changed since it was opened ({detail}). Open it again", path = path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        detail: String,
+    },
+    /// A picture could not be converted.
+    #[error("{path}: frame {idx} cannot be converted: {detail}. Convert the clip to H.264 yuv420p", path = path.display())]
+    Convert {
+        /// The file.
+        path: PathBuf,
+        /// The frame.
+        idx: FrameIdx,
+        /// What swscale said.
+        detail: String,
+    },
+    /// The decode thread could not be started or has ended.
+    #[error("the decode thread is not running: {detail}. Open the clip again")]
+    Thread {
+        /// Why.
+        detail: String,
+    },
+}
+
+impl VideoError {
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        match self {
+            VideoError::Cancelled { .. } => Severity::Quiet,
+            VideoError::OutOfRange { .. } | VideoError::Convert { .. } | VideoError::TimedOut { .. } => {
+                Severity::Warning
+            }
+            VideoError::NotInThisBuild { .. }
+            | VideoError::Io { .. }
+            | VideoError::NotAVideo { .. }
+            | VideoError::MoovMissing { .. }
+            | VideoError::NoVideoStream { .. }
+            | VideoError::NoDecoder { .. }
+            | VideoError::NoFrames { .. }
+            | VideoError::TooLarge { .. }
+            | VideoError::EmptyFolder { .. }
+            | VideoError::MixedSizes { .. }
+            | VideoError::Changed { .. }
+            | VideoError::Thread { .. } => Severity::Error,
+        }
+    }
+}
+
+/// Something about an opened clip its labeller should know.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// Fields are shown as they are stored.
+    Interlaced,
+    /// PQ or HLG pictures are brought to the range of the screen and of the model.
+    HdrToneMapped,
+    /// The file ends before its header says it does.
+    Truncated {
+        /// Frames that are there.
+        readable: u32,
+        /// Frames the header announces, as far as it tells.
+        announced: Option<u32>,
+    },
+    /// The size changes on the way; frames of another size than the first are damaged.
+    SizeChanges {
+        /// Size of the first frame, as stored.
+        first: FrameSize,
+        /// The first other size, as stored.
+        other: FrameSize,
+    },
+    /// Jumping is slow: the file cannot be sought, so a jump back decodes from the start.
+    SequentialOnly,
+    /// The order of the frames was found by decoding once, because the file has no usable timestamps.
+    OrderFoundByDecoding,
+    /// More than one video stream; the best one was taken.
+    SeveralVideoStreams {
+        /// How many there are.
+        count: u32,
+        /// Index of the one in use.
+        chosen: u32,
+    },
+    /// The display matrix is not a right angle and is ignored.
+    OddRotationIgnored,
+    /// Images that cannot be read; their frames are damaged.
+    UnreadableImages {
+        /// How many.
+        count: u32,
+        /// The first one.
+        first_name: String,
+    },
+    /// Animated images give their first picture only.
+    AnimatedImages {
+        /// How many.
+        count: u32,
+    },
+    /// Pictures at the start, before the first key frame, cannot be decoded and are not counted.
+    LeadingPicturesDropped {
+        /// How many.
+        count: u32,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Interlaced => f.write_str("interlaced: fields are shown as they are stored"),
+            Notice::HdrToneMapped => f.write_str("HDR: tone mapped for the screen and the model"),
+            Notice::Truncated { readable, announced: Some(announced) } => {
+                write!(f, "truncated: {readable} of {announced} frames are there")
+            }
+            Notice::Truncated { readable, announced: None } => write!(f, "truncated: {readable} frames are there"),
+            Notice::SizeChanges { first, other } => {
+                write!(f, "the size changes from {first} to {other}: frames of another size than the first are damaged")
+            }
+            Notice::SequentialOnly => f.write_str("the file cannot be sought: jumping back decodes from the start"),
+            Notice::OrderFoundByDecoding => {
+                f.write_str("no usable timestamps: the order of the frames was found by decoding once")
+            }
+            Notice::SeveralVideoStreams { count, chosen } => {
+                write!(f, "{count} video streams: stream {chosen} is shown")
+            }
+            Notice::OddRotationIgnored => f.write_str("the rotation is not a right angle and is ignored"),
+            Notice::UnreadableImages { count, first_name } => {
+                write!(f, "{count} images cannot be read (first: {first_name}): their frames are damaged")
+            }
+            Notice::AnimatedImages { count } => write!(f, "{count} animated images: only their first picture is used"),
+            Notice::LeadingPicturesDropped { count } => {
+                write!(f, "{count} pictures before the first key frame cannot be decoded and are not counted")
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! A decoder run: one demuxer and one decoder walking forward from a key packet, giving pictures with packet numbers.
+//!
+//! Used by the scan and by the frame source. It knows packets, not frames or damage policy.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ffmpeg_next::codec::packet::Packet;
+use ffmpeg_next::codec::{Context, Flags, decoder};
+use ffmpeg_next::{Error, ffi, frame};
+
+use super::demuxer::{Demuxer, Read1, Watch};
+use super::packets::{PacketFact, PacketTable};
+use crate::video::errors::VideoError;
+use crate::video::limits;
+
+/// A picture as the decoder gave it.
+pub(super) struct Decoded {
+    /// Number of the packet it came in.
+    pub packet: u32,
+    /// The decoder reported errors in it, or patched it.
+    pub is_suspect: bool,
+    pub frame: frame::Video,
+}
+
+/// What the run met.
+pub(super) enum Step {
+    Picture(Decoded),
+    /// The decoder refused a packet near this one.
+    Trouble {
+        packet: u32,
+    },
+    End,
+}
+
+#[derive(PartialEq)]
+enum State {
+    Feeding,
+    Draining,
+    Ended,
+}
+
+pub(super) struct Run {
+    demuxer: Demuxer,
+    decoder: decoder::Video,
+    table: Option<Arc<PacketTable>>,
+    /// Number of the next packet the demuxer will give.
+    next_packet: u32,
+    state: State,
+    read_errors: u32,
+    waiting: Option<Packet>,
+    threads: usize,
+}
+
+impl Run {
+    /// Opens the file anew; the run stands before the first packet. `threads` 0 means one per core.
+    pub fn open(path: &Path, threads: usize, table: Option<Arc<PacketTable>>) -> Result<Self, VideoError> {
+        let demuxer = Demuxer::open(path, Watch::new())?;
+        let decoder = open_decoder(&demuxer, threads)?;
+        Ok(Run {
+            demuxer,
+            decoder,
+            table,
+            next_packet: 0,
+            state: State::Feeding,
+            read_errors: 0,
+            waiting: None,
+            threads,
+        })
+    }
+
+    /// Places the run so that the next packet fed is the given key. Tries the container's own seek, checks where it
+    /// landed, goes back further when it landed late, and reads from the start of the file when all else fails.
+    pub fn seek_to_key(&mut self, key: usize) -> Result<(), VideoError> {
+        let table = Arc::clone(self.table.as_ref().expect("runs of the frame source have a table"));
+        let wanted = table.keys()[key].packet;
+        self.waiting = None;
+        if table.can_seek() && key > 0 {
+            let mut back = 0;
+            while back <= 4 {
+                let from = table.keys()[key.saturating_sub(back)];
+                let timestamp = from.seek_timestamp.expect("checked by can_seek");
+                if self.demuxer.seek(timestamp) && self.find_key(&table, key)? {
+                    self.decoder.flush();
+                    return Ok(());
+                }
+                back = back * 2 + 1;
+            }
+        }
+        self.restart()?;
+        let mut packet = Packet::empty();
+        while self.next_packet < wanted {
+            match self.demuxer.read(&mut packet)? {
+                Read1::Packet => self.next_packet += 1,
+                Read1::End => return Err(self.changed("it is shorter now")),
+                Read1::Damaged => self.count_read_error()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes on to the next picture.
+    pub fn step(&mut self) -> Result<Step, VideoError> {
+        loop {
+            if self.state == State::Ended {
+                return Ok(Step::End);
+            }
+            let mut frame = frame::Video::empty();
+            match self.decoder.receive_frame(&mut frame) {
+                Ok(()) => {
+                    let Some(packet) = frame.pts().and_then(|number| u32::try_from(number).ok()) else {
+                        // No number, no identity: such a picture cannot be told from others.
+                        continue;
+                    };
+                    let is_suspect = frame.is_corrupt() || has_decode_errors(&frame);
+                    return Ok(Step::Picture(Decoded { packet, is_suspect, frame }));
+                }
+                Err(Error::Eof) => self.state = State::Ended,
+                Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
+                    if let Some(trouble) = self.feed()? {
+                        return Ok(trouble);
+                    }
+                }
+                Err(_) => return Ok(Step::Trouble { packet: self.next_packet.saturating_sub(1) }),
+            }
+        }
+    }
+
+    fn feed(&mut self) -> Result<Option<Step>, VideoError> {
+        let (packet, number) = match self.waiting.take() {
+            Some(packet) => (packet, self.next_packet.saturating_sub(1)),
+            None => {
+                let mut packet = Packet::empty();
+                match self.demuxer.read(&mut packet)? {
+                    Read1::Packet => {}
+                    Read1::End => return Ok(self.drain()),
+                    Read1::Damaged => {
+                        self.count_read_error()?;
+                        return Ok(
+                            (self.state == State::Draining).then_some(Step::Trouble { packet: self.next_packet })
+                        );
+                    }
+                }
+                self.read_errors = 0;
+                let number = self.next_packet;
+                if let Some(table) = &self.table {
+                    match table.byte_count_of(number) {
+                        // The file has grown since it was indexed: frames beyond the index do not exist.
+                        None => return Ok(self.drain()),
+                        Some(expected) if expected as usize == packet.size() => {}
+                        Some(_) => return Err(self.changed("its packets have other sizes")),
+                    }
+                }
+                self.next_packet += 1;
+                if packet.size() == 0 {
+                    // An empty packet would tell the decoder that the stream ends.
+                    return Ok(None);
+                }
+                packet.set_pts(Some(i64::from(number)));
+                packet.set_dts(Some(i64::from(number)));
+                (packet, number)
+            }
+        };
+        match self.decoder.send_packet(&packet) {
+            Ok(()) => Ok(None),
+            Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
+                self.waiting = Some(packet);
+                Ok(None)
+            }
+            Err(_) => Ok(Some(Step::Trouble { packet: number })),
+        }
+    }
+
+    fn drain(&mut self) -> Option<Step> {
+        self.state = State::Draining;
+        match self.decoder.send_eof() {
+            Ok(()) => None,
+            Err(_) => {
+                self.state = State::Ended;
+                Some(Step::End)
+            }
+        }
+    }
+
+    /// Reads on after a seek until the wanted key, which is kept for feeding. False when the seek landed after it.
+    fn find_key(&mut self, table: &PacketTable, key: usize) -> Result<bool, VideoError> {
+        let mut packet = Packet::empty();
+        // Landing far too early is as useless as landing late; a seek that works needs a few packets.
+        for _ in 0..4096 {
+            match self.demuxer.read(&mut packet)? {
+                Read1::Packet => {}
+                Read1::End | Read1::Damaged => return Ok(false),
+            }
+            if !packet.is_key() {
+                continue;
+            }
+            match table.key_with(fact_of(&packet, false).fingerprint()) {
+                Some(found) if found == key => {
+                    let number = table.keys()[key].packet;
+                    self.next_packet = number + 1;
+                    packet.set_pts(Some(i64::from(number)));
+                    packet.set_dts(Some(i64::from(number)));
+                    self.waiting = Some(packet);
+                    self.state = State::Feeding;
+                    self.read_errors = 0;
+                    return Ok(true);
+                }
+                Some(found) if found > key => return Ok(false),
+                // An earlier key, or one that came out of the seek incomplete.
+                Some(_) | None => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn restart(&mut self) -> Result<(), VideoError> {
+        let path = self.demuxer.path().to_owned();
+        *self = Run::open(&path, self.threads, self.table.take())?;
+        Ok(())
+    }
+
+    fn count_read_error(&mut self) -> Result<(), VideoError> {
+        self.read_errors += 1;
+        if self.read_errors > limits::MAX_READ_ERRORS {
+            // The rest of the file is lost; what was fed still comes out.
+            if self.drain().is_some() {
+                self.state = State::Ended;
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&self, detail: &str) -> VideoError {
+        VideoError::Changed { path: self.demuxer.path().to_owned(), detail: detail.to_owned() }
+    }
+}
+
+/// The facts of a packet just read, before its timestamps are replaced.
+pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
+    use ffmpeg_next::codec::packet::Ref as _;
+    // SAFETY: reads a plain field of the packet we borrow.
+    let is_discarded = unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 };
+    PacketFact {
+        pts: packet.pts(),
+        dts: packet.dts(),
+        position: packet.position() as i64,
+        byte_count: u32::try_from(packet.size()).expect("packets are limited to 2 GiB"),
+        is_key: packet.is_key(),
+        is_discarded,
+        is_invisible,
+    }
+}
+
+fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, VideoError> {
+    let path = demuxer.path();
+    let codec = demuxer.parameters().id();
+    let no_decoder = || VideoError::NoDecoder { path: path.to_owned(), codec: codec.name().to_owned() };
+    let mut context = Context::from_parameters(demuxer.parameters()).map_err(|_| no_decoder())?;
+    // Pictures with errors are shown and marked, not swallowed.
+    context.set_flags(Flags::OUTPUT_CORRUPT);
+    // SAFETY: plain fields of a context that is ours and not yet open.
+    unsafe {
+        let raw = context.as_mut_ptr();
+        (*raw).max_pixels = limits::MAX_PIXELS as i64;
+        (*raw).thread_count = i32::try_from(threads).unwrap_or(0);
+    }
+    context.decoder().video().map_err(|_| no_decoder())
+}
+
+fn has_decode_errors(frame: &frame::Video) -> bool {
+    // SAFETY: reads a plain field of the frame we borrow.
+    unsafe { (*frame.as_ptr()).decode_error_flags != 0 }
+}

@@ -1,0 +1,366 @@
+//! Opening a video file: one pass over its packets makes the index, one picture says what frames look like.
+//!
+//! Called by [`open`](crate::video::open). Nothing is decoded but the first picture, unless the file has no usable
+//! timestamps; then everything is decoded once to learn the order.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use ffmpeg_next::codec::Id;
+use ffmpeg_next::codec::packet::Packet;
+use ffmpeg_next::{ffi, frame};
+
+use super::demuxer::{Demuxer, Read1, Watch};
+use super::packets::{self, PacketFact, PacketTable, Placed};
+use super::pixels;
+use super::run::{self, Run, Step};
+use super::source::Shared;
+use super::visibility;
+use crate::label::FrameSize;
+use crate::video::clip::StreamFacts;
+use crate::video::errors::{Notice, VideoError};
+use crate::video::frame::Picture;
+use crate::video::identity::ClipIdentity;
+use crate::video::index::{FrameEntry, FrameIndex, TimeBase};
+use crate::video::{IndexProgress, limits};
+
+/// Packets between two calls of the progress callback.
+const PROGRESS_PACKETS: usize = 64;
+/// A clock that jumps back further than this starts a new segment.
+const JUMP_SECS: f64 = 1.0;
+/// Assumed where a file says nothing.
+const FALLBACK_RATE: f64 = 25.0;
+
+type Progress<'a> = &'a mut dyn FnMut(IndexProgress) -> ControlFlow<()>;
+
+/// What opening a video finds.
+pub(in crate::video) struct OpenedVideo {
+    pub shared: Arc<Shared>,
+    pub size: FrameSize,
+    pub sample_aspect_ratio: (u32, u32),
+    pub frame_rate_hint: Option<f64>,
+    pub notices: Vec<Notice>,
+    pub facts: StreamFacts,
+}
+
+pub(in crate::video) fn open_video(path: &Path, progress: Progress<'_>) -> Result<OpenedVideo, VideoError> {
+    let io_error = |source| VideoError::Io { path: path.to_owned(), source };
+    let mut demuxer = Demuxer::open(path, Watch::new())?;
+    let header = Header::of(&demuxer);
+    let scanned = read_packets(&mut demuxer, &header, progress)?;
+    let mut notices = Vec::new();
+    let mut frames = place_frames(path, &header, &scanned.facts, &mut notices, progress)?;
+    if frames.is_empty() {
+        return Err(VideoError::NoFrames { path: path.to_owned() });
+    }
+    let table = Arc::new(PacketTable::new(&scanned.facts, &frames));
+    let probe = probe_first_picture(path, &table, progress)?;
+    let table = if probe.lost_leading.is_empty() {
+        table
+    } else {
+        notices.push(Notice::LeadingPicturesDropped { count: packets::as_u32(probe.lost_leading.len()) });
+        frames.retain(|frame| table.rank_of(frame.packet).is_none_or(|rank| !probe.lost_leading.contains(&rank)));
+        Arc::new(PacketTable::new(&scanned.facts, &frames))
+    };
+
+    let identity = ClipIdentity::of_file(path).map_err(io_error)?;
+    let index = Arc::new(frame_index(&header, &scanned.facts, &frames, identity));
+    collect_notices(&demuxer, &header, &scanned, &probe, &index, &mut notices);
+    if !table.can_seek() && table.keys().len() > 1 {
+        notices.push(Notice::SequentialOnly);
+    }
+
+    let orientation = demuxer.orientation().unwrap_or_else(|| {
+        notices.push(Notice::OddRotationIgnored);
+        crate::video::orientation::Orientation::default()
+    });
+    let stored_size = FrameSize { width: probe.frame.width(), height: probe.frame.height() };
+    limits::check_size(path, stored_size)?;
+    let pixel_format =
+        probe.frame.format().descriptor().map_or_else(|| "unknown".to_owned(), |known| known.name().to_owned());
+    let picture: Picture = pixels::picture_from(probe.frame, orientation)
+        .map_err(|detail| VideoError::NotAVideo { path: path.to_owned(), detail })?;
+    if picture.colour.is_hdr() {
+        notices.push(Notice::HdrToneMapped);
+    }
+    let (rotation_degrees, is_mirrored) = orientation.degrees_and_mirror();
+    let facts = StreamFacts {
+        container: demuxer.format_name(),
+        codec: header.codec.name().to_owned(),
+        pixel_format,
+        colour: picture.colour,
+        stream: Some(packets::as_u32(demuxer.stream_number())),
+        stored_size,
+        rotation_degrees,
+        is_mirrored,
+    };
+    let (across, down) = header.sample_aspect_ratio;
+    let sample_aspect_ratio = if orientation.transpose { (down, across) } else { (across, down) };
+    let size = picture.size;
+    let shared = Arc::new(Shared { path: path.to_owned(), table, orientation, stored_size, index });
+    Ok(OpenedVideo { shared, size, sample_aspect_ratio, frame_rate_hint: header.rate, notices, facts })
+}
+
+/// What the container says about the stream.
+struct Header {
+    codec: Id,
+    time_base: TimeBase,
+    rate: Option<f64>,
+    announced_packets: Option<u64>,
+    can_reorder: bool,
+    has_field_packets: bool,
+    is_interlaced: bool,
+    sample_aspect_ratio: (u32, u32),
+}
+
+impl Header {
+    fn of(demuxer: &Demuxer) -> Self {
+        let stream = demuxer.stream();
+        let parameters = demuxer.parameters();
+        let codec = parameters.id();
+        // SAFETY: plain fields of structures owned by the open input.
+        let (delay, field_order, aspect) = unsafe {
+            let raw = parameters.as_ptr();
+            ((*raw).video_delay, (*raw).field_order, (*raw).sample_aspect_ratio)
+        };
+        let rates = [stream.avg_frame_rate(), stream.rate()];
+        let rate = rates
+            .iter()
+            .filter(|rate| rate.numerator() > 0 && rate.denominator() > 0)
+            .map(|rate| f64::from(*rate))
+            .find(|rate| (0.001..=1000.0).contains(rate));
+        let is_interlaced =
+            !matches!(field_order, ffi::AVFieldOrder::AV_FIELD_UNKNOWN | ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE);
+        let format = demuxer.format_name();
+        let is_elementary = ["mpegts", "h264", "hevc", "mpeg"].iter().any(|name| format.split(',').any(|f| f == *name));
+        let reorders = matches!(codec, Id::H264 | Id::HEVC | Id::VC1 | Id::MPEG4 | Id::MPEG2VIDEO);
+        let sample_aspect_ratio = match (u32::try_from(aspect.num), u32::try_from(aspect.den)) {
+            (Ok(num), Ok(den)) if num > 0 && den > 0 => (num, den),
+            _ => (1, 1),
+        };
+        Header {
+            codec,
+            time_base: demuxer.time_base(),
+            rate,
+            announced_packets: u64::try_from(stream.frames()).ok().filter(|&count| count > 0),
+            can_reorder: delay > 0 || reorders,
+            // Only there do the two fields of a picture come as two packets.
+            has_field_packets: is_interlaced && is_elementary && matches!(codec, Id::H264 | Id::HEVC),
+            is_interlaced,
+            sample_aspect_ratio,
+        }
+    }
+
+    /// How long a frame is shown, in ticks.
+    fn frame_ticks(&self) -> i64 {
+        self.time_base.ticks(1.0 / self.rate.unwrap_or(FALLBACK_RATE)).max(1)
+    }
+}
+
+struct Scanned {
+    facts: Vec<PacketFact>,
+    other_size: Option<(FrameSize, FrameSize)>,
+}
+
+fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) -> Result<Scanned, VideoError> {
+    let path = demuxer.path().to_owned();
+    let file_bytes = demuxer.byte_count();
+    let mut facts: Vec<PacketFact> = Vec::new();
+    let (mut first_size, mut other_size, mut errors_in_a_row) = (None, None, 0);
+    let mut packet = Packet::empty();
+    loop {
+        match demuxer.read(&mut packet)? {
+            Read1::Packet => errors_in_a_row = 0,
+            Read1::End => break,
+            Read1::Damaged => {
+                errors_in_a_row += 1;
+                if errors_in_a_row > limits::MAX_READ_ERRORS {
+                    break;
+                }
+                continue;
+            }
+        }
+        let is_invisible = visibility::is_invisible(header.codec, packet.data().unwrap_or_default());
+        let fact = run::fact_of(&packet, is_invisible);
+        if let Some((width, height)) = demuxer.parsed_size() {
+            let size = FrameSize { width: width.unsigned_abs(), height: height.unsigned_abs() };
+            let first = *first_size.get_or_insert(size);
+            if first != size && other_size.is_none() {
+                other_size = Some((first, size));
+            }
+        }
+        facts.push(fact);
+        if facts.len() > limits::MAX_PACKETS {
+            return Err(VideoError::TooLarge {
+                path,
+                what: "the number of frames".to_owned(),
+                limit: limits::MAX_PACKETS.to_string(),
+            });
+        }
+        if facts.len() % PROGRESS_PACKETS == 1 {
+            let fraction = file_bytes.map(|total| (fact.position.max(0) as f64 / total as f64).min(1.0) as f32);
+            report(&path, facts.len(), fraction, progress)?;
+        }
+    }
+    Ok(Scanned { facts, other_size })
+}
+
+fn report(path: &Path, frames: usize, fraction: Option<f32>, progress: Progress<'_>) -> Result<(), VideoError> {
+    match progress(IndexProgress { frames_seen: packets::as_u32(frames), fraction }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(VideoError::Cancelled { path: path.to_owned() }),
+    }
+}
+
+/// Display order by timestamps where they can be trusted, else by asking the decoder.
+fn place_frames(
+    path: &Path,
+    header: &Header,
+    facts: &[PacketFact],
+    notices: &mut Vec<Notice>,
+    progress: Progress<'_>,
+) -> Result<Vec<Placed>, VideoError> {
+    if !header.has_field_packets {
+        let jump_ticks = header.time_base.ticks(JUMP_SECS).max(1);
+        if let Some(frames) = packets::order_by_time(facts, header.can_reorder, jump_ticks) {
+            return Ok(frames);
+        }
+    }
+    notices.push(Notice::OrderFoundByDecoding);
+    let order = match order_by_decoding(path, facts, 0, progress)? {
+        Some(order) => order,
+        // Threads drop frames near damage in ways that differ from run to run; the index must not.
+        None => order_by_decoding(path, facts, 1, progress)?.expect("a single thread takes what comes"),
+    };
+    let mut times: Vec<Option<i64>> = order.iter().map(|&packet| facts[packet as usize].dts).collect();
+    times.sort_unstable();
+    let is_usable = times.windows(2).all(|pair| pair[0].is_some() && pair[0] < pair[1]);
+    let placed = order.iter().zip(times).enumerate().map(|(rank, (&packet, time))| {
+        let nominal = rank as i64 * header.frame_ticks();
+        Placed { packet, pts: time.filter(|_| is_usable).unwrap_or(nominal) }
+    });
+    Ok(placed.collect())
+}
+
+/// Packets in the order their pictures come out. `None` when threads met damage.
+fn order_by_decoding(
+    path: &Path,
+    facts: &[PacketFact],
+    threads: usize,
+    progress: Progress<'_>,
+) -> Result<Option<Vec<u32>>, VideoError> {
+    let mut run = Run::open(path, threads, None)?;
+    let first = packets::as_u32(packets::first_key(facts));
+    let mut order = Vec::new();
+    let mut is_seen = vec![false; facts.len()];
+    loop {
+        match run.step()? {
+            Step::Picture(decoded) => {
+                if decoded.is_suspect && threads != 1 {
+                    return Ok(None);
+                }
+                let Some(is_seen) = is_seen.get_mut(decoded.packet as usize) else { continue };
+                if decoded.packet >= first && !std::mem::replace(is_seen, true) {
+                    order.push(decoded.packet);
+                }
+                if order.len() % PROGRESS_PACKETS == 1 {
+                    report(path, order.len(), Some(order.len() as f32 / facts.len() as f32), progress)?;
+                }
+            }
+            Step::Trouble { .. } if threads != 1 => return Ok(None),
+            Step::Trouble { .. } => {}
+            Step::End => return Ok(Some(order)),
+        }
+    }
+}
+
+/// The first good picture, and what came of the pictures before the first key frame.
+struct Probe {
+    frame: frame::Video,
+    /// Ranks before the first key frame that do not decode.
+    lost_leading: Vec<u32>,
+}
+
+fn probe_first_picture(path: &Path, table: &Arc<PacketTable>, progress: Progress<'_>) -> Result<Probe, VideoError> {
+    let mut run = Run::open(path, 1, Some(Arc::clone(table)))?;
+    run.seek_to_key(0)?;
+    let first_rank = table.keys().first().map_or(0, |key| key.rank);
+    let mut lost_leading: Vec<u32> = (0..first_rank).collect();
+    let mut patched = None;
+    let mut steps = 0;
+    loop {
+        match run.step()? {
+            Step::Picture(decoded) => {
+                let Some(rank) = table.rank_of(decoded.packet) else { continue };
+                if decoded.is_suspect {
+                    patched.get_or_insert(decoded.frame);
+                } else if rank < first_rank {
+                    lost_leading.retain(|&lost| lost != rank);
+                } else {
+                    return Ok(Probe { frame: decoded.frame, lost_leading });
+                }
+            }
+            Step::Trouble { .. } => {}
+            Step::End => break,
+        }
+        steps += 1;
+        if steps % PROGRESS_PACKETS == 1 {
+            report(path, table.packet_count() as usize, None, progress)?;
+        }
+    }
+    match patched {
+        Some(frame) => Ok(Probe { frame, lost_leading: Vec::new() }),
+        None => Err(VideoError::NoFrames { path: path.to_owned() }),
+    }
+}
+
+fn frame_index(header: &Header, facts: &[PacketFact], frames: &[Placed], identity: ClipIdentity) -> FrameIndex {
+    let entries: Vec<FrameEntry> =
+        frames.iter().map(|frame| FrameEntry { pts: frame.pts, is_key: facts[frame.packet as usize].is_key }).collect();
+    let last_duration = match entries.as_slice() {
+        [.., before, last] if last.pts > before.pts && header.rate.is_none() => last.pts - before.pts,
+        _ => header.frame_ticks(),
+    };
+    FrameIndex::new(header.time_base, entries, last_duration, Vec::new(), identity)
+}
+
+fn collect_notices(
+    demuxer: &Demuxer,
+    header: &Header,
+    scanned: &Scanned,
+    probe: &Probe,
+    index: &FrameIndex,
+    notices: &mut Vec<Notice>,
+) {
+    if let Some(announced) = announced_frames(demuxer, header, scanned, index)
+        && announced > index.len()
+    {
+        notices.push(Notice::Truncated { readable: index.len(), announced: Some(announced) });
+    }
+    if let Some((first, other)) = scanned.other_size {
+        notices.push(Notice::SizeChanges { first, other });
+    }
+    if header.is_interlaced || probe.frame.is_interlaced() {
+        notices.push(Notice::Interlaced);
+    }
+    let count = demuxer.video_stream_count();
+    if count > 1 {
+        notices.push(Notice::SeveralVideoStreams { count, chosen: packets::as_u32(demuxer.stream_number()) });
+    }
+}
+
+/// Frames the header promises, where it says enough and they are not all there.
+fn announced_frames(demuxer: &Demuxer, header: &Header, scanned: &Scanned, index: &FrameIndex) -> Option<u32> {
+    if let Some(announced) = header.announced_packets {
+        let missing = announced.checked_sub(scanned.facts.len() as u64)?;
+        return u32::try_from(u64::from(index.len()) + missing).ok();
+    }
+    // Matroska's header has a duration for all tracks together; sound may well go on a little longer.
+    let announced_secs = demuxer.announced_secs()?;
+    let missing_secs = announced_secs - (index.start_secs().max(0.0) + index.duration_secs());
+    let tolerance_secs = if demuxer.stream_count() == 1 { 0.2 } else { (announced_secs * 0.1).max(1.0) };
+    let is_matroska = demuxer.format_name().contains("matroska");
+    let missing = (missing_secs * header.rate?).round();
+    (is_matroska && missing_secs > tolerance_secs).then(|| index.len() + missing as u32)
+}

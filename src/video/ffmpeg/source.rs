@@ -1,0 +1,313 @@
+//! Exact frames of a video file: where to start decoding, what counts as damaged, what stands in for it.
+//!
+//! Used by [`Reader`](crate::video::Reader). Two runs share the work. The *fast* one decodes with threads. When it meets
+//! an error in a group of pictures, that group is decoded again by the *careful* one, with a single thread and from a key
+//! frame that is itself good, because threaded decoding of damaged data is not repeatable. So a frame is the same
+//! whichever way it is reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::packets::PacketTable;
+use super::pixels;
+use super::run::{Decoded, Run, Step};
+use crate::label::{FrameIdx, FrameSize};
+use crate::video::errors::VideoError;
+use crate::video::frame::{Damage, Frame, Picture};
+use crate::video::index::FrameIndex;
+use crate::video::orientation::Orientation;
+
+/// Decoding this many frames onward is preferred to a seek.
+const ONWARD_FRAMES: u32 = 16;
+/// A frame counts as missing when this many later ones have come out of the careful run.
+const PATIENCE: usize = 32;
+/// Damaged key frames skipped on the way back to a good one.
+const MAX_KEYS_BACK: usize = 64;
+
+/// What every source of a clip shares.
+pub(in crate::video) struct Shared {
+    pub path: PathBuf,
+    pub(super) table: Arc<PacketTable>,
+    pub orientation: Orientation,
+    /// Size of the pictures as stored; others are refused.
+    pub stored_size: FrameSize,
+    pub index: Arc<FrameIndex>,
+}
+
+/// See the file's header.
+pub(in crate::video) struct FrameSource {
+    shared: Arc<Shared>,
+    threads: usize,
+    fast: Option<Walk>,
+    careful: Option<Walk>,
+    /// Groups of pictures, by key, in which the fast run met errors.
+    troubled_keys: BTreeSet<usize>,
+}
+
+/// A run and how far it got.
+struct Walk {
+    run: Run,
+    /// Frames before this rank are not exact.
+    first_exact: u32,
+    /// The last rank delivered in order, if any.
+    last_rank: Option<u32>,
+    /// The last good picture and its rank.
+    last_good: Option<Arc<Picture>>,
+    /// Pictures that came out before their turn.
+    early: BTreeMap<u32, Ready>,
+}
+
+struct Ready {
+    picture: Option<Arc<Picture>>,
+    damage: Option<Damage>,
+}
+
+enum Sought {
+    Found(Frame),
+    Stopped,
+    Troubled,
+}
+
+impl FrameSource {
+    pub fn new(shared: Arc<Shared>, threads: usize) -> Self {
+        FrameSource { shared, threads, fast: None, careful: None, troubled_keys: BTreeSet::new() }
+    }
+
+    /// The frame at `idx`, which the caller has checked. Frames decoded on the way go to `passed`, which may stop the
+    /// search; then the answer is `None`.
+    pub fn frame(
+        &mut self,
+        idx: FrameIdx,
+        passed: &mut dyn FnMut(Frame) -> ControlFlow<()>,
+    ) -> Result<Option<Frame>, VideoError> {
+        let anchor = self.shared.table.anchor_of(idx.0);
+        if !self.troubled_keys.contains(&anchor) {
+            match self.fast_frame(idx.0, anchor, passed)? {
+                Sought::Found(frame) => return Ok(Some(frame)),
+                Sought::Stopped => return Ok(None),
+                Sought::Troubled => {}
+            }
+        }
+        match self.careful_frame(idx.0, anchor, passed)? {
+            Sought::Found(frame) => Ok(Some(frame)),
+            Sought::Stopped | Sought::Troubled => Ok(None),
+        }
+    }
+
+    fn fast_frame(
+        &mut self,
+        rank: u32,
+        anchor: usize,
+        passed: &mut dyn FnMut(Frame) -> ControlFlow<()>,
+    ) -> Result<Sought, VideoError> {
+        let shared = Arc::clone(&self.shared);
+        let mut walk = match self.fast.take() {
+            Some(walk) if walk.can_reach(rank, shared.table.first_exact_rank(anchor)) => walk,
+            other => {
+                let run = match other {
+                    Some(walk) => walk.run,
+                    None => Run::open(&shared.path, self.threads, Some(Arc::clone(&shared.table)))?,
+                };
+                self.start(run, anchor)?
+            }
+        };
+        walk.early = walk.early.split_off(&rank);
+        loop {
+            if let Some(ready) = walk.early.remove(&rank) {
+                let frame = self.shared.frame(rank, &mut walk, ready);
+                self.fast = Some(walk);
+                return Ok(Sought::Found(frame));
+            }
+            let decoded = match walk.run.step()? {
+                Step::Picture(decoded) => decoded,
+                Step::Trouble { packet } => {
+                    self.note_trouble(packet);
+                    if self.troubled_keys.contains(&anchor) {
+                        self.fast = Some(walk);
+                        return Ok(Sought::Troubled);
+                    }
+                    continue;
+                }
+                Step::End => {
+                    self.troubled_keys.insert(anchor);
+                    return Ok(Sought::Troubled);
+                }
+            };
+            let Some(found) = shared.table.rank_of(decoded.packet).filter(|&found| found >= walk.first_exact) else {
+                continue;
+            };
+            let packet = decoded.packet;
+            let ready = shared.ready(decoded);
+            if ready.damage.is_some() {
+                self.note_trouble(packet);
+            }
+            let found_anchor = shared.table.anchor_of(found);
+            // Pictures come in order of display; a gap means that one is missing.
+            let expected = walk.last_rank.map_or(walk.first_exact, |last| last + 1);
+            for missing in expected..found {
+                self.troubled_keys.insert(shared.table.anchor_of(missing));
+            }
+            if found > rank {
+                walk.early.insert(found, ready);
+                self.troubled_keys.insert(anchor);
+                self.fast = Some(walk);
+                return Ok(Sought::Troubled);
+            }
+            let is_troubled = self.troubled_keys.contains(&found_anchor);
+            if found == rank {
+                let frame = shared.frame(rank, &mut walk, ready);
+                self.fast = Some(walk);
+                return Ok(if is_troubled { Sought::Troubled } else { Sought::Found(frame) });
+            }
+            let frame = shared.frame(found, &mut walk, ready);
+            if self.troubled_keys.contains(&anchor) {
+                self.fast = Some(walk);
+                return Ok(Sought::Troubled);
+            }
+            if !is_troubled && passed(frame).is_break() {
+                self.fast = Some(walk);
+                return Ok(Sought::Stopped);
+            }
+        }
+    }
+
+    fn careful_frame(
+        &mut self,
+        rank: u32,
+        anchor: usize,
+        passed: &mut dyn FnMut(Frame) -> ControlFlow<()>,
+    ) -> Result<Sought, VideoError> {
+        let shared = Arc::clone(&self.shared);
+        let mut walk = match self.careful.take() {
+            Some(walk) if walk.can_reach(rank, shared.table.first_exact_rank(anchor)) => walk,
+            other => self.start_carefully(other.map(|walk| walk.run), anchor)?,
+        };
+        let next = walk.last_rank.map_or(walk.first_exact, |last| last + 1);
+        for wanted in next..=rank {
+            let ready = shared.await_rank(&mut walk, wanted)?;
+            let frame = shared.frame(wanted, &mut walk, ready);
+            if wanted == rank {
+                self.careful = Some(walk);
+                return Ok(Sought::Found(frame));
+            }
+            // Only frames of troubled groups are exact here and not better found by the fast run.
+            if self.troubled_keys.contains(&shared.table.anchor_of(wanted)) && passed(frame).is_break() {
+                self.careful = Some(walk);
+                return Ok(Sought::Stopped);
+            }
+        }
+        unreachable!("the walk stands before the frame it was chosen for")
+    }
+
+    /// A walk from a key that decodes without errors, at or before `anchor`.
+    fn start_carefully(&mut self, run: Option<Run>, anchor: usize) -> Result<Walk, VideoError> {
+        let shared = Arc::clone(&self.shared);
+        let mut run = match run {
+            Some(run) => run,
+            None => Run::open(&shared.path, 1, Some(Arc::clone(&shared.table)))?,
+        };
+        let anchor_rank = shared.table.first_exact_rank(anchor);
+        let mut key = anchor;
+        for _ in 0..MAX_KEYS_BACK {
+            let rank = shared.table.first_exact_rank(key);
+            if rank > anchor_rank {
+                key -= 1;
+                continue;
+            }
+            let mut walk = self.start(run, key)?;
+            let ready = shared.await_rank(&mut walk, rank)?;
+            let is_good = ready.damage.is_none();
+            walk.early.insert(rank, ready);
+            if is_good || key == 0 {
+                return Ok(walk);
+            }
+            key -= 1;
+            run = walk.run;
+        }
+        self.start(run, 0)
+    }
+
+    fn start(&self, mut run: Run, key: usize) -> Result<Walk, VideoError> {
+        run.seek_to_key(key)?;
+        let first_exact = self.shared.table.first_exact_rank(key);
+        Ok(Walk { run, first_exact, last_rank: None, last_good: None, early: BTreeMap::new() })
+    }
+
+    fn note_trouble(&mut self, packet: u32) {
+        let table = &self.shared.table;
+        if let Some(rank) = table.rank_of(packet) {
+            self.troubled_keys.insert(table.anchor_of(rank));
+        }
+        // Threads report late, and a leading picture belongs to two groups: mark the group in the file as well.
+        let behind = table.keys().partition_point(|key| key.packet <= packet);
+        self.troubled_keys.insert(behind.saturating_sub(1));
+    }
+}
+
+impl Walk {
+    /// Whether going on leads to the frame exactly, and sooner than a seek to its key.
+    fn can_reach(&self, rank: u32, anchor_rank: u32) -> bool {
+        let next = self.last_rank.map_or(self.first_exact, |last| last + 1);
+        rank >= next && anchor_rank <= next.saturating_add(ONWARD_FRAMES)
+    }
+}
+
+impl Shared {
+    fn ready(&self, decoded: Decoded) -> Ready {
+        let found = FrameSize { width: decoded.frame.width(), height: decoded.frame.height() };
+        if found != self.stored_size {
+            return Ready { picture: None, damage: Some(Damage::OtherSize { found }) };
+        }
+        match pixels::picture_from(decoded.frame, self.orientation) {
+            Ok(picture) => {
+                Ready { picture: Some(Arc::new(picture)), damage: decoded.is_suspect.then_some(Damage::Concealed) }
+            }
+            Err(_) => Ready { picture: None, damage: Some(Damage::Missing) },
+        }
+    }
+
+    /// Decodes until the frame of this rank is there or is known to be missing; others wait in `early`.
+    fn await_rank(&self, walk: &mut Walk, rank: u32) -> Result<Ready, VideoError> {
+        loop {
+            if let Some(ready) = walk.early.remove(&rank) {
+                return Ok(ready);
+            }
+            if walk.early.len() >= PATIENCE {
+                return Ok(Ready { picture: None, damage: Some(Damage::Missing) });
+            }
+            match walk.run.step()? {
+                Step::Picture(decoded) => {
+                    if let Some(found) = self.table.rank_of(decoded.packet)
+                        && found >= walk.first_exact
+                        && walk.last_rank.is_none_or(|last| found > last)
+                    {
+                        let ready = self.ready(decoded);
+                        walk.early.entry(found).or_insert(ready);
+                    }
+                }
+                Step::Trouble { .. } => {}
+                Step::End => return Ok(Ready { picture: None, damage: Some(Damage::Missing) }),
+            }
+        }
+    }
+
+    /// Makes the frame of a rank and moves the walk past it. Frames without a picture repeat the last good one.
+    fn frame(&self, rank: u32, walk: &mut Walk, ready: Ready) -> Frame {
+        walk.last_rank = Some(rank);
+        let picture = match ready.picture {
+            Some(picture) => picture,
+            None => match &walk.last_good {
+                Some(picture) => Arc::clone(picture),
+                None => Arc::new(Picture::black(self.orientation.size(self.stored_size))),
+            },
+        };
+        if ready.damage.is_none() {
+            walk.last_good = Some(Arc::clone(&picture));
+        }
+        let idx = FrameIdx(rank);
+        let pts_secs = self.index.pts_secs(idx).expect("ranks come from the table the index was made from");
+        Frame { idx, pts_secs, damage: ready.damage, picture }
+    }
+}
