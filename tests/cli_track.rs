@@ -249,7 +249,7 @@ fn other_inputs_are_refused_and_named() {
         ("--point 0:1:2,2 --point 0:2:2,2 --range 0..3", "object 2 is new"),
         ("--point 0:1:2,2 --point 3:1:2,2 --range 0..3", "new prompt on frame 3"),
         ("--point 0:1:2,2 --range 0..3 --direction both", "--direction was forward and is now both"),
-        ("--point 0:1:2,2 --range 0..3 --resolution 512", "--resolution was 1024 and is now 512"),
+        ("--point 0:1:2,2 --range 0..3 --resolution 512", "--resolution was the model's own and is now 512"),
         ("--point 0:1:2,2 --range 0..3 --damaged use", "--damaged was skip and is now use"),
         ("--point 0:1:2,2 --range 0..3 --device cpu", "--device was auto and is now cpu"),
     ];
