@@ -25,7 +25,7 @@ fn help_lists_commands_and_exit_codes() {
     let output = label_hub(home.path(), &["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = text(&output.stdout);
-    for part in ["track", "extract", "info", "parity", "bench", "75  stopped by SIGTERM", "130  stopped by Ctrl-C"] {
+    for part in ["track", "info", "parity", "bench", "75  stopped by SIGTERM", "130  stopped by Ctrl-C"] {
         assert!(help.contains(part), "{part} is not in: {help}");
     }
     let help = text(&label_hub(home.path(), &["track", "--help"]).stdout);

@@ -249,7 +249,7 @@ fn other_inputs_are_refused_and_named() {
         ("--point 0:1:2,2 --point 0:2:2,2 --range 0..3", "object 2 is new"),
         ("--point 0:1:2,2 --point 3:1:2,2 --range 0..3", "new prompt on frame 3"),
         ("--point 0:1:2,2 --range 0..3 --direction both", "--direction was forward and is now both"),
-        ("--point 0:1:2,2 --range 0..3 --resolution 512", "--resolution was 1024 and is now 512"),
+        ("--point 0:1:2,2 --range 0..3 --resolution 512", "--resolution was the model's own and is now 512"),
         ("--point 0:1:2,2 --range 0..3 --damaged use", "--damaged was skip and is now use"),
         ("--point 0:1:2,2 --range 0..3 --device cpu", "--device was auto and is now cpu"),
     ];
@@ -283,12 +283,20 @@ fn description_beside_the_weights_belongs_to_the_model() {
 fn overwrite_removes_what_the_run_wrote_and_nothing_else() {
     let world = World::new();
     world.track(CLICK).0.expect("it runs");
-    for (name, stays) in [("out/notes.txt", true), ("out/9_1.npy", false), ("out/mask_1.npy", true)] {
+    let cases = [
+        ("out/notes.txt", true),
+        ("out/mask_1.npy", true),
+        ("out/9_2.npy", true),  // the run had no object 2
+        ("out/10_1.npy", true), // the clip has ten frames
+        ("out/9_1.npy", false),
+        ("out/9_1.npy.part", false),
+    ];
+    for (name, stays) in cases {
         fs::write(world.path(name), b"x").expect("writable");
         world.track("--point 0:1:2,2 --range 0..1 --overwrite").0.expect("it starts anew");
         assert_eq!(world.path(name).exists(), stays, "{name}");
+        fs::remove_file(world.path(name)).ok();
     }
-    fs::remove_file(world.path("out/mask_1.npy")).expect("it stayed");
     assert_eq!(world.masks().into_keys().collect::<Vec<_>>(), ["0_1.npy", "1_1.npy"]);
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::prompt_file::PromptFile;
 use super::tracker::{DamagedFrames, Direction};
-use crate::label::{FrameIdx, FrameSize};
+use crate::label::{FrameIdx, FrameSize, ObjectId};
 
 /// Format of this file; raised when an older program could misread it.
 pub const FORMAT: u32 = 1;
@@ -77,6 +77,11 @@ pub struct OptionsEntry {
 }
 
 impl Manifest {
+    /// Whether a run with these inputs can have written this mask.
+    pub fn covers(&self, frame: FrameIdx, object: ObjectId) -> bool {
+        frame.0 < self.clip.frames && self.prompts.objects.iter().any(|entry| entry.id == object)
+    }
+
     /// The first input in which a folder's manifest (`self`) differs from a new run's, in words.
     pub fn first_difference(&self, new: &Manifest) -> Option<String> {
         let say = |what: &str, old: &dyn std::fmt::Display, new: &dyn std::fmt::Display| {

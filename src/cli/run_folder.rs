@@ -49,12 +49,16 @@ impl RunFolder {
         }
         if is_ours && !overwrite {
             let manifest = read_same_inputs(&manifest_path, &manifest)?;
-            let pad = manifest.options.pad;
-            let done = found.iter().filter_map(|name| parse_mask_name(name, pad)).collect();
+            let done = found.iter().filter_map(|name| mask_of_run(name, &manifest)).collect();
             return Ok(RunFolder { path: path.to_path_buf(), manifest, done, _lock: lock });
         }
         if is_ours {
-            remove_run(path, &found)?;
+            let is_of_run: Box<dyn Fn(&str) -> bool> = match read_json::<Manifest>(&manifest_path) {
+                Ok(old) => Box::new(move |name| mask_of_run(name, &old).is_some()),
+                // A damaged record cannot say which; the folder is a run's, so what looks like its masks is.
+                Err(_) => Box::new(|_| true),
+            };
+            remove_run(path, found.iter().filter(|name| is_of_run(name.strip_suffix(".part").unwrap_or(name))))?;
         }
         let folder = RunFolder { path: path.to_path_buf(), manifest, done: BTreeSet::new(), _lock: lock };
         folder.write_manifest()?;
@@ -164,6 +168,11 @@ fn parse_mask_name(name: &str, pad: usize) -> Option<(FrameIdx, ObjectId)> {
     (mask_name(frame, object, pad) == name).then_some((frame, object))
 }
 
+/// The frame and object of a file, if the run can have written it.
+fn mask_of_run(name: &str, manifest: &Manifest) -> Option<(FrameIdx, ObjectId)> {
+    parse_mask_name(name, manifest.options.pad).filter(|&(frame, object)| manifest.covers(frame, object))
+}
+
 /// Names in the folder that look like masks of any run, finished or in part, sorted.
 fn mask_files(folder: &Path) -> Result<Vec<String>, CliError> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -202,7 +211,7 @@ fn read_same_inputs(manifest_path: &Path, new: &Manifest) -> Result<Manifest, Cl
 
 /// Removes what a run wrote, and nothing else. The manifest goes last: while it is there the folder is known to be
 /// ours, so a removal cut short can be repeated; the state goes first, because it speaks of masks that are there.
-fn remove_run(folder: &Path, masks: &[String]) -> Result<(), CliError> {
+fn remove_run<'a>(folder: &Path, masks: impl Iterator<Item = &'a String>) -> Result<(), CliError> {
     let remove = |path: &Path| fs::remove_file(path).map_err(|e| write_error(path, &e));
     let state = folder.join(STATE_NAME);
     if state.exists() {
