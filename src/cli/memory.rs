@@ -5,9 +5,9 @@ pub fn peak_mib() -> Option<u64> {
     field("VmHWM:").map(|kib| kib / 1024)
 }
 
-/// Resident size now, in MiB.
-pub fn resident_mib() -> Option<u64> {
-    field("VmRSS:").map(|kib| kib / 1024)
+/// Resident size now, in KiB.
+pub fn resident_kib() -> Option<u64> {
+    field("VmRSS:")
 }
 
 /// A field of Linux's `/proc/self/status`, in KiB; `None` on other systems.

@@ -10,7 +10,7 @@ pub mod exit;
 pub mod frames;
 pub mod info;
 pub mod manifest;
-mod memory;
+pub mod memory;
 pub mod model_file;
 pub mod parity;
 mod picture_folder;
