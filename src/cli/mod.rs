@@ -1,1 +1,101 @@
 //! The command line, one file per sub-command.
+//!
+//! `main.rs` calls [`main`]; it reads the arguments, runs one command and returns the exit code. Commands print results
+//! to standard output and everything about their progress to standard error, return errors instead of printing them,
+//! and never use Bevy.
+
+pub mod bench;
+pub mod device;
+pub mod exit;
+pub mod frames;
+pub mod info;
+pub mod manifest;
+mod memory;
+pub mod model_file;
+pub mod parity;
+mod picture_folder;
+pub mod progress;
+pub mod prompt_args;
+pub mod prompt_file;
+pub mod prompts;
+pub mod run_folder;
+mod sam2_tracker;
+pub mod signals;
+mod threads;
+pub mod track;
+pub mod tracker;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use exit::{CliError, EXIT_CODES_HELP, Exit};
+
+/// Label objects in video: click, see the mask, track it with SAM 2.1, correct it, export a dataset.
+#[derive(Debug, Parser)]
+#[command(name = "label-hub", version, after_help = EXIT_CODES_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Track objects through a clip and write one mask per frame and object
+    #[command(after_help = EXIT_CODES_HELP)]
+    Track(Box<track::TrackArgs>),
+    /// Show devices, codecs, models, and what is known about a clip
+    Info(info::InfoArgs),
+    /// Compare the model with recorded reference outputs
+    Parity(parity::ParityArgs),
+    /// Measure the model's speed, stage by stage
+    Bench(bench::BenchArgs),
+}
+
+/// Runs the command line `arguments` (the program's name first) and returns the process's exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let outcome = match Cli::try_parse_from(arguments) {
+        Ok(cli) => run(cli),
+        // Help and version go to standard output with code 0, errors to standard error with code 2.
+        Err(error) => match error.print() {
+            Ok(()) if error.use_stderr() => Ok(Exit::Usage),
+            Ok(()) => Ok(Exit::Success),
+            Err(closed) => Err(CliError::from_stdout(closed)),
+        },
+    };
+    match outcome {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(CliError::Told { exit, message }) => {
+            tell(&format!("error: {message}"));
+            ExitCode::from(exit.code())
+        }
+        Err(CliError::StdoutClosed) => signals::end_as_sigpipe(),
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, CliError> {
+    match cli.command {
+        None => {
+            let help = Cli::command().render_long_help();
+            tell(&format!("{help}\nThe window comes with a later version; until then, choose a command above."));
+            Ok(Exit::Usage)
+        }
+        Some(Command::Track(args)) => track::run(&args),
+        Some(Command::Info(args)) => info::run(&args),
+        Some(Command::Parity(args)) => {
+            Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed })
+        }
+        Some(Command::Bench(args)) => {
+            bench::run(&args)?;
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Writes a line to standard error.
+pub(crate) fn tell(message: &str) {
+    // Standard error may be closed too; then there is nobody left to tell.
+    writeln!(std::io::stderr(), "{message}").ok();
+}

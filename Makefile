@@ -1,0 +1,49 @@
+# The two commands a newcomer needs are `make demo` and `make test`.
+# Both install what is missing (scripts/setup) and build with one profile,
+# so a fresh machine builds the dependencies once.
+
+# Outside the checkout, so that several checkouts share it and a clean one is small.
+export LABEL_HUB_CACHE ?= $(HOME)/.cache/label-hub
+export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
+# What the shared scenarios and clips are found by; tests say what they skip without it.
+export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo test ci test-parity bench-reference audit
+
+help:
+	@echo 'make demo             track an object through a clip it makes itself, without a window'
+	@echo 'make test             the everyday tests'
+	@echo 'make ci               all checks: format, lints, docs, tests, parity'
+	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
+	@echo 'make bench-reference  ours and the Python reference, timed in one run'
+	@echo 'make audit            licences and sources of the dependencies, where cargo-deny is installed'
+
+demo:
+	@scripts/setup
+	@scripts/demo
+
+test:
+	@scripts/setup
+	@[ -d "$$LABEL_HUB_SHARED" ] || echo "test: SKIPPED: what needs the shared clips and scenarios; no folder $$LABEL_HUB_SHARED (LABEL_HUB_SHARED)"
+	cargo test --locked
+
+ci:
+	@scripts/setup
+	@scripts/ci
+
+# The models' checkpoints are made up and about 1.7 GB; they stay in the cache folder.
+test-parity:
+	@scripts/parity_checkpoints
+	LABEL_HUB_PARITY=1 cargo test --locked --test parity_scenarios -- --nocapture --test-threads=1
+
+bench-reference:
+	@scripts/setup
+	@scripts/bench_reference
+
+audit:
+	@if command -v cargo-deny >/dev/null; then \
+		cargo deny check bans licenses sources; \
+	else \
+		echo 'audit: SKIPPED: cargo-deny is not installed (cargo install cargo-deny --locked)'; \
+	fi

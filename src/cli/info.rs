@@ -1,0 +1,145 @@
+//! `label-hub info [CLIP]`: devices, codecs, models, and what is known about a clip.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::exit::{CliError, Exit};
+use super::model_file::models_folder;
+
+/// Arguments of `info`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct InfoArgs {
+    /// Video file, or folder of images
+    #[arg(value_name = "VIDEO|DIR")]
+    clip: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything `info` tells.
+#[derive(Debug, Serialize)]
+struct Info {
+    version: &'static str,
+    features: Vec<&'static str>,
+    devices: Vec<Device>,
+    /// ffmpeg's version; absent when this build reads folders of images only.
+    ffmpeg: Option<String>,
+    models_folder: Option<PathBuf>,
+    models: Vec<ModelFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clip: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct Device {
+    name: &'static str,
+    /// In words: threads of the processor, or whether this build can use a GPU.
+    detail: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelFile {
+    name: String,
+    bytes: u64,
+}
+
+/// Runs `label-hub info`.
+///
+/// # Errors
+/// When the clip cannot be read, or standard output is closed.
+pub fn run(args: &InfoArgs) -> Result<Exit, CliError> {
+    let folder = models_folder();
+    let info = Info {
+        version: env!("CARGO_PKG_VERSION"),
+        features: features(),
+        devices: devices(),
+        ffmpeg: ffmpeg_version(),
+        models: folder.as_deref().map(list_models).transpose()?.unwrap_or_default(),
+        models_folder: folder,
+        clip: args.clip.as_deref().map(clip_facts).transpose()?,
+    };
+    let text = if args.json { serde_json::to_string(&info).expect("plain data") } else { in_words(&info) };
+    writeln!(io::stdout(), "{text}").map_err(CliError::from_stdout)?;
+    Ok(Exit::Success)
+}
+
+/// Seam: facts about a clip, from `cli::clip_facts` once it is merged.
+fn clip_facts(clip: &Path) -> Result<serde_json::Value, CliError> {
+    let message = format!("{}: clips cannot be read in this build yet", clip.display());
+    Err(CliError::new(Exit::NotInBuild, message))
+}
+
+/// Seam: ffmpeg's version, from the video room once it is merged.
+fn ffmpeg_version() -> Option<String> {
+    None
+}
+
+fn features() -> Vec<&'static str> {
+    let all = [
+        ("gui", cfg!(feature = "gui")),
+        ("video", cfg!(feature = "video")),
+        ("cuda", cfg!(feature = "cuda")),
+        ("metal", cfg!(feature = "metal")),
+    ];
+    all.into_iter().filter_map(|(name, is_on)| is_on.then_some(name)).collect()
+}
+
+fn devices() -> Vec<Device> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let compiled = |is_on| if is_on { "compiled in" } else { "not compiled in" };
+    vec![
+        Device { name: "cpu", detail: format!("{threads} threads") },
+        Device { name: "cuda", detail: compiled(cfg!(feature = "cuda")).to_owned() },
+        Device { name: "metal", detail: compiled(cfg!(feature = "metal")).to_owned() },
+    ]
+}
+
+/// Model files by name; a folder that does not exist has none.
+fn list_models(folder: &Path) -> Result<Vec<ModelFile>, CliError> {
+    let unreadable = |e: io::Error| CliError::input(format!("{}: cannot read it ({e}); check it", folder.display()));
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(unreadable(e)),
+    };
+    let mut models = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        let is_model = path.extension().is_some_and(|ending| ending == "pt" || ending == "safetensors");
+        // A link that leads nowhere is no model; `track` says so when it is asked for.
+        if let (true, Ok(facts)) = (is_model, fs::metadata(&path)) {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            models.push(ModelFile { name, bytes: facts.len() });
+        }
+    }
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(models)
+}
+
+fn in_words(info: &Info) -> String {
+    let features = if info.features.is_empty() { "none".to_owned() } else { info.features.join(" ") };
+    let mut lines = vec![format!("label-hub {}", info.version), format!("features: {features}")];
+    for device in &info.devices {
+        lines.push(format!("device {}: {}", device.name, device.detail));
+    }
+    lines.push(match &info.ffmpeg {
+        Some(version) => format!("video: ffmpeg {version}"),
+        None => "video: folders of images only".to_owned(),
+    });
+    match &info.models_folder {
+        Some(folder) if info.models.is_empty() => lines.push(format!("models: none in {}", folder.display())),
+        Some(folder) => lines.push(format!("models in {}:", folder.display())),
+        None => lines.push("models: no folder is known; set LABEL_HUB_HOME".to_owned()),
+    }
+    for model in &info.models {
+        lines.push(format!("  {} ({:.0} MB)", model.name, model.bytes as f64 / 1e6));
+    }
+    if let Some(clip) = &info.clip {
+        lines.push(format!("clip: {clip:#}"));
+    }
+    lines.join("\n")
+}

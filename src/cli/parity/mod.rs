@@ -1,0 +1,99 @@
+//! `label-hub parity`: runs a scenario through our predictor and compares every value with what the reference returned.
+//!
+//! Also called by the parity tests. Scenarios and goldens have the form that `scripts/reference/README.md` describes.
+
+mod compare;
+mod run;
+mod scenario;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::cli::device::DeviceChoice;
+use crate::sam2::checkpoint::Checkpoint;
+
+pub use compare::{KeyReport, Precision};
+pub use scenario::Scenario;
+
+/// Compare this program's model with the reference implementation, value by value.
+#[derive(Debug, Args)]
+pub struct ParityArgs {
+    /// The scenario: prompts, propagations and options, as JSON.
+    pub scenario: PathBuf,
+    /// The model's weights (.pt or .safetensors; a .toml of the same name beside them describes a model of your own).
+    #[arg(long)]
+    pub checkpoint: PathBuf,
+    /// Folder of pictures, used in name order.
+    #[arg(long)]
+    pub frames: PathBuf,
+    /// What the reference returned.
+    #[arg(long)]
+    pub golden: PathBuf,
+    /// Device to run on: cpu, cuda:0, metal:0.
+    #[arg(long, default_value = "cpu", value_parser = DeviceChoice::parse)]
+    pub device: DeviceChoice,
+    /// Thresholds: f32 on a CPU, or half for half-precision arithmetic.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub precision: Precision,
+}
+
+/// The outcome of a comparison.
+#[derive(Debug)]
+pub struct ParityReport {
+    /// One entry per golden key, in the golden's order.
+    pub keys: Vec<KeyReport>,
+}
+
+impl ParityReport {
+    /// Whether every threshold was met.
+    pub fn is_passed(&self) -> bool {
+        self.keys.iter().all(|key| key.failure.is_none())
+    }
+
+    /// The closing line.
+    pub fn summary(&self) -> String {
+        let worst_iou = self.keys.iter().filter_map(|key| key.iou).fold(1.0, f64::min);
+        // Areas are pixels, not logits; they have a threshold of their own.
+        let logits = self.keys.iter().filter(|key| !key.name.ends_with(".area"));
+        let worst = logits.map(|key| key.max).fold(0.0, f64::max);
+        format!("parity: {} keys, worst IoU {worst_iou:.6}, worst max |d| {worst:.3e}", self.keys.len())
+    }
+}
+
+/// Runs the scenario and compares.
+///
+/// # Errors
+/// When a file cannot be read, the model fails, or the golden holds keys the run did not produce.
+pub fn compare(args: &ParityArgs) -> anyhow::Result<ParityReport> {
+    let text = std::fs::read_to_string(&args.scenario)
+        .with_context(|| format!("{}: the scenario cannot be read", args.scenario.display()))?;
+    let scenario: Scenario = serde_json::from_str(&text)
+        .with_context(|| format!("{}: not a parity scenario", args.scenario.display()))?;
+    let golden = Checkpoint::open(&args.golden)?;
+    let device = super::device::open(args.device)?;
+    let results = run::run(&scenario, &args.checkpoint, &args.frames, &device, &golden)?;
+    let mut keys = Vec::new();
+    for (name, facts) in golden.tensors() {
+        let expected = golden.read_f32(name)?;
+        let Some(ours) = results.get(name) else {
+            bail!("{}: the run produced no {name}; does the golden belong to this scenario?", args.golden.display());
+        };
+        keys.push(compare::compare(name, &facts.shape, ours, &expected, args.precision));
+    }
+    Ok(ParityReport { keys })
+}
+
+/// Prints a line per key and the closing line; true when every threshold was met.
+///
+/// # Errors
+/// As [`compare`].
+pub fn run(args: &ParityArgs) -> anyhow::Result<bool> {
+    let report = compare(args)?;
+    for key in &report.keys {
+        println!("{key}");
+    }
+    println!("{}", report.summary());
+    Ok(report.is_passed())
+}

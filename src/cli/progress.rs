@@ -1,0 +1,189 @@
+//! What a track run says while it works: a bar on a terminal, JSON lines with `--json`, plain lines elsewhere.
+//!
+//! JSON goes to standard output, one object a line, for programs; bars and lines go to standard error, for people.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::exit::CliError;
+use super::tell;
+use crate::label::{FrameIdx, ObjectId};
+
+/// What happens in a run. With `--json` each is a line, its kind under `event`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// The run begins.
+    Start {
+        /// The clip's path.
+        clip: String,
+        /// The output folder.
+        out: String,
+        /// Frames that will be tracked.
+        frames: u32,
+        /// Objects that will be tracked.
+        objects: Vec<ObjectId>,
+        /// Masks an earlier run left.
+        resumed: usize,
+    },
+    /// A mask is on the disk.
+    Frame {
+        /// Frame.
+        frame: FrameIdx,
+        /// Object.
+        object: ObjectId,
+        /// Object pixels.
+        area: u64,
+        /// Object score; above 0 the object is there.
+        score: f32,
+        /// The model's guess of the mask's IoU.
+        iou: f32,
+        /// File name in the output folder.
+        file: String,
+    },
+    /// Something the user should know.
+    Notice {
+        /// In words.
+        message: String,
+    },
+    /// The run came to its end.
+    Done {
+        /// Frames tracked by this call.
+        frames: u32,
+        /// Masks in the folder.
+        masks: usize,
+        /// Time this call took.
+        seconds: f64,
+        /// Frames per second of this call.
+        fps: f64,
+        /// Frames that did not decode.
+        damaged: Vec<FrameIdx>,
+    },
+    /// The run was asked to stop; the same command goes on.
+    Stopped {
+        /// Frames tracked by this call.
+        frames: u32,
+        /// Masks in the folder.
+        masks: usize,
+        /// How to go on, in words.
+        next: String,
+    },
+}
+
+/// How events are shown.
+pub enum Reporter<'a> {
+    /// JSON lines.
+    Json(&'a mut dyn Write),
+    /// A bar with frames per second and time left.
+    Bar(ProgressBar),
+    /// A line per mask.
+    Plain {
+        /// Where lines go.
+        stderr: &'a mut dyn Write,
+        /// Frames in the run, once known.
+        frame_total: u32,
+        /// Frames that have a mask now.
+        seen: BTreeSet<FrameIdx>,
+    },
+}
+
+impl<'a> Reporter<'a> {
+    /// JSON when asked for, otherwise what suits standard error.
+    pub fn new(wants_json: bool, is_terminal: bool, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
+        if wants_json {
+            return Reporter::Json(stdout);
+        }
+        if is_terminal {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}");
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(style.expect("the template is fixed"));
+            return Reporter::Bar(bar);
+        }
+        Reporter::Plain { stderr, frame_total: 0, seen: BTreeSet::new() }
+    }
+
+    /// Shows an event.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn show(&mut self, event: &Event) -> Result<(), CliError> {
+        match self {
+            Reporter::Json(stdout) => {
+                let line = serde_json::to_string(event).expect("events have no maps and no foreign types");
+                writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(CliError::from_stdout)?;
+            }
+            Reporter::Bar(bar) => show_on_bar(bar, event),
+            Reporter::Plain { stderr, frame_total, seen } => {
+                // Nobody may be reading; the masks matter more than the words about them.
+                writeln!(stderr, "{}", line_for(frame_total, seen, event)).ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a frame, whether or not it gave masks.
+    pub fn frame_done(&self) {
+        match self {
+            Reporter::Bar(bar) => bar.inc(1),
+            Reporter::Json(_) | Reporter::Plain { .. } => {}
+        }
+    }
+}
+
+fn show_on_bar(bar: &ProgressBar, event: &Event) {
+    match event {
+        Event::Start { frames, .. } => {
+            bar.set_length(u64::from(*frames));
+            bar.enable_steady_tick(Duration::from_secs(1));
+        }
+        Event::Frame { file, .. } => bar.set_message(file.clone()),
+        Event::Notice { message } => bar.suspend(|| tell(message)),
+        Event::Done { .. } | Event::Stopped { .. } => {
+            bar.finish_and_clear();
+            tell(&summary(event));
+        }
+    }
+}
+
+fn line_for(frame_total: &mut u32, seen: &mut BTreeSet<FrameIdx>, event: &Event) -> String {
+    match event {
+        Event::Start { frames, out, .. } => {
+            *frame_total = *frames;
+            format!("tracking {frames} frames into {out}")
+        }
+        Event::Frame { frame, object, area, file, .. } => {
+            seen.insert(*frame);
+            format!("{}/{frame_total} frame {frame} object {object}: {area} pixels, {file}", seen.len())
+        }
+        Event::Notice { message } => message.clone(),
+        Event::Done { .. } | Event::Stopped { .. } => summary(event),
+    }
+}
+
+fn summary(event: &Event) -> String {
+    match event {
+        Event::Done { frames, masks, seconds, fps, damaged } => {
+            let mut text = format!("done: {frames} frames in {seconds:.1} s ({fps:.2} frames/s), {masks} masks");
+            if !damaged.is_empty() {
+                let list: Vec<String> = damaged.iter().map(FrameIdx::to_string).collect();
+                text.push_str(&format!("; {} damaged frames: {}", damaged.len(), list.join(" ")));
+            }
+            text
+        }
+        Event::Stopped { frames, masks, next } => {
+            format!("stopped after {frames} frames; {masks} masks are kept; {next}")
+        }
+        Event::Start { .. } | Event::Frame { .. } | Event::Notice { .. } => String::new(),
+    }
+}
+
+/// Frames per second since `start`; 0 before any time has passed.
+pub fn frames_per_second(frames: u32, start: Instant) -> (f64, f64) {
+    let seconds = start.elapsed().as_secs_f64();
+    let fps = if seconds > 0.0 { f64::from(frames) / seconds } else { 0.0 };
+    (seconds, fps)
+}

@@ -1,0 +1,306 @@
+//! `label-hub track`: prompts in, one mask per frame and object out.
+//!
+//! Checks everything that can be checked before the model is loaded (flags, clip, prompts, output folder), then takes
+//! frames from a [`MaskStream`](super::tracker::MaskStream) and writes each mask as it comes. A stopped run goes on when
+//! the same command is given again.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use super::device::DeviceChoice;
+use super::exit::{CliError, Exit};
+use super::manifest::{ClipEntry, FORMAT, Manifest, ModelEntry, OptionsEntry};
+use super::model_file::{find_model, models_folder};
+use super::progress::{Event, Reporter, frames_per_second};
+use super::prompt_args::{PromptArg, parse_box, parse_mask, parse_point, parse_range};
+use super::prompt_file::{PromptFile, read_prompt_file};
+use super::prompts::{JobPrompts, Statements};
+use super::run_folder::{MAX_PAD, RunFolder, default_folder};
+use super::signals::StopFlag;
+use super::tracker::{DamagedFrames, Direction, TrackJob, TrackedClip, Tracker, open_tracker};
+use crate::label::FrameIdx;
+use crate::sam2::checkpoint::Checkpoint;
+
+/// Arguments of `track`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TrackArgs {
+    /// Video file, or folder of images
+    #[arg(value_name = "VIDEO|DIR")]
+    clip: PathBuf,
+    /// Model: a name such as sam2.1_hiera_tiny, or a .pt or .safetensors file
+    #[arg(long, value_name = "NAME|PATH")]
+    model: PathBuf,
+    /// Where the model runs: auto, cpu, cuda:0, metal:0
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: String,
+    /// Click on an object; `:neg` beside it. Pixels from the top left. Repeatable
+    #[arg(long = "point", value_name = "FRAME:OBJECT:X,Y[:neg]", value_parser = parse_point, allow_hyphen_values = true)]
+    points: Vec<PromptArg>,
+    /// Box around an object. Repeatable
+    #[arg(long = "box", value_name = "FRAME:OBJECT:X0,Y0,X1,Y1", value_parser = parse_box, allow_hyphen_values = true)]
+    boxes: Vec<PromptArg>,
+    /// Mask of an object, as large as the frames; what is not 0 or black is the object. Repeatable
+    #[arg(long = "mask", value_name = "FRAME:OBJECT:FILE.png|FILE.npy", value_parser = MaskParser)]
+    masks: Vec<PromptArg>,
+    /// Prompts as JSON: {"objects":[{"id":1,"prompts":[{"frame":0,"points":[[x,y]],"labels":[1]}]}]}
+    #[arg(long, value_name = "FILE.json")]
+    prompts: Option<PathBuf>,
+    /// Frames to track, both included; the whole clip without it
+    #[arg(long, value_name = "A..B", value_parser = parse_range)]
+    range: Option<(FrameIdx, FrameIdx)>,
+    /// Which way to track from the prompts
+    #[arg(long, value_enum, default_value = "forward")]
+    direction: Direction,
+    /// Side of the picture the model sees; smaller is faster and coarser. By default the model's own (1024 for the
+    /// published models)
+    #[arg(long, value_parser = parse_resolution, value_name = "1024|768|512")]
+    resolution: Option<u32>,
+    /// Folder for the masks; without it <clip name>_masks beside the clip, or here where that is read-only
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Pad frame numbers in file names to this many digits
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pad: usize,
+    /// Start anew: remove the masks an earlier run wrote to the folder
+    #[arg(long)]
+    overwrite: bool,
+    /// What to do on frames that do not decode
+    #[arg(long, value_enum, default_value = "skip")]
+    damaged: DamagedFrames,
+    /// Processor threads to use
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Report progress as JSON lines on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// `--mask` may name a file that is not UTF-8, which clap's function parsers cannot take.
+#[derive(Clone)]
+struct MaskParser;
+
+impl clap::builder::TypedValueParser for MaskParser {
+    type Value = PromptArg;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<PromptArg, clap::Error> {
+        parse_mask(value).map_err(|cause| {
+            let name = arg.map(ToString::to_string).unwrap_or_else(|| "--mask".into());
+            let message = format!("invalid value '{}' for '{name}': {cause}\n", value.to_string_lossy());
+            clap::Error::raw(clap::error::ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
+}
+
+/// Keeps the text, which the manifest records as given.
+fn parse_device(text: &str) -> Result<String, String> {
+    DeviceChoice::parse(text).map(|_| text.to_owned())
+}
+
+fn parse_resolution(text: &str) -> Result<u32, String> {
+    match text {
+        "1024" => Ok(1024),
+        "768" => Ok(768),
+        "512" => Ok(512),
+        _ => Err("write 1024, 768 or 512".to_owned()),
+    }
+}
+
+/// Runs `label-hub track`.
+///
+/// # Errors
+/// With the exit code and what to do next.
+pub fn run(args: &TrackArgs) -> Result<Exit, CliError> {
+    let stop = StopFlag::install()
+        .map_err(|e| CliError::new(Exit::SomeFailed, format!("Ctrl-C cannot be watched ({e}); run it again")))?;
+    let around = Surroundings {
+        stop: &stop,
+        is_terminal: io::stderr().is_terminal(),
+        stdout: &mut io::stdout(),
+        stderr: &mut io::stderr(),
+    };
+    run_with(args, &open_tracker, around)
+}
+
+/// What a run needs of the process around it; tests give their own.
+pub struct Surroundings<'a> {
+    /// Asked after every frame.
+    pub stop: &'a StopFlag,
+    /// Whether standard error can show a bar.
+    pub is_terminal: bool,
+    /// For JSON lines.
+    pub stdout: &'a mut dyn Write,
+    /// For words.
+    pub stderr: &'a mut dyn Write,
+}
+
+/// Opens a clip for tracking; [`open_tracker`], or a test's fake.
+pub type OpenTracker<'a> = dyn Fn(&Path) -> Result<Box<dyn Tracker>, CliError> + 'a;
+
+/// [`run`] with its surroundings given: tests put a fake tracker and a buffer in.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'_>) -> Result<Exit, CliError> {
+    if args.pad > MAX_PAD {
+        return Err(CliError::usage(format!("--pad {} is too wide; write at most {MAX_PAD}", args.pad)));
+    }
+    let statements = gather_statements(args)?;
+    statements.expect_some()?;
+    let model = Checkpoint::open(&find_model(&args.model, models_folder().as_deref())?)?;
+    let mut tracker = open(&args.clip)?;
+    let clip = tracker.clip().clone();
+    let (prompts, hints) = statements.check(clip.size, clip.frame_count)?;
+
+    let mut reporter = Reporter::new(args.json, around.is_terminal, around.stdout, around.stderr);
+    for message in clip.notices.iter().chain(&hints) {
+        reporter.show(&Event::Notice { message: message.clone() })?;
+    }
+    let folder_path = match &args.out {
+        Some(folder) => folder.clone(),
+        None => default_folder(&args.clip, Path::new("")),
+    };
+    let manifest = manifest(args, &clip, &model, &prompts)?;
+    let folder = RunFolder::open(&folder_path, manifest, args.overwrite)?;
+    if folder.is_finished() {
+        let masks = folder.done().len();
+        let message = format!("{}: all {masks} masks are already there", folder_path.display());
+        reporter.show(&Event::Notice { message })?;
+        reporter.show(&Event::Done { frames: 0, masks, seconds: 0.0, fps: 0.0, damaged: folder.damaged() })?;
+        return Ok(Exit::Success);
+    }
+    let job = job(args, prompts, &clip, &folder)?;
+    follow(args, tracker.as_mut(), &model, &job, folder, around.stop, &mut reporter)
+}
+
+fn gather_statements(args: &TrackArgs) -> Result<Statements, CliError> {
+    let mut statements = match &args.prompts {
+        Some(path) => read_prompt_file(path)?,
+        None => Statements::default(),
+    };
+    let flags = args.points.iter().chain(&args.boxes).chain(&args.masks).cloned();
+    statements.list.extend(flags.map(|flag| (flag.frame, flag.object, flag.statement)));
+    statements.range = args.range.or(statements.range);
+    Ok(statements)
+}
+
+fn manifest(
+    args: &TrackArgs,
+    clip: &TrackedClip,
+    model: &Checkpoint,
+    prompts: &JobPrompts,
+) -> Result<Manifest, CliError> {
+    let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    Ok(Manifest {
+        format: FORMAT,
+        program: concat!("label-hub ", env!("CARGO_PKG_VERSION")).to_owned(),
+        clip: ClipEntry {
+            name: name(&args.clip),
+            identity: clip.identity.clone(),
+            size: clip.size,
+            frames: clip.frame_count,
+        },
+        model: ModelEntry {
+            name: name(model.path()),
+            sha256: model.sha256()?,
+            description_sha256: description_sha256(model.path())?,
+        },
+        prompts: PromptFile::from(prompts),
+        options: OptionsEntry {
+            direction: args.direction,
+            resolution: args.resolution,
+            damaged: args.damaged,
+            device: args.device.clone(),
+            pad: args.pad,
+        },
+        damaged: BTreeSet::new(),
+        finished_masks: None,
+    })
+}
+
+/// A model of the family that is not a published one is described by a TOML beside its weights.
+fn description_sha256(weights: &Path) -> Result<Option<String>, CliError> {
+    let path = weights.with_extension("toml");
+    match fs::read(&path) {
+        Ok(text) => Ok(Some(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(CliError::new(Exit::Model, format!("{}: cannot read it ({e}); check it", path.display()))),
+    }
+}
+
+fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, folder: &RunFolder) -> Result<TrackJob, CliError> {
+    let last_of_clip = FrameIdx(clip.frame_count.saturating_sub(1));
+    let (first, last) = prompts.range.unwrap_or((FrameIdx(0), last_of_clip));
+    Ok(TrackJob {
+        prompts,
+        first,
+        last,
+        direction: args.direction,
+        resolution: args.resolution,
+        damaged: args.damaged,
+        device: DeviceChoice::parse(&args.device).map_err(CliError::usage)?,
+        threads: args.threads.map(usize::from),
+        done: folder.done().clone(),
+        state_folder: folder.state_folder(),
+    })
+}
+
+/// Takes frames from the model until the end or until somebody asks to stop.
+fn follow(
+    args: &TrackArgs,
+    tracker: &mut dyn Tracker,
+    model: &Checkpoint,
+    job: &TrackJob,
+    mut folder: RunFolder,
+    stop: &StopFlag,
+    reporter: &mut Reporter<'_>,
+) -> Result<Exit, CliError> {
+    reporter.show(&Event::Start {
+        clip: args.clip.display().to_string(),
+        out: folder.path().display().to_string(),
+        frames: tracker.frame_total(job),
+        objects: job.prompts.objects.keys().copied().collect(),
+        resumed: job.done.len(),
+    })?;
+    let started = Instant::now();
+    let mut frames = 0;
+    let mut stream = tracker.start(model, job)?;
+    loop {
+        if let Some(exit) = stop.requested() {
+            let next = "run the same command again to go on".to_owned();
+            reporter.show(&Event::Stopped { frames, masks: folder.done().len(), next })?;
+            return Ok(exit);
+        }
+        let Some(frame) = stream.next_frame().transpose()? else { break };
+        frames += 1;
+        if frame.is_damaged {
+            folder.note_damaged(frame.frame)?;
+        }
+        for made in frame.masks {
+            let file = folder.write_mask(frame.frame, made.object, &made.mask)?;
+            reporter.show(&Event::Frame {
+                frame: frame.frame,
+                object: made.object,
+                area: made.mask.area(),
+                score: made.object_score,
+                iou: made.predicted_iou,
+                file,
+            })?;
+        }
+        reporter.frame_done();
+    }
+    folder.finish()?;
+    let (seconds, fps) = frames_per_second(frames, started);
+    let (masks, damaged) = (folder.done().len(), folder.damaged());
+    reporter.show(&Event::Done { frames, masks, seconds, fps, damaged })?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,130 @@
+//! The seam between `track` and the model: what it asks for, and what it gets back frame by frame.
+//!
+//! `track` knows prompts, files, signals and progress; behind [`Tracker`] are the decoder and SAM 2.1. Tests put a fake
+//! behind it. [`open_tracker`] is the only function that knows the real ones.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::device::DeviceChoice;
+use super::exit::CliError;
+use super::prompts::JobPrompts;
+use crate::label::{FrameIdx, FrameSize, Mask, ObjectId};
+use crate::sam2::checkpoint::Checkpoint;
+
+/// What `track` needs to know about a clip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackedClip {
+    /// A hash that names the clip whatever its path.
+    pub identity: String,
+    /// Size of every frame and every mask.
+    pub size: FrameSize,
+    /// Frames in the clip.
+    pub frame_count: u32,
+    /// What the user should know about it.
+    pub notices: Vec<String>,
+}
+
+/// Which way to track from the prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Towards the clip's end.
+    Forward,
+    /// Towards its beginning.
+    Backward,
+    /// Forward, then backward from the first prompt.
+    Both,
+}
+
+/// What happens on frames that do not decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DamagedFrames {
+    /// No mask is written.
+    Skip,
+    /// The last mask is written again.
+    Hold,
+    /// The model runs on whatever was decoded.
+    Use,
+}
+
+/// A run, checked: every prompt is inside the clip, the folder is ours.
+#[derive(Debug)]
+pub struct TrackJob {
+    /// What is tracked.
+    pub prompts: JobPrompts,
+    /// First frame, included.
+    pub first: FrameIdx,
+    /// Last frame, included.
+    pub last: FrameIdx,
+    /// Which way.
+    pub direction: Direction,
+    /// Side of the square the model sees, in pixels; `None` is the model's own.
+    pub resolution: Option<u32>,
+    /// Frames that do not decode.
+    pub damaged: DamagedFrames,
+    /// Where the model runs.
+    pub device: DeviceChoice,
+    /// Threads to use; `None` leaves the choice to the model.
+    pub threads: Option<usize>,
+    /// Masks of an earlier, stopped run; they are not written again.
+    pub done: BTreeSet<(FrameIdx, ObjectId)>,
+    /// A folder of the run's own for spilled state; made by who needs it.
+    pub state_folder: PathBuf,
+}
+
+/// One mask.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackedMask {
+    /// Whose.
+    pub object: ObjectId,
+    /// All zero when the object is absent.
+    pub mask: Mask,
+    /// Object score as the model gives it: above 0 the object is there.
+    pub object_score: f32,
+    /// The model's guess of the mask's IoU, 0 to 1.
+    pub predicted_iou: f32,
+}
+
+/// All that came of one frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackedFrame {
+    /// The frame.
+    pub frame: FrameIdx,
+    /// One per object; on a damaged frame as `--damaged` says, so possibly none.
+    pub masks: Vec<TrackedMask>,
+    /// Whether it did not decode properly.
+    pub is_damaged: bool,
+}
+
+/// Masks as they are made, in the order of tracking.
+pub trait MaskStream {
+    /// The next frame; `None` when all are done.
+    fn next_frame(&mut self) -> Option<Result<TrackedFrame, CliError>>;
+}
+
+/// A clip opened for tracking.
+pub trait Tracker {
+    /// Its facts.
+    fn clip(&self) -> &TrackedClip;
+
+    /// Frames the run will yield, damaged ones included.
+    fn frame_total(&self, job: &TrackJob) -> u32;
+
+    /// Loads the model and starts.
+    ///
+    /// # Errors
+    /// When the model does not fit (code 4), or the device cannot be used (code 4).
+    fn start<'a>(&'a mut self, model: &Checkpoint, job: &'a TrackJob) -> Result<Box<dyn MaskStream + 'a>, CliError>;
+}
+
+/// Opens a video file or an image folder for tracking.
+///
+/// # Errors
+/// When the clip cannot be read (code 5) or this build cannot read it (code 3).
+pub fn open_tracker(clip: &Path) -> Result<Box<dyn Tracker>, CliError> {
+    Ok(Box::new(super::sam2_tracker::Sam2Tracker::open(clip)?))
+}

@@ -1,0 +1,110 @@
+//! The operations SAM 2 spends its time in, one file per family.
+//!
+//! Each public function takes and returns candle tensors. On the CPU in f32 it runs a kernel of ours (threaded,
+//! vectorised, fused); anywhere else it is spelt out in candle's own operations, which is what CUDA and Metal run.
+//! Feature maps are `[height * width, channels]`, row-major: one layout everywhere, and every 1x1 convolution is a
+//! matrix product.
+
+pub mod attention;
+pub mod conv;
+pub mod linear;
+pub mod norm;
+pub mod resize;
+pub mod rope;
+pub mod simd;
+pub mod window;
+
+use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+
+/// Whether our own kernel serves this tensor.
+fn on_cpu_f32(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
+/// The values of a contiguous f32 CPU tensor.
+fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let values = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&values[start..end]),
+        None => candle_core::bail!("this kernel needs a contiguous tensor, got {layout:?}"),
+    }
+}
+
+/// A pointer that may cross threads: the kernels write disjoint parts of one buffer from several of them.
+#[derive(Clone, Copy)]
+struct SharedPtr(*mut f32);
+
+// SAFETY: every kernel that shares one gives each task its own range; the buffer outlives the parallel section.
+unsafe impl Send for SharedPtr {}
+// SAFETY: as above.
+unsafe impl Sync for SharedPtr {}
+
+impl SharedPtr {
+    /// The part of the buffer one task owns.
+    ///
+    /// # Safety
+    /// `offset..offset + len` lies in the buffer and no other task touches it meanwhile.
+    #[allow(clippy::mut_from_ref, reason = "the caller promises that ranges do not overlap")]
+    unsafe fn slice(&self, offset: usize, len: usize) -> &mut [f32] {
+        // SAFETY: promised by the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), len) }
+    }
+}
+
+/// A row-major matrix seen through a pointer: `at(r, c) = ptr[r * stride + c]`.
+#[derive(Clone, Copy)]
+struct MatRef {
+    ptr: *const f32,
+    stride: usize,
+}
+
+// SAFETY: read-only view; the kernels keep the tensor it points into alive.
+unsafe impl Send for MatRef {}
+// SAFETY: as above.
+unsafe impl Sync for MatRef {}
+
+/// `dst[m, n] = keep * dst + factor * a[m, k] . b`, where `b` is `[n, k]` when `transposed`, else `[k, n]`.
+struct Product {
+    m: usize,
+    n: usize,
+    k: usize,
+    keep: bool,
+    factor: f32,
+    transposed: bool,
+    threads: usize,
+}
+
+impl Product {
+    /// # Safety
+    /// The three matrices must hold `m x k`, `n x k` (or `k x n`) and `m x n` values with their strides, and `dst` must
+    /// not overlap the others. When `keep` is set, `dst` is initialised.
+    unsafe fn run(&self, a: MatRef, b: MatRef, dst: *mut f32, dst_stride: usize) {
+        let (b_cs, b_rs) = if self.transposed { (b.stride as isize, 1) } else { (1, b.stride as isize) };
+        let parallelism =
+            if self.threads > 1 { gemm::Parallelism::Rayon(self.threads) } else { gemm::Parallelism::None };
+        // SAFETY: promised by the caller; strides are those of row-major matrices.
+        unsafe {
+            gemm::gemm(
+                self.m,
+                self.n,
+                self.k,
+                dst,
+                1,
+                dst_stride as isize,
+                self.keep,
+                a.ptr,
+                1,
+                a.stride as isize,
+                b.ptr,
+                b_cs,
+                b_rs,
+                if self.keep { 1.0 } else { 0.0 },
+                self.factor,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}

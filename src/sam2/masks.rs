@@ -1,0 +1,181 @@
+//! Masks in and out of the model: resampling prompts, filling holes, and logits to masks at the video's size.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::label::{FrameSize, Mask};
+
+use super::image::antialias_weights;
+use super::kernels::resize::{BilinearRows, MapSize};
+
+/// Logit given to filled holes, as in the reference.
+const HOLE_LOGIT: f32 = 0.1;
+
+/// A square of mask logits as the decoder returns them; above 0 is the object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LowResLogits {
+    /// Side in pixels.
+    pub side: usize,
+    /// `side * side` values, row-major.
+    pub values: Arc<[f32]>,
+}
+
+impl LowResLogits {
+    /// The mask at the video's size: bilinear interpolation of the logits, thresholded.
+    pub fn mask(&self, size: FrameSize) -> Mask {
+        masks_at_video_size(&[self], size, false).pop().expect("one mask in, one mask out")
+    }
+
+    /// The logits at the video's size, row-major.
+    pub fn at_video_size(&self, size: FrameSize) -> Vec<f32> {
+        let out = MapSize { height: size.height as usize, width: size.width as usize };
+        let rows = BilinearRows::new(&self.values, MapSize::square(self.side), out);
+        let mut logits = vec![0.0; out.area()];
+        logits.par_chunks_mut(out.width.max(1)).enumerate().for_each_init(Vec::new, |blend, (y, row)| {
+            rows.row(y, blend, row);
+        });
+        logits
+    }
+}
+
+/// Masks of several objects at the video's size, row by row, so that no picture of logits exists whole. With
+/// `exclusive` a pixel goes to the object with the highest logit alone.
+pub fn masks_at_video_size(logits: &[&LowResLogits], size: FrameSize, exclusive: bool) -> Vec<Mask> {
+    let out = MapSize { height: size.height as usize, width: size.width as usize };
+    let sources: Vec<BilinearRows> =
+        logits.iter().map(|l| BilinearRows::new(&l.values, MapSize::square(l.side), out)).collect();
+    let mut pixels = vec![vec![false; out.area()]; logits.len()];
+    let mut blend = Vec::new();
+    let mut rows = vec![vec![0.0; out.width]; logits.len()];
+    for y in 0..out.height {
+        for (source, row) in sources.iter().zip(&mut rows) {
+            source.row(y, &mut blend, row);
+        }
+        for x in 0..out.width {
+            let best = rows.iter().map(|row| row[x]).fold(f32::NEG_INFINITY, f32::max);
+            let mut taken = false;
+            for (row, pixels) in rows.iter().zip(&mut pixels) {
+                // Among equals the first object wins.
+                let wins = row[x] > 0.0 && (!exclusive || (row[x] >= best && !taken));
+                taken |= wins;
+                pixels[y * out.width + x] = wins;
+            }
+        }
+    }
+    pixels.into_iter().map(|pixels| Mask::from_fn(size, |i| pixels[i])).collect()
+}
+
+/// A mask prompt at the model's input size: antialiased bilinear, then thresholded at one half, 0.0 and 1.0.
+pub fn mask_at_input_size(mask: &Mask, side: usize) -> Vec<f32> {
+    let size = mask.size();
+    let pixels: Vec<f32> = mask.to_pixels().into_iter().map(f32::from).collect();
+    if (size.width as usize, size.height as usize) == (side, side) {
+        return pixels;
+    }
+    let map = MapSize { height: size.height as usize, width: size.width as usize };
+    let resized = resize_antialias(&pixels, map, MapSize::square(side));
+    resized.into_iter().map(|v| if v >= 0.5 { 1.0 } else { 0.0 }).collect()
+}
+
+/// Bilinear resampling with antialiasing, as PyTorch's `interpolate(antialias=True)`.
+pub fn resize_antialias(plane: &[f32], from: MapSize, to: MapSize) -> Vec<f32> {
+    let triangle = |x: f64| (1.0 - x.abs()).max(0.0);
+    let columns = antialias_weights(from.width, to.width, triangle, 1.0);
+    let rows = antialias_weights(from.height, to.height, triangle, 1.0);
+    let mut wide = vec![0.0_f32; from.height * to.width];
+    wide.par_chunks_mut(to.width).zip(plane.par_chunks(from.width)).for_each(|(out, row)| {
+        for (o, (first, weights)) in out.iter_mut().zip(&columns) {
+            *o = row[*first..].iter().zip(weights).map(|(v, w)| v * *w as f32).sum();
+        }
+    });
+    let mut out = vec![0.0_f32; to.area()];
+    out.par_chunks_mut(to.width).zip(&rows).for_each(|(out, (first, weights))| {
+        for (row, w) in wide[first * to.width..].chunks_exact(to.width).zip(weights) {
+            for (o, v) in out.iter_mut().zip(row) {
+                *o += v * *w as f32;
+            }
+        }
+    });
+    out
+}
+
+/// Fills background islands of at most `largest` pixels (8-connected): small holes become object.
+///
+/// The reference does this only where its CUDA extension is built; here every device does.
+pub fn fill_holes(logits: &mut [f32], side: usize, largest: usize) {
+    let mut seen = vec![false; logits.len()];
+    let mut island = Vec::new();
+    let mut open = Vec::new();
+    for start in 0..logits.len() {
+        if seen[start] || logits[start] > 0.0 {
+            continue;
+        }
+        island.clear();
+        seen[start] = true;
+        open.push(start);
+        while let Some(at) = open.pop() {
+            island.push(at);
+            let (y, x) = (at / side, at % side);
+            for ny in y.saturating_sub(1)..=(y + 1).min(side - 1) {
+                for nx in x.saturating_sub(1)..=(x + 1).min(side - 1) {
+                    let next = ny * side + nx;
+                    if !seen[next] && logits[next] <= 0.0 {
+                        seen[next] = true;
+                        open.push(next);
+                    }
+                }
+            }
+        }
+        if island.len() <= largest {
+            for &at in &island {
+                logits[at] = HOLE_LOGIT;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logits(side: usize, text: &str) -> Vec<f32> {
+        let values: Vec<f32> =
+            text.chars().filter(|c| !c.is_whitespace()).map(|c| if c == '#' { 1.0 } else { -1.0 }).collect();
+        assert_eq!(values.len(), side * side);
+        values
+    }
+
+    #[test]
+    fn small_holes_are_filled_and_large_ones_stay() {
+        let mut values = logits(6, "######  #.####  ##.###  ######  ###...  ###...");
+        fill_holes(&mut values, 6, 2);
+        // The two diagonal pixels are one hole of two; the corner of six stays.
+        assert_eq!((values[7], values[14]), (HOLE_LOGIT, HOLE_LOGIT));
+        assert_eq!(values[27], -1.0);
+        let mut values = logits(6, "######  #.####  ##.###  ######  ###...  ###...");
+        fill_holes(&mut values, 6, 1);
+        assert_eq!(values[7], -1.0);
+    }
+
+    #[test]
+    fn exclusive_masks_share_no_pixel_and_cover_the_same() {
+        let low = |f: fn(usize) -> f32| LowResLogits { side: 4, values: (0..16).map(f).collect() };
+        let (a, b) = (low(|i| i as f32 - 6.0), low(|i| 9.0 - i as f32));
+        let size = FrameSize { width: 10, height: 7 };
+        let free = masks_at_video_size(&[&a, &b], size, false);
+        let exclusive = masks_at_video_size(&[&a, &b], size, true);
+        assert!(free[0].intersection(&free[1]) > 0);
+        assert_eq!(exclusive[0].intersection(&exclusive[1]), 0);
+        let union = free[0].area() + free[1].area() - free[0].intersection(&free[1]);
+        assert_eq!(exclusive[0].area() + exclusive[1].area(), union);
+        assert_eq!(a.mask(size), free[0]);
+    }
+
+    #[test]
+    fn antialiased_halving_averages_with_a_triangle() {
+        // torch: interpolate(tensor([[[[0., 0, 1, 1]]]]), size=(1, 2), mode="bilinear", antialias=True)
+        let out = resize_antialias(&[0.0, 0.0, 1.0, 1.0], MapSize { height: 1, width: 4 }, MapSize { height: 1, width: 2 });
+        assert!((out[0] - 1.0 / 7.0).abs() < 1e-6 && (out[1] - 6.0 / 7.0).abs() < 1e-6, "{out:?}");
+    }
+}

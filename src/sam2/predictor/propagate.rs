@@ -1,0 +1,306 @@
+//! Tracking: taking prompted frames up into memory, then frame by frame.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use crate::label::{FrameIdx, ObjectId};
+
+use super::super::error::Sam2Error;
+use super::super::model::{FrameFeatures, MemoryAt, PointerAt};
+use super::select::{Known, Pick, Rules, select};
+use super::track::{FrameState, Visit};
+use super::{FrameMasks, FrameSource, Mode, Predictor};
+
+/// What to track.
+#[derive(Debug, Clone, Default)]
+pub struct PropagationRequest {
+    /// Where to start; by default at the first prompted frame of any object (backward: the last).
+    pub start: Option<FrameIdx>,
+    /// How many frames beyond the start; by default to the end of the clip.
+    pub max_frames: Option<u32>,
+    /// Towards frame 0.
+    pub is_reverse: bool,
+    /// Only these objects; by default all.
+    pub objects: Option<Vec<ObjectId>>,
+}
+
+/// A run of tracking. It holds no frame and no mask, so it may be dropped at any moment; what was tracked stays.
+#[derive(Debug)]
+pub struct Propagation {
+    frames: Vec<u32>,
+    next: usize,
+    is_reverse: bool,
+    objects: Vec<ObjectId>,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone)]
+pub enum Tracked {
+    /// Its masks.
+    Masks(FrameMasks),
+    /// It is damaged and was left out.
+    Skipped(FrameIdx),
+}
+
+impl Propagation {
+    /// Whether it goes towards frame 0.
+    pub fn is_reverse(&self) -> bool {
+        self.is_reverse
+    }
+
+    /// Frames still to be visited.
+    pub fn remaining(&self) -> usize {
+        self.frames.len() - self.next
+    }
+}
+
+impl Predictor {
+    /// Takes new prompts up and plans a run.
+    ///
+    /// # Errors
+    /// When there is nothing to track, a prompted frame cannot be read, or the model fails.
+    pub fn start(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        request: &PropagationRequest,
+    ) -> Result<Propagation, Sam2Error> {
+        self.take_up_prompts(frames)?;
+        let chosen = |id: &ObjectId| request.objects.as_ref().is_none_or(|objects| objects.contains(id));
+        let objects: Vec<ObjectId> = self.objects().filter(chosen).collect();
+        if objects.is_empty() {
+            return Err(Sam2Error::NoObjects);
+        }
+        let prompted = || {
+            let of_chosen = self.objects.iter().filter(|track| objects.contains(&track.id));
+            of_chosen.flat_map(|track| track.cond_frames())
+        };
+        let last = self.frame_count - 1;
+        let default_start = match self.options.mode {
+            // The reference starts at the first prompted frame in both directions.
+            Mode::App if request.is_reverse => prompted().max(),
+            Mode::App | Mode::Upstream => prompted().min(),
+        };
+        let start = request.start.map(|f| f.0).or(default_start).ok_or(Sam2Error::NoObjects)?.min(last);
+        let span = request.max_frames.unwrap_or(self.frame_count);
+        let frames = match (request.is_reverse, start) {
+            // The reference has nothing to do backward from frame 0, not even that frame.
+            (true, 0) if self.options.mode == Mode::Upstream => Vec::new(),
+            (true, _) => (start.saturating_sub(span)..=start).rev().collect(),
+            (false, _) => (start..=start.saturating_add(span).min(last)).collect(),
+        };
+        Ok(Propagation { frames, next: 0, is_reverse: request.is_reverse, objects })
+    }
+
+    /// Tracks the next frame that has work and returns its masks; `None` when the run is over.
+    ///
+    /// # Errors
+    /// When a frame cannot be read or the model fails; the frames tracked so far stay.
+    pub fn step(
+        &mut self,
+        run: &mut Propagation,
+        frames: &mut dyn FrameSource,
+    ) -> Result<Option<Tracked>, Sam2Error> {
+        while let Some(&frame) = run.frames.get(run.next) {
+            run.next += 1;
+            let mut objects: Vec<ObjectId> =
+                run.objects.iter().copied().filter(|id| self.has_work(*id, frame, run.is_reverse)).collect();
+            if objects.is_empty() {
+                continue;
+            }
+            let usable = frames.is_usable(FrameIdx(frame));
+            if !usable.map_err(|reason| Sam2Error::Frame { frame: FrameIdx(frame), reason })? {
+                // What the user said about a damaged frame stands; nothing is guessed on it.
+                objects.retain(|id| self.objects.iter().any(|track| track.id == *id && track.is_cond(frame)));
+                if objects.is_empty() {
+                    return Ok(Some(Tracked::Skipped(FrameIdx(frame))));
+                }
+            }
+            let mut masks = Vec::with_capacity(objects.len());
+            for object in objects {
+                let state = self.track_frame(frames, object, FrameIdx(frame), run.is_reverse)?;
+                let track = self.track_mut(object);
+                let revision = track.revision;
+                track.tracked.insert(frame, Visit { is_reverse: run.is_reverse, revision });
+                masks.push(state.object_mask(object, track.is_cond(frame))?);
+            }
+            self.let_go(frame);
+            return Ok(Some(Tracked::Masks(FrameMasks { frame: FrameIdx(frame), objects: masks })));
+        }
+        Ok(None)
+    }
+
+    /// Takes up a tracked frame that an earlier run left in the spill folder; false when it left none.
+    pub fn resume_frame(&mut self, frame: FrameIdx, object: ObjectId, is_reverse: bool) -> bool {
+        let is_there = self.spill.holds(object, frame.0);
+        if let Some(track) = self.objects.iter_mut().find(|track| track.id == object && is_there) {
+            if !track.is_cond(frame.0) {
+                track.adopt(frame.0, is_reverse);
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Whether a frame of an object must be visited.
+    fn has_work(&self, object: ObjectId, frame: u32, is_reverse: bool) -> bool {
+        let Some(track) = self.objects.iter().find(|track| track.id == object) else { return false };
+        match self.options.mode {
+            Mode::Upstream => true,
+            Mode::App => {
+                let mut cond = track.cond_frames();
+                let is_reached = match if is_reverse { cond.next_back() } else { cond.next() } {
+                    Some(origin) if is_reverse => frame <= origin,
+                    Some(origin) => frame >= origin,
+                    None => false,
+                };
+                let is_current = track.tracked.get(&frame).is_some_and(|t| t.revision == track.revision);
+                is_reached && !is_current
+            }
+        }
+    }
+
+    /// Makes memories of prompted frames and files their states.
+    fn take_up_prompts(&mut self, frames: &mut dyn FrameSource) -> Result<(), Sam2Error> {
+        if self.objects.is_empty() {
+            return Err(Sam2Error::NoObjects);
+        }
+        for index in 0..self.objects.len() {
+            for conditions in [false, true] {
+                let track = &mut self.objects[index];
+                let pending =
+                    std::mem::take(if conditions { &mut track.pending_cond } else { &mut track.pending_other });
+                for (frame, mut state) in pending {
+                    let features = self.features.get(&self.model, frames, FrameIdx(frame))?;
+                    state.memory =
+                        Some(self.model.remember(&features, &state.low_res, state.object_score, true)?);
+                    let track = &mut self.objects[index];
+                    if conditions {
+                        track.store_cond(frame, state, &self.spill)?;
+                    } else {
+                        // On a frame that conditions already, the reference drops this answer again; so do we.
+                        track.store_other(frame, state, &self.spill)?;
+                    }
+                }
+            }
+            let track = &self.objects[index];
+            if track.cond_frames().next().is_none() && self.options.mode == Mode::Upstream {
+                return Err(Sam2Error::NoPrompt { object: track.id });
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of a frame: as it stands where it conditions, tracked elsewhere.
+    fn track_frame(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        object: ObjectId,
+        frame: FrameIdx,
+        is_reverse: bool,
+    ) -> Result<Arc<FrameState>, Sam2Error> {
+        let model = self.model.clone();
+        let spill = &self.spill;
+        let track = self.objects.iter_mut().find(|track| track.id == object).expect("the run's objects exist");
+        if let Some(state) = track.cond(frame.0, spill, model.device())? {
+            return Ok(state);
+        }
+        let features = self.features.get(&model, frames, frame)?;
+        let conditioned = self.conditioned(frames, object, frame, is_reverse, &features)?;
+        let output = model.predict(&features, &conditioned, &[], None, true)?;
+        // The memory is made of the mask as predicted, before holes are filled.
+        let memory = model.remember(&features, &output.low_res, output.object_score, false)?;
+        let mut state = FrameState::new(output, None);
+        state.memory = Some(memory);
+        self.fill_holes(&mut state)?;
+        let spill = &self.spill;
+        let track = self.objects.iter_mut().find(|track| track.id == object).expect("the run's objects exist");
+        track.check(frame.0, &state)?;
+        track.store_other(frame.0, state.clone(), spill)?;
+        Ok(Arc::new(state))
+    }
+
+    /// A frame's features with the object's memories mixed in.
+    pub(super) fn conditioned(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        object: ObjectId,
+        frame: FrameIdx,
+        is_reverse: bool,
+        features: &FrameFeatures,
+    ) -> Result<Tensor, Sam2Error> {
+        let config = self.model.config();
+        let rules = Rules {
+            num_maskmem: config.memory.num_maskmem,
+            max_pointers: config.memory.max_obj_ptrs_in_encoder,
+            max_cond: self.options.max_conditioning_frames,
+            frame_count: self.frame_count,
+        };
+        let index = self.objects.iter().position(|t| t.id == object).expect("the caller's object exists");
+        let selection = {
+            let track = &self.objects[index];
+            let cond: Vec<u32> = track.cond_frames().collect();
+            let is_remembered = |t: u32| track.is_remembered(t);
+            select(frame.0, is_reverse, &Known { cond: &cond, is_remembered: &is_remembered }, &rules)
+        };
+        let memories = selection
+            .memories
+            .iter()
+            .map(|pick| Ok((self.memory_of(frames, index, pick)?, pick.time)))
+            .collect::<Result<Vec<_>, Sam2Error>>()?;
+        let pointers = selection
+            .pointers
+            .iter()
+            .map(|pick| Ok((self.state_of(index, pick)?.pointer.clone(), pick.time)))
+            .collect::<Result<Vec<_>, Sam2Error>>()?;
+        if memories.is_empty() {
+            return Err(Sam2Error::NoPrompt { object });
+        }
+        let memories: Vec<MemoryAt> =
+            memories.iter().map(|(memory, time)| MemoryAt { memory, time: *time as usize }).collect();
+        let pointers: Vec<PointerAt> =
+            pointers.iter().map(|(pointer, distance)| PointerAt { pointer, distance: *distance }).collect();
+        Ok(self.model.with_memory(features, &memories, &pointers, selection.max_pointers)?)
+    }
+
+    fn state_of(&mut self, index: usize, pick: &Pick) -> Result<Arc<FrameState>, Sam2Error> {
+        let track = &mut self.objects[index];
+        let state = if pick.is_cond {
+            track.cond(pick.frame, &self.spill, self.model.device())?
+        } else {
+            track.other(pick.frame, &self.spill, self.model.device())?
+        };
+        Ok(state.expect("selection names frames that are kept"))
+    }
+
+    /// The memory of a kept frame, made anew where it was let go.
+    fn memory_of(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        index: usize,
+        pick: &Pick,
+    ) -> Result<Tensor, Sam2Error> {
+        let state = self.state_of(index, pick)?;
+        if let Some(memory) = &state.memory {
+            return Ok(memory.clone());
+        }
+        let features = self.features.get(&self.model, frames, FrameIdx(pick.frame))?;
+        let memory = self.model.remember(&features, &state.low_res, state.object_score, pick.is_cond)?;
+        let restored = FrameState { memory: Some(memory.clone()), ..FrameState::clone(&state) };
+        self.objects[index].restore(pick.frame, pick.is_cond, restored);
+        Ok(memory)
+    }
+
+    /// Lets go of states that the frames to come do not attend to.
+    fn let_go(&mut self, frame: u32) {
+        if self.options.mode == Mode::Upstream {
+            return;
+        }
+        let memory = &self.model.config().memory;
+        let window = memory.num_maskmem.max(memory.max_obj_ptrs_in_encoder) as u32;
+        let keep_cond = self.options.max_conditioning_frames;
+        for track in &mut self.objects {
+            track.evict(frame, window, keep_cond, &self.spill);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One object's prompts, states and progress.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use crate::label::{FrameIdx, Mask, ObjectId};
+
+use super::super::error::Sam2Error;
+use super::super::mask_decoder::stability;
+use super::super::masks::LowResLogits;
+use super::super::model::HeadsOutput;
+use super::super::prompt_encoder::PromptPoint;
+use super::ObjectMask;
+use super::spill::Spill;
+
+/// Offset of the two thresholds that measure stability, in logits (SAM's own value).
+const STABILITY_OFFSET: f32 = 1.0;
+
+/// What an object's frame left behind.
+#[derive(Debug, Clone)]
+pub struct FrameState {
+    /// The mask's logits, `[low-res side, low-res side]`.
+    pub low_res: Tensor,
+    /// `[1, d_model]`.
+    pub pointer: Tensor,
+    /// Above 0 when the object is in the frame.
+    pub object_score: f32,
+    /// The model's guess of the mask's IoU.
+    pub predicted_iou: f32,
+    /// `[feature rows, memory channels]` in bf16; not there before the frame takes part in tracking.
+    pub memory: Option<Tensor>,
+    /// A mask the user supplied.
+    pub supplied: Option<Arc<Mask>>,
+}
+
+impl FrameState {
+    /// From the mask heads; no memory yet.
+    pub fn new(output: HeadsOutput, supplied: Option<Arc<Mask>>) -> Self {
+        FrameState {
+            low_res: output.low_res,
+            pointer: output.pointer,
+            object_score: output.object_score,
+            predicted_iou: output.predicted_iou,
+            memory: None,
+            supplied,
+        }
+    }
+
+    /// What the caller sees of it.
+    pub fn object_mask(&self, object: ObjectId, is_prompted: bool) -> Result<ObjectMask, Sam2Error> {
+        let side = self.low_res.dim(0)?;
+        let values: Vec<f32> = self.low_res.flatten_all()?.to_vec1()?;
+        Ok(ObjectMask {
+            object,
+            is_prompted,
+            object_score: self.object_score,
+            predicted_iou: self.predicted_iou,
+            stability: stability(&self.low_res, STABILITY_OFFSET)?,
+            logits: LowResLogits { side, values: values.into() },
+            supplied: self.supplied.clone(),
+            pointer: self.pointer.flatten_all()?.to_vec1()?,
+        })
+    }
+}
+
+/// A state that may have gone to the spill folder.
+type Slot = Option<Arc<FrameState>>;
+
+/// How a frame was tracked.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit {
+    /// Backward.
+    pub is_reverse: bool,
+    /// The object's revision at the time.
+    pub revision: u32,
+}
+
+/// An object's states and progress. Frames are plain numbers in here: the rules do arithmetic on them.
+pub struct ObjectTrack {
+    /// The object.
+    pub id: ObjectId,
+    /// Points given so far per frame, in pixels of the model's input; later clicks are added to them.
+    pub points: BTreeMap<u32, Vec<PromptPoint>>,
+    /// Answers to prompts that take part in tracking from the next run on, in the order they were first given.
+    pub pending_cond: Vec<(u32, FrameState)>,
+    /// The same for corrections that the reference does not let condition.
+    pub pending_other: Vec<(u32, FrameState)>,
+    cond: BTreeMap<u32, Slot>,
+    other: BTreeMap<u32, Slot>,
+    /// Frames tracked since the last reset.
+    pub tracked: BTreeMap<u32, Visit>,
+    /// Counts changes of prompts: frames tracked at an older revision are stale.
+    pub revision: u32,
+}
+
+impl ObjectTrack {
+    /// Without prompts.
+    pub fn new(id: ObjectId) -> Self {
+        ObjectTrack {
+            id,
+            points: BTreeMap::new(),
+            pending_cond: Vec::new(),
+            pending_other: Vec::new(),
+            cond: BTreeMap::new(),
+            other: BTreeMap::new(),
+            tracked: BTreeMap::new(),
+            revision: 0,
+        }
+    }
+
+    /// Frames that condition, in order.
+    pub fn cond_frames(&self) -> impl DoubleEndedIterator<Item = u32> + '_ {
+        self.cond.keys().copied()
+    }
+
+    /// Whether a frame conditions.
+    pub fn is_cond(&self, frame: u32) -> bool {
+        self.cond.contains_key(&frame)
+    }
+
+    /// Whether a frame carries a prompt, taken up in tracking or not.
+    pub fn is_prompted(&self, frame: u32) -> bool {
+        let holds = |pending: &[(u32, FrameState)]| pending.iter().any(|(f, _)| *f == frame);
+        self.is_cond(frame) || holds(&self.pending_cond) || holds(&self.pending_other)
+    }
+
+    /// Whether a frame is remembered without conditioning.
+    pub fn is_remembered(&self, frame: u32) -> bool {
+        self.other.contains_key(&frame)
+    }
+
+    /// Puts an answer where the next run finds it, in place of an earlier one for the same frame.
+    pub fn set_pending(&mut self, conditions: bool, frame: u32, state: FrameState) {
+        let pending = if conditions { &mut self.pending_cond } else { &mut self.pending_other };
+        match pending.iter_mut().find(|(f, _)| *f == frame) {
+            Some((_, old)) => *old = state,
+            None => pending.push((frame, state)),
+        }
+        self.revision += 1;
+    }
+
+    /// A pending answer.
+    pub fn pending(&self, conditions: bool, frame: u32) -> Option<&FrameState> {
+        let pending = if conditions { &self.pending_cond } else { &self.pending_other };
+        pending.iter().find(|(f, _)| *f == frame).map(|(_, state)| state)
+    }
+
+    /// Stores a conditioning frame's state; whatever was remembered there otherwise goes.
+    pub fn store_cond(&mut self, frame: u32, state: FrameState, spill: &Spill) -> Result<(), Sam2Error> {
+        spill.write(self.id, frame, &state)?;
+        self.other.remove(&frame);
+        self.cond.insert(frame, Some(Arc::new(state)));
+        Ok(())
+    }
+
+    /// Stores a tracked frame's state, unless the frame conditions: then that state stands.
+    pub fn store_other(&mut self, frame: u32, state: FrameState, spill: &Spill) -> Result<(), Sam2Error> {
+        if self.is_cond(frame) {
+            return Ok(());
+        }
+        spill.write(self.id, frame, &state)?;
+        self.other.insert(frame, Some(Arc::new(state)));
+        Ok(())
+    }
+
+    /// Takes up a tracked frame whose state an earlier run left in the spill folder.
+    pub fn adopt(&mut self, frame: u32, is_reverse: bool) {
+        self.other.insert(frame, None);
+        self.tracked.insert(frame, Visit { is_reverse, revision: self.revision });
+    }
+
+    /// The state of a conditioning frame.
+    pub fn cond(&mut self, frame: u32, spill: &Spill, device: &Device) -> Result<Slot, Sam2Error> {
+        load(&mut self.cond, self.id, frame, spill, device)
+    }
+
+    /// The state of a remembered frame that does not condition.
+    pub fn other(&mut self, frame: u32, spill: &Spill, device: &Device) -> Result<Slot, Sam2Error> {
+        load(&mut self.other, self.id, frame, spill, device)
+    }
+
+    /// The newest answer for a frame: pending, conditioning, tracked.
+    pub fn latest(&mut self, frame: u32, spill: &Spill, device: &Device) -> Result<Slot, Sam2Error> {
+        for conditions in [true, false] {
+            if let Some(state) = self.pending(conditions, frame) {
+                return Ok(Some(Arc::new(state.clone())));
+            }
+        }
+        match self.cond(frame, spill, device)? {
+            Some(state) => Ok(Some(state)),
+            None => self.other(frame, spill, device),
+        }
+    }
+
+    /// Forgets the prompt on a frame. A conditioning frame's mask stays as that of a tracked frame, which may be tracked
+    /// anew.
+    pub fn clear(&mut self, frame: u32) {
+        self.points.remove(&frame);
+        self.pending_cond.retain(|(f, _)| *f != frame);
+        self.pending_other.retain(|(f, _)| *f != frame);
+        if let Some(slot) = self.cond.remove(&frame) {
+            self.other.insert(frame, slot);
+            self.tracked.remove(&frame);
+        }
+        self.revision += 1;
+    }
+
+    /// Puts a state back whose memory was made anew.
+    pub fn restore(&mut self, frame: u32, is_cond: bool, state: FrameState) {
+        let slots = if is_cond { &mut self.cond } else { &mut self.other };
+        slots.insert(frame, Some(Arc::new(state)));
+    }
+
+    /// Lets go of states that frames near `frame` do not attend to; they stay in the spill folder, tracked ones without
+    /// their memory. `keep_cond` is how many of the nearest conditioning frames stay; `None` keeps all.
+    pub fn evict(&mut self, frame: u32, window: u32, keep_cond: Option<usize>, spill: &Spill) {
+        for (other, slot) in &mut self.other {
+            if other.abs_diff(frame) > window && slot.take().is_some() {
+                spill.drop_memory(self.id, *other);
+            }
+        }
+        let Some(keep) = keep_cond else { return };
+        let mut distances: Vec<u32> = self.cond.keys().map(|f| f.abs_diff(frame)).collect();
+        distances.sort_unstable();
+        if let Some(&furthest) = distances.get(keep) {
+            for (cond, slot) in &mut self.cond {
+                if cond.abs_diff(frame) > furthest.max(window) {
+                    *slot = None;
+                }
+            }
+        }
+    }
+
+    /// Checks that a state holds numbers.
+    pub fn check(&self, frame: u32, state: &FrameState) -> Result<(), Sam2Error> {
+        let sum = state.low_res.sum_all()?.to_scalar::<f32>()? + state.pointer.sum_all()?.to_scalar::<f32>()?;
+        if sum.is_finite() && state.object_score.is_finite() {
+            return Ok(());
+        }
+        Err(Sam2Error::NotANumber { object: self.id, frame: FrameIdx(frame) })
+    }
+}
+
+fn load(
+    slots: &mut BTreeMap<u32, Slot>,
+    object: ObjectId,
+    frame: u32,
+    spill: &Spill,
+    device: &Device,
+) -> Result<Slot, Sam2Error> {
+    let Some(slot) = slots.get_mut(&frame) else { return Ok(None) };
+    if slot.is_none() {
+        *slot = Some(Arc::new(spill.read(object, frame, device)?));
+    }
+    Ok(slot.clone())
+}

@@ -1,0 +1,114 @@
+//! The built program: help, exit codes, and where its words go.
+
+mod checkpoint_support;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn label_hub(home: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_label-hub"))
+        .args(args)
+        .current_dir(home)
+        .env("LABEL_HUB_HOME", home)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program was built for this test")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_lists_commands_and_exit_codes() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let output = label_hub(home.path(), &["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = text(&output.stdout);
+    for part in ["track", "extract", "info", "parity", "bench", "75  stopped by SIGTERM", "130  stopped by Ctrl-C"] {
+        assert!(help.contains(part), "{part} is not in: {help}");
+    }
+    let help = text(&label_hub(home.path(), &["track", "--help"]).stdout);
+    for part in ["FRAME:OBJECT:X,Y[:neg]", "- backward:", "- hold:", "130  stopped by Ctrl-C"] {
+        assert!(help.contains(part), "{part} is not in: {help}");
+    }
+    assert_eq!(label_hub(home.path(), &["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_to_write() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let track = |flags: &[&'static str]| [&["track", "clip.mp4", "--model", "m.pt"], flags].concat();
+    let cases: [(Vec<&str>, &str); 12] = [
+        (vec![], "window comes with a later version"),
+        (vec!["fly"], "unrecognized subcommand"),
+        (vec!["track"], "--model"),
+        (track(&[]), "no prompt was given"),
+        (track(&["--point", "0:1:5"]), "FRAME:OBJECT:X,Y"),
+        (track(&["--point", "0:1:nan,5"]), "finite"),
+        (track(&["--box", "0:1:5,5,6"]), "X0,Y0,X1,Y1"),
+        (track(&["--mask", "0:1:mask.jpg"]), "FILE.png"),
+        (track(&["--point", "0:1:1,1", "--range", "3"]), "A..B"),
+        (track(&["--point", "0:1:1,1", "--resolution", "640"]), "1024, 768 or 512"),
+        (track(&["--point", "0:1:1,1", "--device", "tpu"]), "cuda:0"),
+        (track(&["--point", "0:1:1,1", "--pad", "11"]), "at most 10"),
+    ];
+    for (args, part) in cases {
+        let output = label_hub(home.path(), &args);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(part), "{args:?}: {part} is not in: {stderr}");
+        assert_eq!(text(&output.stdout), "", "{args:?}");
+    }
+}
+
+#[test]
+fn missing_files_have_their_own_exit_codes_and_are_named_once() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(home.path().join("broken.pt"), b"PK\x03\x04").expect("writable");
+    let model = "track clip.mp4 --point 0:1:1,1 --model";
+    let cases = [
+        (format!("{model} sam2.1_hiera_tiny"), 4, "https://dl.fbaipublicfiles.com/segment_anything_2/092824"),
+        (format!("{model} weights/none.pt"), 4, "weights/none.pt"),
+        (format!("{model} broken.pt"), 4, "broken.pt"),
+        ("track clip.mp4 --model m.pt --prompts none.json".to_owned(), 5, "none.json"),
+    ];
+    for (line, code, part) in cases {
+        let output = label_hub(home.path(), &line.split(' ').collect::<Vec<_>>());
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
+        assert!(stderr.contains(part), "{line}: {part} is not in: {stderr}");
+        assert_eq!(stderr.matches("error:").count(), 1, "{line}: {stderr}");
+    }
+}
+
+#[test]
+fn info_tells_features_and_models() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    std::fs::create_dir(home.path().join("models")).expect("writable");
+    std::fs::write(home.path().join("models/tiny.pt"), b"x").expect("writable");
+    let output = label_hub(home.path(), &["info"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let words = text(&output.stdout);
+    assert!(words.contains("tiny.pt") && words.contains("device cpu:"), "{words}");
+    let output = label_hub(home.path(), &["info", "--json"]);
+    let info: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(info["models"][0]["name"], "tiny.pt");
+    assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[cfg(unix)]
+#[test]
+fn closed_standard_output_ends_quietly() {
+    use std::os::unix::process::ExitStatusExt;
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    for args in [&["info"][..], &["--help"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_label-hub"));
+        command.args(args).stdout(writer.try_clone().expect("a copy of the pipe"));
+        let output = command.stderr(Stdio::piped()).spawn().and_then(|child| child.wait_with_output());
+        let output = output.expect("the program was built for this test");
+        assert_eq!(output.status.signal(), Some(13), "{args:?}: SIGPIPE, as for every filter");
+        assert_eq!(text(&output.stderr), "", "{args:?}");
+    }
+}
