@@ -5,8 +5,10 @@
 //! and never use Bevy.
 
 pub mod bench;
+pub mod clip_facts;
 pub mod device;
 pub mod exit;
+pub mod extract;
 pub mod frames;
 pub mod info;
 pub mod manifest;

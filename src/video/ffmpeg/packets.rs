@@ -15,6 +15,8 @@ pub(super) struct PacketFact {
     pub position: i64,
     pub byte_count: u32,
     pub is_key: bool,
+    /// The demuxer knows that bytes are missing or wrong.
+    pub is_corrupt: bool,
     /// Outside the edit list: decoded, never shown.
     pub is_discarded: bool,
     /// Holds no picture to show (an alternate reference, an empty packet).
@@ -67,8 +69,9 @@ pub(super) struct Placed {
 }
 
 impl PacketTable {
-    /// A table over `frames` in display order.
-    pub fn new(facts: &[PacketFact], frames: &[Placed]) -> Self {
+    /// A table over `frames` in display order. `is_parsed` says that the demuxer cuts packets out of a byte stream: where
+    /// that stream is damaged, packets read after a seek may differ from those of the scan, so it is read in turn.
+    pub fn new(facts: &[PacketFact], frames: &[Placed], is_parsed: bool) -> Self {
         let mut ranks = vec![NO_FRAME; facts.len()];
         for (rank, frame) in frames.iter().enumerate() {
             ranks[frame.packet as usize] = as_u32(rank);
@@ -98,7 +101,8 @@ impl PacketTable {
         let mut fingerprints: Vec<Fingerprint> = keys.iter().map(|key| key.fingerprint).collect();
         fingerprints.sort_unstable();
         let can_seek = fingerprints.windows(2).all(|pair| pair[0] != pair[1])
-            && keys.iter().all(|key| key.seek_timestamp.is_some());
+            && keys.iter().all(|key| key.seek_timestamp.is_some())
+            && !(is_parsed && facts.iter().any(|fact| fact.is_corrupt));
         PacketTable {
             ranks,
             byte_counts: facts.iter().map(|fact| fact.byte_count).collect(),
@@ -202,6 +206,7 @@ mod tests {
             position: dts * 100,
             byte_count: 10,
             is_key,
+            is_corrupt: false,
             is_discarded: false,
             is_invisible: false,
         }
@@ -219,7 +224,7 @@ mod tests {
                 .map(|(pts, dts, is_key)| fact(pts, dts, is_key));
         let frames = order_by_time(&facts, true, 100).expect("all have pts");
         assert_eq!(packets(&frames), [0, 2, 1, 4, 5, 3, 6]);
-        let table = PacketTable::new(&facts, &frames);
+        let table = PacketTable::new(&facts, &frames, false);
         let anchors: Vec<usize> = (0..7).map(|rank| table.anchor_of(rank)).collect();
         assert_eq!(anchors, [0, 0, 0, 0, 0, 1, 1]);
         assert_eq!(table.first_exact_rank(1), 5);
@@ -233,7 +238,7 @@ mod tests {
         facts[3].is_invisible = true;
         let frames = order_by_time(&facts, true, 100).expect("all have pts");
         assert_eq!(packets(&frames), [2, 4]);
-        let table = PacketTable::new(&facts, &frames);
+        let table = PacketTable::new(&facts, &frames, false);
         assert_eq!((table.rank_of(0), table.rank_of(1), table.rank_of(4)), (None, None, Some(1)));
         assert_eq!(table.keys()[0].packet, 1, "decoding starts at the discarded key");
         assert_eq!(table.anchor_of(0), 0);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ffmpeg_next::codec::packet::Packet;
-use ffmpeg_next::codec::{Context, Flags, decoder};
+use ffmpeg_next::codec::{Context, Flags, Id, decoder};
 use ffmpeg_next::{Error, ffi, frame};
 
 use super::demuxer::{Demuxer, Read1, Watch};
@@ -26,9 +26,10 @@ pub(super) struct Decoded {
 /// What the run met.
 pub(super) enum Step {
     Picture(Decoded),
-    /// The decoder refused a packet near this one.
+    /// The decoder refused a packet: the last fed, or one of the few before it that its threads were still busy with.
     Trouble {
-        packet: u32,
+        first: u32,
+        last: u32,
     },
     End,
 }
@@ -47,7 +48,10 @@ pub(super) struct Run {
     /// Number of the next packet the demuxer will give.
     next_packet: u32,
     state: State,
+    /// Whether every packet since the start of the file was read in turn.
+    is_linear: bool,
     read_errors: u32,
+    errors_in_a_row: u32,
     waiting: Option<Packet>,
     threads: usize,
 }
@@ -63,7 +67,9 @@ impl Run {
             table,
             next_packet: 0,
             state: State::Feeding,
+            is_linear: true,
             read_errors: 0,
+            errors_in_a_row: 0,
             waiting: None,
             threads,
         })
@@ -73,9 +79,9 @@ impl Run {
     /// landed, goes back further when it landed late, and reads from the start of the file when all else fails.
     pub fn seek_to_key(&mut self, key: usize) -> Result<(), VideoError> {
         let table = Arc::clone(self.table.as_ref().expect("runs of the frame source have a table"));
-        let wanted = table.keys()[key].packet;
         self.waiting = None;
         if table.can_seek() && key > 0 {
+            self.is_linear = false;
             let mut back = 0;
             while back <= 4 {
                 let from = table.keys()[key.saturating_sub(back)];
@@ -87,15 +93,33 @@ impl Run {
                 back = back * 2 + 1;
             }
         }
-        self.restart()?;
+        self.read_to_key(key)
+    }
+
+    /// Like [`seek_to_key`](Run::seek_to_key) by reading alone: slow in long files, and exactly the packets of the scan
+    /// also in containers whose packets come out of a seek a little different.
+    pub fn read_to_key(&mut self, key: usize) -> Result<(), VideoError> {
+        let table = Arc::clone(self.table.as_ref().expect("runs of the frame source have a table"));
+        let wanted = table.keys()[key].packet;
+        self.waiting = None;
+        if self.next_packet > wanted || self.state != State::Feeding || !self.is_linear {
+            self.restart()?;
+        }
+        self.decoder.flush();
         let mut packet = Packet::empty();
         while self.next_packet < wanted {
             match self.demuxer.read(&mut packet)? {
                 Read1::Packet => self.next_packet += 1,
                 Read1::End => return Err(self.changed("it is shorter now")),
-                Read1::Damaged => self.count_read_error()?,
+                Read1::Damaged => {
+                    self.count_read_error()?;
+                    if self.state != State::Feeding {
+                        return Err(self.changed("it can no longer be read to the end"));
+                    }
+                }
             }
         }
+        self.read_errors = 0;
         Ok(())
     }
 
@@ -108,6 +132,7 @@ impl Run {
             let mut frame = frame::Video::empty();
             match self.decoder.receive_frame(&mut frame) {
                 Ok(()) => {
+                    self.errors_in_a_row = 0;
                     let Some(packet) = frame.pts().and_then(|number| u32::try_from(number).ok()) else {
                         // No number, no identity: such a picture cannot be told from others.
                         continue;
@@ -121,14 +146,20 @@ impl Run {
                         return Ok(trouble);
                     }
                 }
-                Err(_) => return Ok(Step::Trouble { packet: self.next_packet.saturating_sub(1) }),
+                Err(_) => {
+                    self.errors_in_a_row += 1;
+                    if self.errors_in_a_row > limits::MAX_READ_ERRORS && self.state == State::Draining {
+                        self.state = State::Ended;
+                    }
+                    return Ok(self.trouble());
+                }
             }
         }
     }
 
     fn feed(&mut self) -> Result<Option<Step>, VideoError> {
-        let (packet, number) = match self.waiting.take() {
-            Some(packet) => (packet, self.next_packet.saturating_sub(1)),
+        let packet = match self.waiting.take() {
+            Some(packet) => packet,
             None => {
                 let mut packet = Packet::empty();
                 match self.demuxer.read(&mut packet)? {
@@ -136,9 +167,7 @@ impl Run {
                     Read1::End => return Ok(self.drain()),
                     Read1::Damaged => {
                         self.count_read_error()?;
-                        return Ok(
-                            (self.state == State::Draining).then_some(Step::Trouble { packet: self.next_packet })
-                        );
+                        return Ok((self.state == State::Draining).then(|| self.trouble()));
                     }
                 }
                 self.read_errors = 0;
@@ -158,7 +187,7 @@ impl Run {
                 }
                 packet.set_pts(Some(i64::from(number)));
                 packet.set_dts(Some(i64::from(number)));
-                (packet, number)
+                packet
             }
         };
         match self.decoder.send_packet(&packet) {
@@ -167,8 +196,15 @@ impl Run {
                 self.waiting = Some(packet);
                 Ok(None)
             }
-            Err(_) => Ok(Some(Step::Trouble { packet: number })),
+            Err(_) => Ok(Some(self.trouble())),
         }
+    }
+
+    fn trouble(&self) -> Step {
+        // SAFETY: reads a plain field of the open decoder.
+        let threads = unsafe { (*self.decoder.as_ptr()).thread_count };
+        let busy = u32::try_from(threads.max(1)).expect("at least one");
+        Step::Trouble { first: self.next_packet.saturating_sub(busy), last: self.next_packet.saturating_sub(1) }
     }
 
     fn drain(&mut self) -> Option<Step> {
@@ -246,6 +282,7 @@ pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
         position: packet.position() as i64,
         byte_count: u32::try_from(packet.size()).expect("packets are limited to 2 GiB"),
         is_key: packet.is_key(),
+        is_corrupt: packet.is_corrupt(),
         is_discarded,
         is_invisible,
     }
@@ -262,7 +299,18 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
     unsafe {
         let raw = context.as_mut_ptr();
         (*raw).max_pixels = limits::MAX_PIXELS as i64;
+        // What threads patch in damaged pictures differs from run to run. These decoders report it on request, and a
+        // single thread does the patching; the older ones cannot (MPEG-4 aborts the program) and are quick enough alone.
+        let reports_damage = matches!(codec, Id::H264 | Id::HEVC);
+        let patches_alone = matches!(
+            codec,
+            Id::MPEG4 | Id::MPEG1VIDEO | Id::MPEG2VIDEO | Id::H263 | Id::FLV1 | Id::MSMPEG4V2 | Id::MSMPEG4V3 | Id::VC1
+        );
+        let threads = if patches_alone { 1 } else { threads };
         (*raw).thread_count = i32::try_from(threads).unwrap_or(0);
+        if threads != 1 && reports_damage {
+            (*raw).err_recognition |= ffi::AV_EF_EXPLODE;
+        }
     }
     context.decoder().video().map_err(|_| no_decoder())
 }

@@ -54,14 +54,14 @@ pub(in crate::video) fn open_video(path: &Path, progress: Progress<'_>) -> Resul
     if frames.is_empty() {
         return Err(VideoError::NoFrames { path: path.to_owned() });
     }
-    let table = Arc::new(PacketTable::new(&scanned.facts, &frames));
+    let table = Arc::new(PacketTable::new(&scanned.facts, &frames, header.is_elementary));
     let probe = probe_first_picture(path, &table, progress)?;
     let table = if probe.lost_leading.is_empty() {
         table
     } else {
         notices.push(Notice::LeadingPicturesDropped { count: packets::as_u32(probe.lost_leading.len()) });
         frames.retain(|frame| table.rank_of(frame.packet).is_none_or(|rank| !probe.lost_leading.contains(&rank)));
-        Arc::new(PacketTable::new(&scanned.facts, &frames))
+        Arc::new(PacketTable::new(&scanned.facts, &frames, header.is_elementary))
     };
 
     let identity = ClipIdentity::of_file(path).map_err(io_error)?;
@@ -109,6 +109,8 @@ struct Header {
     rate: Option<f64>,
     announced_packets: Option<u64>,
     can_reorder: bool,
+    /// Packets are cut out of a byte stream by a parser.
+    is_elementary: bool,
     has_field_packets: bool,
     is_interlaced: bool,
     sample_aspect_ratio: (u32, u32),
@@ -145,6 +147,7 @@ impl Header {
             rate,
             announced_packets: u64::try_from(stream.frames()).ok().filter(|&count| count > 0),
             can_reorder: delay > 0 || reorders,
+            is_elementary,
             // Only there do the two fields of a picture come as two packets.
             has_field_packets: is_interlaced && is_elementary && matches!(codec, Id::H264 | Id::HEVC),
             is_interlaced,

@@ -49,6 +49,8 @@ pub(in crate::video) struct FrameSource {
 /// A run and how far it got.
 struct Walk {
     run: Run,
+    /// The key frame it was started for.
+    anchor: usize,
     /// Frames before this rank are not exact.
     first_exact: u32,
     /// The last rank delivered in order, if any.
@@ -57,6 +59,8 @@ struct Walk {
     last_good: Option<Arc<Picture>>,
     /// Pictures that came out before their turn.
     early: BTreeMap<u32, Ready>,
+    /// Packets the decoder reported errors in.
+    refused_packets: BTreeSet<u32>,
 }
 
 struct Ready {
@@ -122,8 +126,8 @@ impl FrameSource {
             }
             let decoded = match walk.run.step()? {
                 Step::Picture(decoded) => decoded,
-                Step::Trouble { packet } => {
-                    self.note_trouble(packet);
+                Step::Trouble { first, last } => {
+                    (first..=last).for_each(|packet| self.note_trouble(packet));
                     if self.troubled_keys.contains(&anchor) {
                         self.fast = Some(walk);
                         return Ok(Sought::Troubled);
@@ -145,8 +149,7 @@ impl FrameSource {
             }
             let found_anchor = shared.table.anchor_of(found);
             // Pictures come in order of display; a gap means that one is missing.
-            let expected = walk.last_rank.map_or(walk.first_exact, |last| last + 1);
-            for missing in expected..found {
+            for missing in walk.next_rank()..found {
                 self.troubled_keys.insert(shared.table.anchor_of(missing));
             }
             if found > rank {
@@ -181,11 +184,11 @@ impl FrameSource {
     ) -> Result<Sought, VideoError> {
         let shared = Arc::clone(&self.shared);
         let mut walk = match self.careful.take() {
-            Some(walk) if walk.can_reach(rank, shared.table.first_exact_rank(anchor)) => walk,
+            // One group at a time, always from its own key: what is patched depends on what was decoded before.
+            Some(walk) if walk.anchor == anchor && rank >= walk.next_rank() => walk,
             other => self.start_carefully(other.map(|walk| walk.run), anchor)?,
         };
-        let next = walk.last_rank.map_or(walk.first_exact, |last| last + 1);
-        for wanted in next..=rank {
+        for wanted in walk.next_rank()..=rank {
             let ready = shared.await_rank(&mut walk, wanted)?;
             let frame = shared.frame(wanted, &mut walk, ready);
             if wanted == rank {
@@ -216,7 +219,9 @@ impl FrameSource {
                 key -= 1;
                 continue;
             }
-            let mut walk = self.start(run, key)?;
+            run.read_to_key(key)?;
+            let mut walk = self.walk_from(run, key);
+            walk.anchor = anchor;
             let ready = shared.await_rank(&mut walk, rank)?;
             let is_good = ready.damage.is_none();
             walk.early.insert(rank, ready);
@@ -226,13 +231,25 @@ impl FrameSource {
             key -= 1;
             run = walk.run;
         }
-        self.start(run, 0)
+        run.read_to_key(0)?;
+        Ok(Walk { anchor, ..self.walk_from(run, 0) })
     }
 
     fn start(&self, mut run: Run, key: usize) -> Result<Walk, VideoError> {
         run.seek_to_key(key)?;
-        let first_exact = self.shared.table.first_exact_rank(key);
-        Ok(Walk { run, first_exact, last_rank: None, last_good: None, early: BTreeMap::new() })
+        Ok(self.walk_from(run, key))
+    }
+
+    fn walk_from(&self, run: Run, key: usize) -> Walk {
+        Walk {
+            run,
+            anchor: key,
+            first_exact: self.shared.table.first_exact_rank(key),
+            last_rank: None,
+            last_good: None,
+            early: BTreeMap::new(),
+            refused_packets: BTreeSet::new(),
+        }
     }
 
     fn note_trouble(&mut self, packet: u32) {
@@ -249,8 +266,11 @@ impl FrameSource {
 impl Walk {
     /// Whether going on leads to the frame exactly, and sooner than a seek to its key.
     fn can_reach(&self, rank: u32, anchor_rank: u32) -> bool {
-        let next = self.last_rank.map_or(self.first_exact, |last| last + 1);
-        rank >= next && anchor_rank <= next.saturating_add(ONWARD_FRAMES)
+        rank >= self.next_rank() && anchor_rank <= self.next_rank().saturating_add(ONWARD_FRAMES)
+    }
+
+    fn next_rank(&self) -> u32 {
+        self.last_rank.map_or(self.first_exact, |last| last + 1)
     }
 }
 
@@ -283,11 +303,18 @@ impl Shared {
                         && found >= walk.first_exact
                         && walk.last_rank.is_none_or(|last| found > last)
                     {
-                        let ready = self.ready(decoded);
+                        let is_refused = walk.refused_packets.contains(&decoded.packet);
+                        let mut ready = self.ready(decoded);
+                        if is_refused && ready.damage.is_none() {
+                            ready.damage = Some(Damage::Concealed);
+                        }
                         walk.early.entry(found).or_insert(ready);
                     }
                 }
-                Step::Trouble { .. } => {}
+                // With a single thread it is the packet just fed; what comes of it is not to be trusted.
+                Step::Trouble { last, .. } => {
+                    walk.refused_packets.insert(last);
+                }
                 Step::End => return Ok(Ready { picture: None, damage: Some(Damage::Missing) }),
             }
         }

@@ -1,0 +1,156 @@
+//! The facts of a clip for `label-hub info VIDEO`: as a table for people, as JSON for programs.
+//!
+//! Called by the command line. Reads the index only, unless asked to look for damaged frames.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::label::{FrameIdx, FrameSize};
+use crate::video::{self, Clip, Colour, Notice, VideoError};
+
+/// What there is to know about a clip before labelling it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClipFacts {
+    /// File or folder.
+    pub path: PathBuf,
+    /// SHA-256 over length, head and tail.
+    pub identity: String,
+    /// Size of the frames, and of the masks, after the display rotation.
+    pub size: FrameSize,
+    /// Size before the rotation.
+    pub stored_size: FrameSize,
+    /// Clockwise turn that is applied.
+    pub rotation_degrees: u32,
+    /// Whether the pictures are mirrored before the turn.
+    pub is_mirrored: bool,
+    /// Number of frames.
+    pub frame_count: u32,
+    /// Frames decoding can start at.
+    pub key_frame_count: u32,
+    /// Container by ffmpeg's name, or `images`.
+    pub container: String,
+    /// Codec or image format.
+    pub codec: String,
+    /// Pixel format by ffmpeg's name.
+    pub pixel_format: String,
+    /// Matrix, range and transfer.
+    pub colour: Colour,
+    /// Frames per second the container speaks of.
+    pub frames_per_second: Option<f64>,
+    /// Frames per second on average, by the index.
+    pub average_frames_per_second: Option<f64>,
+    /// Whether the gaps between frames differ.
+    pub has_variable_frame_rate: bool,
+    /// Time of the first frame.
+    pub start_secs: f64,
+    /// From the first frame to the end of the last.
+    pub duration_secs: f64,
+    /// Width to height of a pixel on screen.
+    pub sample_aspect_ratio: (u32, u32),
+    /// Damaged frames; `None` when nobody looked.
+    pub damaged_frames: Option<Vec<FrameIdx>>,
+    /// What its labeller should know.
+    pub notices: Vec<Notice>,
+}
+
+impl ClipFacts {
+    /// Facts of an opened clip, without decoding it.
+    pub fn of(clip: &Clip) -> Self {
+        let (index, facts) = (clip.index(), clip.facts());
+        let keys = (0..clip.frame_count()).filter(|&idx| index.is_key(FrameIdx(idx))).count();
+        ClipFacts {
+            path: clip.path().to_owned(),
+            identity: clip.identity().to_string(),
+            size: clip.size(),
+            stored_size: facts.stored_size,
+            rotation_degrees: facts.rotation_degrees,
+            is_mirrored: facts.is_mirrored,
+            frame_count: clip.frame_count(),
+            key_frame_count: u32::try_from(keys).expect("no more than there are frames"),
+            container: facts.container.clone(),
+            codec: facts.codec.clone(),
+            pixel_format: facts.pixel_format.clone(),
+            colour: facts.colour,
+            frames_per_second: clip.frame_rate_hint(),
+            average_frames_per_second: index.average_rate(),
+            has_variable_frame_rate: index.has_variable_rate(),
+            start_secs: index.start_secs(),
+            duration_secs: index.duration_secs(),
+            sample_aspect_ratio: clip.sample_aspect_ratio(),
+            damaged_frames: None,
+            notices: clip.notices().to_vec(),
+        }
+    }
+
+    /// Decodes every frame to find the damaged ones.
+    pub fn look_for_damage(&mut self, clip: &Clip) -> Result<(), VideoError> {
+        let mut reader = clip.reader()?;
+        let mut damaged = Vec::new();
+        for idx in (0..clip.frame_count()).map(FrameIdx) {
+            if reader.frame(idx)?.damage().is_some() {
+                damaged.push(idx);
+            }
+        }
+        self.damaged_frames = Some(damaged);
+        Ok(())
+    }
+}
+
+/// The ffmpeg this program decodes with, `None` without the `video` feature.
+pub fn decoder_version() -> Option<String> {
+    video::library_version()
+}
+
+impl fmt::Display for ClipFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |name: &str, value: String| writeln!(f, "{name:<12} {value}");
+        line("file", self.path.display().to_string())?;
+        line("frames", format!("{} ({} key frames)", self.frame_count, self.key_frame_count))?;
+        let turn = match (self.rotation_degrees, self.is_mirrored) {
+            (0, false) => String::new(),
+            (degrees, false) => format!(" (stored {}, turned {degrees}°)", self.stored_size),
+            (degrees, true) => format!(" (stored {}, mirrored and turned {degrees}°)", self.stored_size),
+        };
+        line("size", format!("{}{turn}", self.size))?;
+        if self.sample_aspect_ratio != (1, 1) {
+            line("pixels", format!("{}:{}", self.sample_aspect_ratio.0, self.sample_aspect_ratio.1))?;
+        }
+        let rate = match self.frames_per_second.or(self.average_frames_per_second) {
+            Some(rate) => format!(", {rate:.3} frames/s"),
+            None => String::new(),
+        };
+        let variable = if self.has_variable_frame_rate { ", variable" } else { "" };
+        line("time", format!("{:.3} s from {:.3} s{rate}{variable}", self.duration_secs, self.start_secs))?;
+        line("stored as", format!("{} in {}, {}", self.codec, self.container, self.pixel_format))?;
+        line("identity", self.identity.clone())?;
+        match &self.damaged_frames {
+            None => {}
+            Some(damaged) if damaged.is_empty() => line("damaged", "none".to_owned())?,
+            Some(damaged) => line("damaged", format!("{} frames: {}", damaged.len(), ranges(damaged)))?,
+        }
+        self.notices.iter().try_for_each(|notice| line("note", notice.to_string()))
+    }
+}
+
+/// `3-5, 9` for 3, 4, 5, 9.
+fn ranges(frames: &[FrameIdx]) -> String {
+    let runs = frames.chunk_by(|a, b| a.0 + 1 == b.0).map(|run| match run {
+        [only] => only.to_string(),
+        [first, .., last] => format!("{first}-{last}"),
+        [] => String::new(),
+    });
+    runs.collect::<Vec<String>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_lists_are_short() {
+        assert_eq!(ranges(&[3, 4, 5, 9].map(FrameIdx)), "3-5, 9");
+        assert_eq!(ranges(&[]), "");
+    }
+}

@@ -1,0 +1,174 @@
+//! The decode thread: every newest request is answered, stale ones are dropped, steps back come from the cache.
+
+#![cfg(feature = "video")]
+
+mod video_support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use label_hub::label::FrameIdx;
+use label_hub::video::{Clip, FrameCache, Generation, VideoCommand, VideoEvent, VideoThread, WorkerOptions};
+use video_support::{FRAMES, encoded, number_in, open, plain};
+
+fn long_gop() -> Clip {
+    let arguments = ["-c:v", "libx264", "-bf", "3", "-g", "600", "-sc_threshold", "0"];
+    open(&encoded("long_gop.mkv", &arguments))
+}
+
+fn thread(options: WorkerOptions) -> VideoThread {
+    VideoThread::spawn(options, || {}).expect("a thread can be started")
+}
+
+/// Waits for the answer to a request and skips progress.
+fn answer(thread: &VideoThread, generation: Generation) -> VideoEvent {
+    loop {
+        let event = thread.events().recv().expect("the thread lives as long as its owner");
+        match &event {
+            VideoEvent::Progress { .. } => {}
+            VideoEvent::Opened { generation: of, .. }
+            | VideoEvent::Frame { generation: of, .. }
+            | VideoEvent::Failed { generation: of, .. } => {
+                if *of == generation {
+                    return event;
+                }
+                assert!(*of < generation, "answers do not overtake requests");
+            }
+        }
+    }
+}
+
+fn show(thread: &VideoThread, idx: u32) -> Generation {
+    thread.send(VideoCommand::Show { idx: FrameIdx(idx), with_rgb: true })
+}
+
+fn shown_number(thread: &VideoThread, idx: u32) -> u32 {
+    let generation = show(thread, idx);
+    match answer(thread, generation) {
+        VideoEvent::Frame { frame, rgb, .. } => {
+            assert_eq!(frame.idx(), FrameIdx(idx));
+            number_in(&rgb.expect("RGB was asked for"))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn opening_then_showing_answers_both() {
+    let thread = thread(WorkerOptions::default());
+    let opening = thread.send(VideoCommand::Open { path: plain() });
+    match answer(&thread, opening) {
+        VideoEvent::Opened { clip, .. } => assert_eq!(clip.frame_count(), FRAMES),
+        other => panic!("{other:?}"),
+    }
+    for idx in [0, 59, 31, 30, 29, 3] {
+        assert_eq!(shown_number(&thread, idx), idx);
+    }
+}
+
+#[test]
+fn stepping_through_a_long_gop_shows_every_frame_both_ways() {
+    let thread = thread(WorkerOptions { look_ahead: 8, threads: 2, ..WorkerOptions::default() });
+    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned() });
+    answer(&thread, opening);
+    for idx in (0..FRAMES).chain((0..FRAMES).rev()) {
+        assert_eq!(shown_number(&thread, idx), idx);
+    }
+}
+
+#[test]
+fn a_cache_too_small_for_anything_still_shows_every_frame() {
+    let thread = thread(WorkerOptions { cache_bytes: 1, look_ahead: 8, threads: 1 });
+    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned() });
+    answer(&thread, opening);
+    for idx in [40, 39, 38, 0, 59] {
+        assert_eq!(shown_number(&thread, idx), idx);
+    }
+}
+
+#[test]
+fn of_many_requests_the_last_is_answered() {
+    let thread = thread(WorkerOptions::default());
+    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned() });
+    answer(&thread, opening);
+    let requests: Vec<Generation> = (0..1000).map(|step| show(&thread, step * 7 % FRAMES)).collect();
+    let last = *requests.last().expect("a thousand");
+    match answer(&thread, last) {
+        VideoEvent::Frame { frame, .. } => assert_eq!(frame.idx(), FrameIdx(999 * 7 % FRAMES)),
+        other => panic!("{other:?}"),
+    }
+    assert!(requests.is_sorted(), "later requests have larger generations");
+}
+
+#[test]
+fn failures_are_answers_too() {
+    let thread = thread(WorkerOptions::default());
+    let early = show(&thread, 0);
+    assert!(matches!(answer(&thread, early), VideoEvent::Failed { idx: Some(FrameIdx(0)), .. }), "no clip is open");
+    let opening = thread.send(VideoCommand::Open { path: "/no/such/clip.mp4".into() });
+    assert!(matches!(answer(&thread, opening), VideoEvent::Failed { idx: None, .. }));
+    let opening = thread.send(VideoCommand::Open { path: plain() });
+    answer(&thread, opening);
+    let beyond = show(&thread, FRAMES);
+    assert!(matches!(answer(&thread, beyond), VideoEvent::Failed { idx: Some(FrameIdx(FRAMES)), .. }));
+    assert_eq!(shown_number(&thread, 5), 5, "an error does not end the thread");
+}
+
+#[test]
+fn the_waker_is_called_for_every_answer() {
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&wakes);
+    let thread = VideoThread::spawn(WorkerOptions::default(), move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    })
+    .expect("a thread can be started");
+    let opening = thread.send(VideoCommand::Open { path: plain() });
+    answer(&thread, opening);
+    assert_eq!(shown_number(&thread, 7), 7);
+    drop(thread);
+    assert!(wakes.load(Ordering::SeqCst) >= 2, "once for the clip, once for the frame");
+}
+
+#[test]
+fn dropping_the_thread_with_undrained_answers_ends_it() {
+    let thread = thread(WorkerOptions::default());
+    thread.send(VideoCommand::Open { path: plain() });
+    for idx in 0..FRAMES {
+        show(&thread, idx);
+    }
+    drop(thread);
+}
+
+#[test]
+fn frames_passed_on_the_way_fill_the_cache_in_order() {
+    let clip = long_gop();
+    let mut reader = clip.reader().expect("a reader");
+    let mut cache = FrameCache::new(usize::MAX);
+    let frame = reader
+        .frame_or_stop(FrameIdx(40), &mut |passed| {
+            cache.insert(passed);
+            std::ops::ControlFlow::Continue(())
+        })
+        .expect("readable")
+        .expect("nobody stopped it");
+    assert_eq!(frame.idx(), FrameIdx(40));
+    assert!((0..40).all(|idx| cache.contains(FrameIdx(idx))), "stepping back from 40 needs no decoding");
+}
+
+#[test]
+fn a_search_that_is_stopped_can_go_on() {
+    let clip = long_gop();
+    let mut reader = clip.reader().expect("a reader");
+    let stopped = reader.frame_or_stop(FrameIdx(40), &mut |passed| {
+        if passed.idx() == FrameIdx(20) {
+            std::ops::ControlFlow::Break(())
+        } else {
+            std::ops::ControlFlow::Continue(())
+        }
+    });
+    assert!(stopped.expect("readable").is_none());
+    for idx in [21, 40, 10] {
+        let frame = reader.frame(FrameIdx(idx)).expect("readable");
+        assert_eq!(number_in(&frame.to_rgb()), idx);
+    }
+}
