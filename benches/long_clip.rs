@@ -53,12 +53,19 @@ fn main() -> ExitCode {
             largest = largest.max(resident);
         }
         if frame % SETTLED == 0 {
-            println!("frame {frame:5}: {:7.1} MiB resident, {:.0} s", resident as f64 / 1024.0, started.elapsed().as_secs_f64());
+            println!(
+                "frame {frame:5}: {:7.1} MiB resident, {:.0} s",
+                resident as f64 / 1024.0,
+                started.elapsed().as_secs_f64()
+            );
         }
     }
     let growth = largest - settled;
     let verdict = if growth < MAX_GROWTH_KIB && tracked == FRAMES { "ok" } else { "FAIL" };
-    println!("{verdict}: {tracked} frames tracked, memory grew by {:.1} MiB after frame {SETTLED}", growth as f64 / 1024.0);
+    println!(
+        "{verdict}: {tracked} frames tracked, memory grew by {:.1} MiB after frame {SETTLED}",
+        growth as f64 / 1024.0
+    );
     if verdict == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -15,6 +15,8 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use serde::{Deserialize, Serialize};
 
+use super::exit::{CliError, Exit};
+use super::signals::StopFlag;
 use crate::label::FrameIdx;
 use crate::video::{self, Clip, RgbImage};
 
@@ -113,6 +115,35 @@ pub fn run(
     }
     write_atomically(&args.out.join(TABLE_NAME), |file| Ok(file.write_all(table.as_bytes())?))?;
     Ok(summary)
+}
+
+/// `label-hub extract`: [`run`] with its progress on standard error, until somebody asks to stop.
+///
+/// # Errors
+/// As [`run`].
+pub fn command(args: &ExtractArgs) -> Result<Exit, CliError> {
+    let stop = StopFlag::install()
+        .map_err(|e| CliError::new(Exit::SomeFailed, format!("Ctrl-C cannot be watched ({e}); run it again")))?;
+    let bar = indicatif::ProgressBar::no_length();
+    let summary = run(args, &mut |done, all| {
+        bar.set_length(u64::from(all));
+        bar.set_position(u64::from(done));
+        if stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    bar.finish_and_clear();
+    let out = args.out.display();
+    if !summary.damaged.is_empty() {
+        let list: Vec<String> = summary.damaged.iter().map(ToString::to_string).collect();
+        super::tell(&format!("damaged frames, whose pictures only stand in for them: {}", list.join(" ")));
+    }
+    super::tell(&format!("{out}: {} pictures written, {} were there", summary.written, summary.already_there));
+    match stop.requested().filter(|_| summary.is_stopped) {
+        Some(exit) => {
+            super::tell(&format!("{out}: run the same command again to go on"));
+            Ok(exit)
+        }
+        None => Ok(Exit::Success),
+    }
 }
 
 /// Makes the folder, or checks that what lies in it comes from the same clip and options.

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::clip_facts::{ClipFacts, decoder_version};
 use super::exit::{CliError, Exit};
 use super::model_file::models_folder;
+use crate::video;
 
 /// Arguments of `info`.
 #[derive(Debug, Clone, clap::Args)]
@@ -15,6 +17,9 @@ pub struct InfoArgs {
     /// Video file, or folder of images
     #[arg(value_name = "VIDEO|DIR")]
     clip: Option<PathBuf>,
+    /// Decode every frame of the clip and list the damaged ones
+    #[arg(long, requires = "clip")]
+    damage: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -31,7 +36,7 @@ struct Info {
     models_folder: Option<PathBuf>,
     models: Vec<ModelFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    clip: Option<serde_json::Value>,
+    clip: Option<ClipFacts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,25 +62,24 @@ pub fn run(args: &InfoArgs) -> Result<Exit, CliError> {
         version: env!("CARGO_PKG_VERSION"),
         features: features(),
         devices: devices(),
-        ffmpeg: ffmpeg_version(),
+        ffmpeg: decoder_version(),
         models: folder.as_deref().map(list_models).transpose()?.unwrap_or_default(),
         models_folder: folder,
-        clip: args.clip.as_deref().map(clip_facts).transpose()?,
+        clip: args.clip.as_deref().map(|clip| clip_facts(clip, args.damage)).transpose()?,
     };
     let text = if args.json { serde_json::to_string(&info).expect("plain data") } else { in_words(&info) };
     writeln!(io::stdout(), "{text}").map_err(CliError::from_stdout)?;
     Ok(Exit::Success)
 }
 
-/// Seam: facts about a clip, from `cli::clip_facts` once it is merged.
-fn clip_facts(clip: &Path) -> Result<serde_json::Value, CliError> {
-    let message = format!("{}: clips cannot be read in this build yet", clip.display());
-    Err(CliError::new(Exit::NotInBuild, message))
-}
-
-/// Seam: ffmpeg's version, from the video room once it is merged.
-fn ffmpeg_version() -> Option<String> {
-    None
+/// Facts about a clip; every frame is decoded when its damage is asked for.
+fn clip_facts(clip: &Path, looks_for_damage: bool) -> Result<ClipFacts, CliError> {
+    let clip = video::open_quietly(clip)?;
+    let mut facts = ClipFacts::of(&clip);
+    if looks_for_damage {
+        facts.look_for_damage(&clip)?;
+    }
+    Ok(facts)
 }
 
 fn features() -> Vec<&'static str> {
@@ -139,7 +143,7 @@ fn in_words(info: &Info) -> String {
         lines.push(format!("  {} ({:.0} MB)", model.name, model.bytes as f64 / 1e6));
     }
     if let Some(clip) = &info.clip {
-        lines.push(format!("clip: {clip:#}"));
+        lines.push(format!("\n{clip}").trim_end().to_owned());
     }
     lines.join("\n")
 }

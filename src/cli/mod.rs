@@ -15,7 +15,6 @@ pub mod manifest;
 pub mod memory;
 pub mod model_file;
 pub mod parity;
-mod picture_folder;
 pub mod progress;
 pub mod prompt_args;
 pub mod prompt_file;
@@ -48,6 +47,8 @@ enum Command {
     /// Track objects through a clip and write one mask per frame and object
     #[command(after_help = EXIT_CODES_HELP)]
     Track(Box<track::TrackArgs>),
+    /// Write exact frames of a clip as pictures, with a table of their times
+    Extract(extract::ExtractArgs),
     /// Show devices, codecs, models, and what is known about a clip
     Info(info::InfoArgs),
     /// Compare the model with recorded reference outputs
@@ -86,9 +87,8 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
         }
         Some(Command::Track(args)) => track::run(&args),
         Some(Command::Info(args)) => info::run(&args),
-        Some(Command::Parity(args)) => {
-            Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed })
-        }
+        Some(Command::Extract(args)) => extract::command(&args),
+        Some(Command::Parity(args)) => Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed }),
         Some(Command::Bench(args)) => {
             bench::run(&args)?;
             Ok(Exit::Success)

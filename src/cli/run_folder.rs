@@ -116,13 +116,22 @@ impl RunFolder {
         if self.manifest.damaged.insert(frame) { self.write_manifest() } else { Ok(()) }
     }
 
-    /// Notes that the run came to its end.
+    /// Notes that the run came to its end and removes the state that only a stopped run needs.
     ///
     /// # Errors
-    /// When the manifest cannot be written.
+    /// When the manifest cannot be written or the state cannot be removed.
     pub fn finish(&mut self) -> Result<(), CliError> {
         self.manifest.finished_masks = Some(self.done.len() as u64);
-        self.write_manifest()
+        self.write_manifest()?;
+        let state = self.state_folder();
+        match std::fs::remove_dir_all(&state) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => {
+                let message = format!("{}: cannot be removed ({e}); remove it by hand", state.display());
+                Err(CliError::new(Exit::SomeFailed, message))
+            }
+        }
     }
 
     fn write_manifest(&self) -> Result<(), CliError> {

@@ -8,15 +8,15 @@ use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
+use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::{LoadOptions, Observation};
 use crate::sam2::position_encoding::sine_2d;
 use crate::sam2::predictor::{
     ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest, Tracked,
 };
-use crate::sam2::Sam2;
 
-use super::super::picture_folder::PictureFolder;
+use super::super::frames::ClipFrames;
 use super::scenario::{Scenario, Step};
 
 /// Samples and results by golden key.
@@ -33,13 +33,13 @@ pub fn run(
     device: &Device,
     golden: &Checkpoint,
 ) -> anyhow::Result<Results> {
-    let mut source = PictureFolder::open(frames)?;
+    let mut source = ClipFrames::open(frames)?;
     ensure!(
-        source.len() >= scenario.frames as usize,
-        "{}: the scenario needs {} frames, the folder holds {}",
+        source.frame_count() >= scenario.frames,
+        "{}: the scenario needs {} frames, there are {}",
         frames.display(),
         scenario.frames,
-        source.len()
+        source.frame_count()
     );
     let mut options = LoadOptions { image_size: scenario.options.image_size, ..LoadOptions::default() };
     if let Some(bias) = scenario.object_score_bias {
@@ -207,7 +207,8 @@ fn watch_modules(model: &Arc<Sam2>, results: &Arc<Mutex<Results>>) -> anyhow::Re
                 let call = name("mask_decoder");
                 let masks = decoded.masks.dim(0).expect("masks are rows");
                 let side = features * 4;
-                results.insert(format!("{call}.masks"), sample(&host(&decoded.masks), &[masks, side, side], &[1, 4, 4]));
+                results
+                    .insert(format!("{call}.masks"), sample(&host(&decoded.masks), &[masks, side, side], &[1, 4, 4]));
                 results.insert(format!("{call}.ious"), decoded.ious.clone());
                 results.insert(format!("{call}.tokens"), host(&decoded.tokens));
                 results.insert(format!("{call}.object_score"), vec![decoded.object_score]);
