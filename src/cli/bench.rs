@@ -140,11 +140,8 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let mut predictor = Predictor::new(model.clone(), count, clip.size(), PredictorOptions::app())?;
     let size = clip.size();
     // The first good click of the shared bedroom clip, as a share of the picture.
-    let at = |x: f32, y: f32| Point {
-        x: x * size.width as f32,
-        y: y * size.height as f32,
-        label: PointLabel::Positive,
-    };
+    let at =
+        |x: f32, y: f32| Point { x: x * size.width as f32, y: y * size.height as f32, label: PointLabel::Positive };
     let clicks = [at(0.219, 0.648), at(0.26, 0.407)];
     let object = ObjectId(1);
     let first = ClickPrompt { points: &clicks[..1], bounds: None, keep_earlier: false };

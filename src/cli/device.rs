@@ -40,8 +40,7 @@ impl DeviceChoice {
 /// # Errors
 /// When the named device cannot be used.
 pub fn open(choice: DeviceChoice) -> Result<Device, Sam2Error> {
-    let failed =
-        |name: String| move |e: candle_core::Error| Sam2Error::Device { device: name, reason: e.to_string() };
+    let failed = |name: String| move |e: candle_core::Error| Sam2Error::Device { device: name, reason: e.to_string() };
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Cuda(n) => Device::new_cuda(n).map_err(failed(format!("cuda:{n}"))),

@@ -86,9 +86,7 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
         }
         Some(Command::Track(args)) => track::run(&args),
         Some(Command::Info(args)) => info::run(&args),
-        Some(Command::Parity(args)) => {
-            Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed })
-        }
+        Some(Command::Parity(args)) => Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed }),
         Some(Command::Bench(args)) => {
             bench::run(&args)?;
             Ok(Exit::Success)

@@ -30,8 +30,8 @@ impl PictureFolder {
         });
         paths.sort();
         ensure!(!paths.is_empty(), "{}: no PNG or JPEG in this folder", folder.display());
-        let (width, height) = image::image_dimensions(&paths[0])
-            .with_context(|| format!("{}: not a picture", paths[0].display()))?;
+        let (width, height) =
+            image::image_dimensions(&paths[0]).with_context(|| format!("{}: not a picture", paths[0].display()))?;
         Ok(PictureFolder { paths, size: FrameSize { width, height } })
     }
 

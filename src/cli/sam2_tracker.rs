@@ -6,19 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::label::{FrameIdx, ObjectId, Prompt};
+use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::LoadOptions;
 use crate::sam2::predictor::{
     ClickPrompt, FrameMasks, Predictor, PredictorOptions, Propagation, PropagationRequest, Tracked,
 };
-use crate::sam2::Sam2;
 use crate::video::{self, Clip};
 
 use super::exit::CliError;
 use super::frames::ClipFrames;
-use super::tracker::{
-    DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker,
-};
+use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker};
 
 /// An opened clip.
 pub struct Sam2Tracker {
@@ -64,8 +62,7 @@ impl Tracker for Sam2Tracker {
         let device = super::device::open(job.device)?;
         let options = LoadOptions { image_size: job.resolution.map(|side| side as usize), ..LoadOptions::default() };
         let model = Arc::new(Sam2::from_checkpoint(model, &options, &device)?);
-        let options =
-            PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::app() };
+        let options = PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::app() };
         let mut predictor = Predictor::new(model, self.clip.frame_count(), self.clip.size(), options)?;
         let mut frames = ClipFrames::of(self.clip.clone(), job.damaged == DamagedFrames::Use)?;
         for (&object, prompts) in &job.prompts.objects {

@@ -183,8 +183,8 @@ impl ModelConfig {
     /// # Errors
     /// When the file cannot be read, does not follow the schema, or describes a model that cannot exist.
     pub fn from_toml(path: &Path) -> Result<ModelConfig, Sam2Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Sam2Error::ReadConfig { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Sam2Error::ReadConfig { path: path.to_owned(), source })?;
         let config: ModelConfig = toml::from_str(&text)
             .map_err(|source| Sam2Error::BadConfig { path: path.to_owned(), reason: source.to_string() })?;
         config.check().map_err(|reason| Sam2Error::BadConfig { path: path.to_owned(), reason })?;
@@ -205,7 +205,11 @@ impl ModelConfig {
     fn check(&self) -> Result<(), String> {
         let encoder = &self.image_encoder;
         let within = |name: &str, value: usize, low: usize, high: usize| {
-            if (low..=high).contains(&value) { Ok(()) } else { Err(format!("{name} = {value} is not in {low}..={high}")) }
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("{name} = {value} is not in {low}..={high}"))
+            }
         };
         within("image_size", self.image_size, 64, 4096)?;
         within("embed_dim", encoder.embed_dim, 1, 4096)?;

@@ -81,8 +81,7 @@ pub fn antialias_weights(
             // `as usize` cuts towards zero and negative values to 0, as the original's casts and clamps do.
             let first = (centre - radius + 0.5) as usize;
             let last = ((centre + radius + 0.5) as usize).min(input);
-            let mut weights: Vec<f64> =
-                (first..last).map(|x| kernel((x as f64 - centre + 0.5) / widen)).collect();
+            let mut weights: Vec<f64> = (first..last).map(|x| kernel((x as f64 - centre + 0.5) / widen)).collect();
             let sum: f64 = weights.iter().sum();
             weights.iter_mut().for_each(|w| *w /= sum);
             (first, weights)

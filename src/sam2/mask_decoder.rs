@@ -73,8 +73,10 @@ impl MaskDecoder {
     pub fn new(w: &Weights, config: &ModelConfig) -> Result<Self, Sam2Error> {
         let width = config.image_encoder.d_model;
         let token = |name: &str, count: usize| w.at(name).get("weight", &[count, width]);
-        let output_tokens =
-            Tensor::cat(&[token("obj_score_token", 1)?, token("iou_token", 1)?, token("mask_tokens", MASK_TOKENS)?], 0)?;
+        let output_tokens = Tensor::cat(
+            &[token("obj_score_token", 1)?, token("iou_token", 1)?, token("mask_tokens", MASK_TOKENS)?],
+            0,
+        )?;
         let upscaling = w.at("output_upscaling");
         Ok(MaskDecoder {
             transformer: TwoWayTransformer::new(&w.at("transformer"), width)?,

@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn antialiased_halving_averages_with_a_triangle() {
         // torch: interpolate(tensor([[[[0., 0, 1, 1]]]]), size=(1, 2), mode="bilinear", antialias=True)
-        let out = resize_antialias(&[0.0, 0.0, 1.0, 1.0], MapSize { height: 1, width: 4 }, MapSize { height: 1, width: 2 });
+        let out =
+            resize_antialias(&[0.0, 0.0, 1.0, 1.0], MapSize { height: 1, width: 4 }, MapSize { height: 1, width: 2 });
         assert!((out[0] - 1.0 / 7.0).abs() < 1e-6 && (out[1] - 6.0 / 7.0).abs() < 1e-6, "{out:?}");
     }
 }

@@ -155,11 +155,7 @@ impl Sam2 {
     ///
     /// # Errors
     /// As [`Sam2::load_with`].
-    pub fn from_checkpoint(
-        checkpoint: &Checkpoint,
-        options: &LoadOptions,
-        device: &Device,
-    ) -> Result<Sam2, Sam2Error> {
+    pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions, device: &Device) -> Result<Sam2, Sam2Error> {
         let mut config = config_of(checkpoint)?;
         if let Some(image_size) = options.image_size {
             config = config.at_image_size(image_size)?;
@@ -181,9 +177,7 @@ impl Sam2 {
             memory_encoder: MemoryEncoder::new(&w.at("memory_encoder"), config)?,
             prompt_encoder: PromptEncoder::new(&w.at("sam_prompt_encoder"), config)?,
             mask_decoder: MaskDecoder::new(&w.at("sam_mask_decoder"), config)?,
-            time_embeddings: w
-                .get("maskmem_tpos_enc", &[num_maskmem, 1, 1, memory])?
-                .reshape((num_maskmem, memory))?,
+            time_embeddings: w.get("maskmem_tpos_enc", &[num_maskmem, 1, 1, memory])?.reshape((num_maskmem, memory))?,
             no_memory: w.get("no_mem_embed", &[1, 1, width])?.reshape((1, width))?,
             no_object_pointer: w.get("no_obj_ptr", &[1, width])?,
             no_object_memory: if config.version.no_obj_embed_spatial {
@@ -250,8 +244,8 @@ impl Sam2 {
     /// # Errors
     /// When the frame is malformed or the device fails.
     pub fn encode_frame(&self, frame: &RgbFrame) -> candle_core::Result<FrameFeatures> {
-        let input =
-            self.watched(|| model_input(frame, self.config.image_size, &self.device), |input| Observation::Input(input))?;
+        let input = self
+            .watched(|| model_input(frame, self.config.image_size, &self.device), |input| Observation::Input(input))?;
         let mut fine = None;
         let pyramid = self.watched(
             || {
@@ -306,7 +300,11 @@ impl Sam2 {
         let mut positions = Vec::with_capacity(memories.len() + 1);
         for memory in memories {
             values.push(memory.memory.to_dtype(DType::F32)?);
-            positions.push(self.memory_encoder.positions.broadcast_add(&self.time_embeddings.narrow(0, memory.time, 1)?)?);
+            positions.push(self.memory_encoder.positions.broadcast_add(&self.time_embeddings.narrow(
+                0,
+                memory.time,
+                1,
+            )?)?);
         }
         let channels = self.config.memory_encoder.out_dim;
         // A pointer is as wide as several memories, so it becomes several tokens.
@@ -344,9 +342,7 @@ impl Sam2 {
             .map(|distance| distance as f32 / furthest)
             .collect();
         match &self.pointer_time_projection {
-            Some(projection) => {
-                projection.forward(&sine_1d(&times, self.config.image_encoder.d_model, &self.device)?)
-            }
+            Some(projection) => projection.forward(&sine_1d(&times, self.config.image_encoder.d_model, &self.device)?),
             None => sine_1d(&times, channels, &self.device),
         }
     }
@@ -372,12 +368,7 @@ impl Sam2 {
         };
         let token = decoded.tokens.narrow(0, chosen.min(decoded.tokens.dim(0)? - 1), 1)?;
         let pointer = self.pointer(&token, is_there)?;
-        Ok(HeadsOutput {
-            low_res,
-            predicted_iou: decoded.ious[chosen],
-            pointer,
-            object_score: decoded.object_score,
-        })
+        Ok(HeadsOutput { low_res, predicted_iou: decoded.ious[chosen], pointer, object_score: decoded.object_score })
     }
 
     fn decode(
@@ -391,8 +382,7 @@ impl Sam2 {
         // Without a prompt the reference feeds one padding point (and pads it once more).
         let nothing = [PromptPoint { x: 0.0, y: 0.0, kind: super::prompt_encoder::PointKind::Padding }];
         let points = if points.is_empty() { &nothing } else { points };
-        let sparse =
-            self.watched(|| self.prompt_encoder.embed_points(points), |t| Observation::PromptEncoder(t))?;
+        let sparse = self.watched(|| self.prompt_encoder.embed_points(points), |t| Observation::PromptEncoder(t))?;
         self.watched(
             || {
                 let rows = mask_logits.map(|m| m.reshape((m.elem_count(), 1))).transpose()?;
@@ -444,16 +434,11 @@ impl Sam2 {
     ) -> candle_core::Result<Tensor> {
         let side = self.config.image_size;
         let logits = bilinear(low_res, MapSize::square(side))?.reshape((side * side, 1))?;
-        let probability = if is_prompted {
-            logits.gt(0.0)?.to_dtype(DType::F32)?
-        } else {
-            candle_nn::ops::sigmoid(&logits)?
-        };
+        let probability =
+            if is_prompted { logits.gt(0.0)?.to_dtype(DType::F32)? } else { candle_nn::ops::sigmoid(&logits)? };
         let mask = probability.affine(MASK_SCALE, MASK_OFFSET)?;
-        let memory = self.watched(
-            || self.memory_encoder.forward(&frame.top, &mask),
-            |memory| Observation::MemoryEncoder(memory),
-        )?;
+        let memory = self
+            .watched(|| self.memory_encoder.forward(&frame.top, &mask), |memory| Observation::MemoryEncoder(memory))?;
         let memory = match &self.no_object_memory {
             Some(mark) if object_score <= 0.0 => memory.broadcast_add(mark)?,
             _ => memory,

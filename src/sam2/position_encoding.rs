@@ -45,8 +45,7 @@ pub fn sine_1d(positions: &[f32], width: usize, device: &Device) -> candle_core:
 /// the pairs turns with x, the second with y.
 pub fn rotary_2d(side: usize, width: usize, device: &Device) -> candle_core::Result<(Tensor, Tensor)> {
     let quarter = width / 4;
-    let frequencies: Vec<f32> =
-        (0..quarter).map(|i| 1.0 / TEMPERATURE.powf((4 * i) as f32 / width as f32)).collect();
+    let frequencies: Vec<f32> = (0..quarter).map(|i| 1.0 / TEMPERATURE.powf((4 * i) as f32 / width as f32)).collect();
     let (mut cos, mut sin) = (Vec::new(), Vec::new());
     for i in 0..side * side {
         for at in [(i % side) as f32, (i / side) as f32] {

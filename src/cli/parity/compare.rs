@@ -31,7 +31,11 @@ pub struct KeyReport {
 impl fmt::Display for KeyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.failure.is_some() { "FAIL" } else { "ok" };
-        write!(f, "{verdict:4} {:42} max {:.3e} mean {:.3e} rel {:.3e}", self.name, self.max, self.mean, self.relative)?;
+        write!(
+            f,
+            "{verdict:4} {:42} max {:.3e} mean {:.3e} rel {:.3e}",
+            self.name, self.max, self.mean, self.relative
+        )?;
         if let Some(iou) = self.iou {
             write!(f, " IoU {iou:.6}")?;
         }
@@ -44,8 +48,7 @@ impl fmt::Display for KeyReport {
 
 /// Compares one key.
 pub fn compare(name: &str, shape: &[usize], ours: &[f32], golden: &[f32], precision: Precision) -> KeyReport {
-    let mut report =
-        KeyReport { name: name.to_owned(), max: 0.0, mean: 0.0, relative: 0.0, iou: None, failure: None };
+    let mut report = KeyReport { name: name.to_owned(), max: 0.0, mean: 0.0, relative: 0.0, iou: None, failure: None };
     if ours.len() != golden.len() {
         report.failure = Some(format!("{} values, the golden has {shape:?}", ours.len()));
         report.max = f64::INFINITY;
@@ -82,9 +85,9 @@ fn failure(report: &KeyReport, kind: &str, is_step: bool, golden: &[f32], precis
         (Precision::Half, true, "low_res_logits") => iou_at_least(0.98),
         (Precision::Half, _, _) => None,
         (Precision::F32, false, _) => below("relative", report.relative, 1e-3),
-        (Precision::F32, true, "low_res_logits") => iou_at_least(0.999)
-            .or_else(|| below("max", report.max, 0.1))
-            .or_else(|| below("mean", report.mean, 2e-3)),
+        (Precision::F32, true, "low_res_logits") => {
+            iou_at_least(0.999).or_else(|| below("max", report.max, 0.1)).or_else(|| below("mean", report.mean, 2e-3))
+        }
         (Precision::F32, true, "video_logits") => {
             below("max", report.max, 0.1).or_else(|| below("mean", report.mean, 2e-3))
         }

@@ -69,8 +69,8 @@ impl ParityReport {
 pub fn compare(args: &ParityArgs) -> anyhow::Result<ParityReport> {
     let text = std::fs::read_to_string(&args.scenario)
         .with_context(|| format!("{}: the scenario cannot be read", args.scenario.display()))?;
-    let scenario: Scenario = serde_json::from_str(&text)
-        .with_context(|| format!("{}: not a parity scenario", args.scenario.display()))?;
+    let scenario: Scenario =
+        serde_json::from_str(&text).with_context(|| format!("{}: not a parity scenario", args.scenario.display()))?;
     let golden = Checkpoint::open(&args.golden)?;
     let device = super::device::open(args.device)?;
     let results = run::run(&scenario, &args.checkpoint, &args.frames, &device, &golden)?;

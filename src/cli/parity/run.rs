@@ -8,13 +8,13 @@ use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
+use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::{LoadOptions, Observation};
 use crate::sam2::position_encoding::sine_2d;
 use crate::sam2::predictor::{
     ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest, Tracked,
 };
-use crate::sam2::Sam2;
 
 use super::super::picture_folder::PictureFolder;
 use super::scenario::{Scenario, Step};
@@ -207,7 +207,8 @@ fn watch_modules(model: &Arc<Sam2>, results: &Arc<Mutex<Results>>) -> anyhow::Re
                 let call = name("mask_decoder");
                 let masks = decoded.masks.dim(0).expect("masks are rows");
                 let side = features * 4;
-                results.insert(format!("{call}.masks"), sample(&host(&decoded.masks), &[masks, side, side], &[1, 4, 4]));
+                results
+                    .insert(format!("{call}.masks"), sample(&host(&decoded.masks), &[masks, side, side], &[1, 4, 4]));
                 results.insert(format!("{call}.ious"), decoded.ious.clone());
                 results.insert(format!("{call}.tokens"), host(&decoded.tokens));
                 results.insert(format!("{call}.object_score"), vec![decoded.object_score]);

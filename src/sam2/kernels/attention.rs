@@ -214,12 +214,7 @@ impl Scratch {
             // SAFETY: as above; `mixed` holds queries * value_width values.
             unsafe {
                 let v = MatRef { ptr: v.ptr.add(start * v.stride), ..v };
-                mix.run(
-                    MatRef { ptr: self.scores.as_ptr(), stride: chunk },
-                    v,
-                    self.mixed.as_mut_ptr(),
-                    p.value_width,
-                );
+                mix.run(MatRef { ptr: self.scores.as_ptr(), stride: chunk }, v, self.mixed.as_mut_ptr(), p.value_width);
             }
         }
         for (row, sum) in self.mixed.chunks_exact_mut(p.value_width).zip(&self.sums) {

@@ -126,10 +126,11 @@ pub fn depthwise7(x: &Tensor, map: MapSize, weight: &Tensor, bias: &Tensor) -> R
     }
     let channels = x.dim(1)?;
     let side = DEPTHWISE_KERNEL;
-    let padded = x
-        .reshape((map.height, map.width, channels))?
-        .pad_with_zeros(0, side / 2, side / 2)?
-        .pad_with_zeros(1, side / 2, side / 2)?;
+    let padded = x.reshape((map.height, map.width, channels))?.pad_with_zeros(0, side / 2, side / 2)?.pad_with_zeros(
+        1,
+        side / 2,
+        side / 2,
+    )?;
     let mut sum = bias.broadcast_as((map.height, map.width, channels))?.contiguous()?;
     for ky in 0..side {
         for kx in 0..side {

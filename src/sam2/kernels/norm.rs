@@ -38,7 +38,8 @@ impl CustomOp3 for LayerNorm {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight, bias) = (contiguous(x, x_layout)?, contiguous(weight, weight_layout)?, contiguous(bias, bias_layout)?);
+        let (x, weight, bias) =
+            (contiguous(x, x_layout)?, contiguous(weight, weight_layout)?, contiguous(bias, bias_layout)?);
         let width = weight.len();
         if width == 0 || x_layout.dims().last() != Some(&width) || bias.len() != width {
             candle_core::bail!("a norm over {width} channels was given {:?}", x_layout.dims());

@@ -41,7 +41,8 @@ pub fn max_pool2(x: &Tensor, map: MapSize) -> Result<Tensor> {
     }
     let channels = x.dim(1)?;
     let half = map.halved();
-    let x = x.reshape((map.height, map.width, channels))?.narrow(0, 0, half.height * 2)?.narrow(1, 0, half.width * 2)?;
+    let x =
+        x.reshape((map.height, map.width, channels))?.narrow(0, 0, half.height * 2)?.narrow(1, 0, half.width * 2)?;
     let x = x.contiguous()?.reshape((half.height, 2, half.width, 2, channels))?;
     x.max(3)?.max(1)?.reshape((half.area(), channels))
 }

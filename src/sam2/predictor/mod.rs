@@ -11,8 +11,8 @@
 //! * only objects that changed are tracked again.
 
 mod features;
-mod propagate;
 mod prompts;
+mod propagate;
 mod select;
 mod spill;
 mod track;
@@ -28,8 +28,8 @@ use super::image::RgbFrame;
 use super::masks::{LowResLogits, masks_at_video_size};
 use super::model::Sam2;
 
-pub use propagate::{Propagation, PropagationRequest, Tracked};
 pub use prompts::ClickPrompt;
+pub use propagate::{Propagation, PropagationRequest, Tracked};
 
 use features::FeatureCache;
 use spill::Spill;

@@ -103,9 +103,8 @@ impl Predictor {
         let side = self.model.config().image_size as f32;
         let (width, height) = (self.size.width as f32, self.size.height as f32);
         let at = |x: f32, y: f32, kind: PointKind| PromptPoint { x: x / width * side, y: y / height * side, kind };
-        let corners = prompt
-            .bounds
-            .map(|b| [at(b.x0, b.y0, PointKind::TopLeft), at(b.x1, b.y1, PointKind::BottomRight)]);
+        let corners =
+            prompt.bounds.map(|b| [at(b.x0, b.y0, PointKind::TopLeft), at(b.x1, b.y1, PointKind::BottomRight)]);
         let clicks = prompt.points.iter().map(|p| {
             let kind = match p.label {
                 PointLabel::Positive => PointKind::Positive,

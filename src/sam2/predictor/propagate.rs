@@ -96,11 +96,7 @@ impl Predictor {
     ///
     /// # Errors
     /// When a frame cannot be read or the model fails; the frames tracked so far stay.
-    pub fn step(
-        &mut self,
-        run: &mut Propagation,
-        frames: &mut dyn FrameSource,
-    ) -> Result<Option<Tracked>, Sam2Error> {
+    pub fn step(&mut self, run: &mut Propagation, frames: &mut dyn FrameSource) -> Result<Option<Tracked>, Sam2Error> {
         while let Some(&frame) = run.frames.get(run.next) {
             run.next += 1;
             let mut objects: Vec<ObjectId> =
@@ -172,8 +168,7 @@ impl Predictor {
                     std::mem::take(if conditions { &mut track.pending_cond } else { &mut track.pending_other });
                 for (frame, mut state) in pending {
                     let features = self.features.get(&self.model, frames, FrameIdx(frame))?;
-                    state.memory =
-                        Some(self.model.remember(&features, &state.low_res, state.object_score, true)?);
+                    state.memory = Some(self.model.remember(&features, &state.low_res, state.object_score, true)?);
                     let track = &mut self.objects[index];
                     if conditions {
                         track.store_cond(frame, state, &self.spill)?;
@@ -274,12 +269,7 @@ impl Predictor {
     }
 
     /// The memory of a kept frame, made anew where it was let go.
-    fn memory_of(
-        &mut self,
-        frames: &mut dyn FrameSource,
-        index: usize,
-        pick: &Pick,
-    ) -> Result<Tensor, Sam2Error> {
+    fn memory_of(&mut self, frames: &mut dyn FrameSource, index: usize, pick: &Pick) -> Result<Tensor, Sam2Error> {
         let state = self.state_of(index, pick)?;
         if let Some(memory) = &state.memory {
             return Ok(memory.clone());

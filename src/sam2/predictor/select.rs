@@ -71,8 +71,7 @@ pub fn select(frame: u32, is_reverse: bool, known: &Known, rules: &Rules) -> Sel
     let step = if is_reverse { 1 } else { -1 };
     let places = rules.num_maskmem as i64;
 
-    let mut memories: Vec<Pick> =
-        chosen.iter().map(|&t| Pick { frame: t, is_cond: true, time: places - 1 }).collect();
+    let mut memories: Vec<Pick> = chosen.iter().map(|&t| Pick { frame: t, is_cond: true, time: places - 1 }).collect();
     for back in (1..places).rev() {
         if let Some((t, is_cond)) = find(here + step * back) {
             memories.push(Pick { frame: t, is_cond, time: back - 1 });
