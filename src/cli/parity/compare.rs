@@ -75,12 +75,13 @@ pub fn compare(name: &str, shape: &[usize], ours: &[f32], golden: &[f32], precis
 }
 
 fn failure(report: &KeyReport, kind: &str, is_step: bool, golden: &[f32], precision: Precision) -> Option<String> {
-    // Written so that NaN fails.
+    // NaN is not below anything.
     let below = |what: &str, value: f64, limit: f64| {
-        (!(value < limit)).then(|| format!("{what} {value:.3e} is not below {limit:.3e}"))
+        let is_below = value < limit;
+        (!is_below).then(|| format!("{what} {value:.3e} is not below {limit:.3e}"))
     };
     let iou_at_least =
-        |limit: f64| report.iou.filter(|iou| !(*iou >= limit)).map(|iou| format!("IoU {iou:.6} is below {limit}"));
+        |limit: f64| report.iou.filter(|iou| *iou < limit).map(|iou| format!("IoU {iou:.6} is below {limit}"));
     match (precision, is_step, kind) {
         (Precision::Half, true, "low_res_logits") => iou_at_least(0.98),
         (Precision::Half, _, _) => None,

@@ -290,7 +290,7 @@ fn new_scaler(key: ScalerKey) -> Result<scaling::Context, String> {
     };
     // SAFETY: the context was just made; the tables are static. The answer -1 means that the formats need no matrix.
     unsafe {
-        let table = ffi::sws_getCoefficients(coefficients as i32);
+        let table = ffi::sws_getCoefficients(coefficients);
         ffi::sws_setColorspaceDetails(scaler.as_mut_ptr(), table, is_full, table, 1, 0, 1 << 16, 1 << 16);
     }
     Ok(scaler)
