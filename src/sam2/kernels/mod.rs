@@ -14,6 +14,9 @@ pub mod rope;
 pub mod simd;
 pub mod window;
 
+#[cfg(test)]
+mod agreement_tests;
+
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
 
 /// Whether our own kernel serves this tensor.
