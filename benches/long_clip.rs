@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small/small.safetensors");
     let model = Arc::new(Sam2::load(&model, None, &Device::Cpu).expect("the small model loads"));
     let mut predictor =
-        Predictor::new(model, FRAMES, frames.size(), PredictorOptions::app()).expect("a temporary folder");
+        Predictor::new(model, FRAMES, frames.size(), PredictorOptions::unattended()).expect("a temporary folder");
     let click = [Point { x: 48.0, y: 36.0, label: PointLabel::Positive }];
     let prompt = ClickPrompt { points: &click, bounds: None, keep_earlier: false };
     predictor.add_clicks(&mut frames, FrameIdx(0), ObjectId(1), prompt).expect("the click is answered");

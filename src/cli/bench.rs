@@ -137,7 +137,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let mut frames = HeldFrames(held);
 
     let count = args.count as u32;
-    let mut predictor = Predictor::new(model.clone(), count, clip.size(), PredictorOptions::app())?;
+    let mut predictor = Predictor::new(model.clone(), count, clip.size(), PredictorOptions::unattended())?;
     let size = clip.size();
     // The first good click of the shared bedroom clip, as a share of the picture.
     let at =

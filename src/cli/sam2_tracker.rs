@@ -62,7 +62,8 @@ impl Tracker for Sam2Tracker {
         let device = super::device::open(job.device)?;
         let options = LoadOptions { image_size: job.resolution.map(|side| side as usize), ..LoadOptions::default() };
         let model = Arc::new(Sam2::from_checkpoint(model, &options, &device)?);
-        let options = PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::app() };
+        let options =
+            PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::unattended() };
         let mut predictor = Predictor::new(model, self.clip.frame_count(), self.clip.size(), options)?;
         let mut frames = ClipFrames::of(self.clip.clone(), job.damaged == DamagedFrames::Use)?;
         for (&object, prompts) in &job.prompts.objects {

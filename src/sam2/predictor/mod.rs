@@ -95,6 +95,11 @@ impl PredictorOptions {
         }
     }
 
+    /// [`PredictorOptions::app`] for runs that nobody clicks in: frames are not visited twice, so few features are kept.
+    pub fn unattended() -> Self {
+        PredictorOptions { feature_cache_bytes: 64 << 20, ..Self::app() }
+    }
+
     /// The reference's defaults, as it runs on a CPU (where it fills no holes).
     pub fn upstream() -> Self {
         PredictorOptions {
