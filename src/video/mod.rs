@@ -10,6 +10,7 @@
 
 mod cache;
 mod clip;
+#[cfg_attr(not(feature = "video"), allow(dead_code, reason = "only videos are HDR"))]
 mod colour;
 mod errors;
 #[cfg(feature = "video")]
@@ -18,9 +19,10 @@ mod frame;
 mod identity;
 mod images;
 mod index;
+#[cfg_attr(not(feature = "video"), allow(dead_code, reason = "most limits are for containers"))]
 mod limits;
 mod natural_order;
-#[cfg_attr(not(feature = "video"), expect(dead_code, reason = "only videos have display matrices"))]
+#[cfg_attr(not(feature = "video"), allow(dead_code, reason = "only videos have display matrices"))]
 mod orientation;
 mod reader;
 mod worker;
