@@ -95,7 +95,7 @@ fn a_supplied_mask_comes_back_exactly_and_survives_tracking() {
     // One pixel wide in places: a detail the model's own resolution cannot hold.
     let mask = rectangle(&frames, 10, 20, 43, 21);
     let answer = predictor.add_mask(&mut frames, FrameIdx(3), A, &mask).expect("the mask is taken");
-    assert_eq!(predictor.video_masks(&answer), [mask.clone()]);
+    assert_eq!(predictor.video_masks(&answer), std::slice::from_ref(&mask));
     let all = track(&mut predictor, &mut frames, &PropagationRequest::default());
     assert_eq!(all.len(), 17);
     assert_eq!(*of(&all, 3, A), mask);
