@@ -16,7 +16,7 @@ use label_hub::cli::frames::ClipFrames;
 use label_hub::cli::memory::resident_kib;
 use label_hub::label::{FrameIdx, ObjectId, Point, PointLabel};
 use label_hub::sam2::Sam2;
-use label_hub::sam2::predictor::{ClickPrompt, Predictor, PredictorOptions, PropagationRequest, Tracked};
+use label_hub::sam2::predictor::{ClickPrompt, Predictor, PredictorOptions, PropagationRequest};
 
 const FRAMES: u32 = 5000;
 /// Caches are full and thread pools started by then.
@@ -40,8 +40,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let mut run = predictor.start(&mut frames, &PropagationRequest::default()).expect("the run starts");
     let (mut settled, mut largest, mut tracked) = (0, 0, 0);
-    while let Some(outcome) = predictor.step(&mut run, &mut frames).expect("the frame is tracked") {
-        let Tracked::Masks(masks) = outcome else { panic!("the clip has no damaged frame") };
+    while let Some(masks) = predictor.step(&mut run, &mut frames).expect("the frame is tracked") {
         assert_eq!(predictor.video_masks(&masks).len(), 1);
         tracked += 1;
         let frame = masks.frame.0;

@@ -11,7 +11,7 @@ use label_hub::cli::frames::ClipFrames;
 use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
 use label_hub::sam2::image::RgbFrame;
 use label_hub::sam2::predictor::{
-    ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest, Tracked,
+    ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest,
 };
 use label_hub::sam2::{Sam2, Sam2Error};
 
@@ -66,11 +66,14 @@ fn click(predictor: &mut Predictor, frames: &mut Frames, frame: u32, object: Obj
 }
 
 /// Runs to the end; the masks by frame and object, in the order they came.
-fn track(predictor: &mut Predictor, frames: &mut Frames, request: &PropagationRequest) -> Vec<(u32, ObjectId, Mask)> {
+fn track(
+    predictor: &mut Predictor,
+    frames: &mut dyn FrameSource,
+    request: &PropagationRequest,
+) -> Vec<(u32, ObjectId, Mask)> {
     let mut run = predictor.start(frames, request).expect("the run starts");
     let mut all = Vec::new();
-    while let Some(tracked) = predictor.step(&mut run, frames).expect("the frame is tracked") {
-        let Tracked::Masks(masks) = tracked else { continue };
+    while let Some(masks) = predictor.step(&mut run, frames).expect("the frame is tracked") {
         let made = predictor.video_masks(&masks);
         all.extend(masks.objects.iter().zip(made).map(|(o, mask)| (masks.frame.0, o.object, mask)));
     }
@@ -164,17 +167,24 @@ fn stopping_and_going_on_gives_the_same_masks_as_one_run() {
 fn a_memory_that_was_let_go_is_made_anew_when_a_correction_needs_it() {
     let mut frames = Frames::open();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let options = PredictorOptions { spill_folder: Some(folder.path().to_owned()), ..PredictorOptions::app() };
+    let options = PredictorOptions {
+        spill_folder: Some(folder.path().to_owned()),
+        feature_cache_bytes: 0,
+        ..PredictorOptions::app()
+    };
     let mut predictor = predictor(&frames, options);
     click(&mut predictor, &mut frames, 0, A, &[point(30.0, 40.0, PointLabel::Positive)]);
     track(&mut predictor, &mut frames, &PropagationRequest::default());
     let memory_of = |frame: u32| folder.path().join(format!("1_{frame}.memory"));
     assert!(memory_of(19).is_file(), "what the next frames would attend to is kept");
-    assert!(!memory_of(2).is_file(), "what no frame nearby attends to is not");
-    assert!(folder.path().join("1_2.state").is_file());
-    // Frame 8 attends to frames 2 to 7: frame 2's memory is gone.
-    let answer = click(&mut predictor, &mut frames, 8, A, &[point(35.0, 42.0, PointLabel::Positive)]);
+    assert!(memory_of(2).is_file(), "so is what a run back from the prompt would attend to");
+    assert!(!memory_of(9).is_file(), "what no frame nearby attends to is not");
+    assert!(folder.path().join("1_9.state").is_file());
+    // Frame 12 attends to frames 6 to 11, and the memories of most of them are gone.
+    let reads = frames.reads.get();
+    let answer = click(&mut predictor, &mut frames, 12, A, &[point(35.0, 42.0, PointLabel::Positive)]);
     assert_eq!(answer.objects.len(), 1);
+    assert!(frames.reads.get() > reads, "frames are read again to make memories anew");
     let all = track(&mut predictor, &mut frames, &PropagationRequest::default());
     assert_eq!(all.len(), 20);
 }
@@ -187,14 +197,136 @@ fn damaged_frames_are_skipped_and_named() {
     click(&mut predictor, &mut frames, 0, A, &[point(30.0, 40.0, PointLabel::Positive)]);
     let mut run = predictor.start(&mut frames, &PropagationRequest::default()).expect("the run starts");
     let (mut tracked, mut skipped) = (Vec::new(), Vec::new());
-    while let Some(outcome) = predictor.step(&mut run, &mut frames).expect("the frame is tracked") {
-        match outcome {
-            Tracked::Masks(masks) => tracked.push(masks.frame.0),
-            Tracked::Skipped(frame) => skipped.push(frame.0),
-        }
+    while let Some(masks) = predictor.step(&mut run, &mut frames).expect("the frame is tracked") {
+        tracked.extend(masks.objects.iter().map(|_| masks.frame.0));
+        skipped.extend(masks.skipped.iter().map(|_| masks.frame.0));
     }
     assert_eq!(skipped, [4, 5]);
     assert_eq!(tracked, (0..20).filter(|f| ![4, 5].contains(f)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_click_during_a_run_reaches_later_frames_in_the_next_run() {
+    let mut frames = Frames::open();
+    let mut predictor = predictor(&frames, PredictorOptions::app());
+    click(&mut predictor, &mut frames, 0, A, &[point(30.0, 40.0, PointLabel::Positive)]);
+    let mut run = predictor.start(&mut frames, &PropagationRequest::default()).expect("the run starts");
+    for _ in 0..6 {
+        predictor.step(&mut run, &mut frames).expect("the frame is tracked");
+    }
+    // One click on a frame the run has passed, one on a frame it has yet to reach.
+    click(&mut predictor, &mut frames, 3, A, &[point(60.0, 20.0, PointLabel::Positive)]);
+    let painted = rectangle(&frames, 5, 5, 50, 40);
+    predictor.add_mask(&mut frames, FrameIdx(12), A, &painted).expect("the mask is taken");
+    let mut rest = Vec::new();
+    while let Some(masks) = predictor.step(&mut run, &mut frames).expect("the frame is tracked") {
+        rest.push((masks.frame.0, masks.objects[0].is_prompted, predictor.video_masks(&masks).remove(0)));
+    }
+    let shown = rest.iter().find(|(f, ..)| *f == 12).expect("the run went on to the end");
+    assert!(shown.1 && shown.2 == painted, "what the user painted is not tracked over");
+    let again = track(&mut predictor, &mut frames, &PropagationRequest::default());
+    assert_eq!(again.len(), 20, "every frame is stale");
+    assert!(rest.iter().any(|(f, _, mask)| of(&again, *f, A) != mask), "the clicks reach frames after them");
+}
+
+#[test]
+fn prompts_survive_a_frame_that_cannot_be_read() {
+    /// Frames whose reading fails as often as it says.
+    struct Failing(Frames, usize);
+    impl FrameSource for Failing {
+        fn frame(&mut self, frame: FrameIdx) -> Result<RgbFrame, String> {
+            if self.1 > 0 {
+                self.1 -= 1;
+                return Err("the disk went away".to_owned());
+            }
+            self.0.frame(frame)
+        }
+    }
+    let frames = Frames::open();
+    let options = PredictorOptions { feature_cache_bytes: 0, ..PredictorOptions::app() };
+    let mut predictor = predictor(&frames, options);
+    let mut failing = Failing(frames, 1);
+    let points = [point(30.0, 40.0, PointLabel::Positive)];
+    let prompt = ClickPrompt { points: &points, bounds: None, keep_earlier: true };
+    let refused = predictor.add_clicks(&mut failing, FrameIdx(0), A, prompt);
+    assert!(matches!(refused, Err(Sam2Error::Frame { .. })));
+    assert_eq!(predictor.objects().count(), 0);
+    predictor.add_clicks(&mut failing, FrameIdx(0), A, prompt).expect("the second attempt is answered");
+    predictor.add_clicks(&mut failing, FrameIdx(9), A, prompt).expect("so is another frame");
+    failing.1 = 1;
+    let stopped = predictor.start(&mut failing, &PropagationRequest::default());
+    assert!(matches!(stopped, Err(Sam2Error::Frame { .. })));
+    let all = track(&mut predictor, &mut failing.0, &PropagationRequest::default());
+    assert_eq!(all.len(), 20);
+    assert!(predictor.masks(FrameIdx(9)).expect("states are there").objects[0].is_prompted);
+}
+
+#[test]
+fn masks_are_the_same_from_memory_and_from_disk() {
+    let mut frames = Frames::open();
+    let mut predictor = predictor(&frames, PredictorOptions::app());
+    // More prompted frames than attention takes: the far ones go to disk.
+    for frame in [0, 2, 4, 6, 8, 18, 19] {
+        click(&mut predictor, &mut frames, frame, A, &[point(30.0 + frame as f32, 40.0, PointLabel::Positive)]);
+    }
+    let before: Vec<Mask> = [0, 18, 19]
+        .map(|f| {
+            let masks = predictor.masks(FrameIdx(f)).expect("states are there");
+            predictor.video_masks(&masks).remove(0)
+        })
+        .into();
+    let all = track(&mut predictor, &mut frames, &PropagationRequest::default());
+    for (frame, mask) in [0, 18, 19].into_iter().zip(&before) {
+        assert_eq!(of(&all, frame, A), mask, "frame {frame} as delivered");
+    }
+    for (frame, _, mask) in &all {
+        let masks = predictor.masks(FrameIdx(*frame)).expect("states are there");
+        assert_eq!(predictor.video_masks(&masks), std::slice::from_ref(mask), "frame {frame} as looked up");
+    }
+}
+
+#[test]
+fn a_clip_of_one_frame_can_be_clicked_tracked_and_corrected() {
+    let mut frames = Frames::open();
+    let mut predictor =
+        Predictor::new(model(), 1, frames.clip.size(), PredictorOptions::app()).expect("a temporary folder");
+    click(&mut predictor, &mut frames, 0, A, &[point(30.0, 40.0, PointLabel::Positive)]);
+    assert_eq!(track(&mut predictor, &mut frames, &PropagationRequest::default()).len(), 1);
+    let answer = click(&mut predictor, &mut frames, 0, A, &[point(40.0, 45.0, PointLabel::Negative)]);
+    assert!(answer.objects[0].object_score.is_finite());
+}
+
+#[test]
+fn tracking_one_object_keeps_the_memories_of_another() {
+    let mut frames = Frames::open();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = PredictorOptions { spill_folder: Some(folder.path().to_owned()), ..PredictorOptions::app() };
+    let mut predictor = predictor(&frames, options);
+    click(&mut predictor, &mut frames, 19, A, &[point(30.0, 40.0, PointLabel::Positive)]);
+    click(&mut predictor, &mut frames, 0, B, &[point(70.0, 25.0, PointLabel::Positive)]);
+    let of_a = PropagationRequest { is_reverse: true, objects: Some(vec![A]), ..PropagationRequest::default() };
+    track(&mut predictor, &mut frames, &of_a);
+    let first = folder.path().join("1_0.memory");
+    assert!(first.is_file());
+    let of_b = PropagationRequest { objects: Some(vec![B]), ..PropagationRequest::default() };
+    track(&mut predictor, &mut frames, &of_b);
+    assert!(first.is_file(), "the run of B went far from frame 0, but A's memory of it is not B's to drop");
+}
+
+#[test]
+fn what_was_tracked_from_a_deleted_prompt_goes_with_it() {
+    let mut frames = Frames::open();
+    let mut predictor = predictor(&frames, PredictorOptions::app());
+    click(&mut predictor, &mut frames, 0, A, &[point(30.0, 40.0, PointLabel::Positive)]);
+    click(&mut predictor, &mut frames, 10, A, &[point(70.0, 25.0, PointLabel::Positive)]);
+    track(&mut predictor, &mut frames, &PropagationRequest::default());
+    predictor.clear_prompts(FrameIdx(0), A);
+    assert_eq!(predictor.masks(FrameIdx(5)).expect("states are there").objects.len(), 0);
+    let with_one = track(&mut predictor, &mut frames, &PropagationRequest::default());
+    let mut fresh = self::predictor(&frames, PredictorOptions::app());
+    click(&mut fresh, &mut frames, 10, A, &[point(70.0, 25.0, PointLabel::Positive)]);
+    let expected = track(&mut fresh, &mut frames, &PropagationRequest::default());
+    assert_eq!(with_one, expected, "nothing of the deleted prompt leads the frames after the other one");
 }
 
 #[test]

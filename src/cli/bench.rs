@@ -3,11 +3,11 @@
 //! The keys are those of the script that times the reference, so that both can be printed side by side.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 
@@ -15,9 +15,10 @@ use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
 use crate::sam2::image::RgbFrame;
 use crate::sam2::model::Observation;
-use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest, Tracked};
+use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
 use super::device::DeviceChoice;
+use super::exit::CliError;
 use super::frames::ClipFrames;
 use super::model_file::{find_model, models_folder};
 
@@ -34,11 +35,11 @@ pub struct BenchArgs {
     #[arg(long, default_value = "cpu", value_parser = DeviceChoice::parse)]
     pub device: DeviceChoice,
     /// Threads; all cores by default.
-    #[arg(long)]
-    pub threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
     /// Frames to track.
-    #[arg(long, default_value_t = 14)]
-    pub count: usize,
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub count: u32,
     /// Input size in pixels; the model's own by default.
     #[arg(long)]
     pub resolution: Option<usize>,
@@ -94,11 +95,14 @@ impl FrameSource for HeldFrames {
 /// When the model or the frames cannot be read, or the model fails.
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let report = measure(args)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report)?);
-        return Ok(());
-    }
-    println!("{} at {} px, {}, {} threads", report.model, report.resolution, report.dtype, report.threads);
+    let text = if args.json { serde_json::to_string(&report)? } else { in_words(&report) };
+    writeln!(io::stdout(), "{text}").map_err(CliError::from_stdout)?;
+    Ok(())
+}
+
+fn in_words(report: &BenchReport) -> String {
+    let mut lines =
+        vec![format!("{} at {} px, {}, {} threads", report.model, report.resolution, report.dtype, report.threads)];
     let rows = [
         ("tracked frame", report.track_ms),
         ("  image encoder", report.image_encoder_ms),
@@ -107,36 +111,29 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         ("  mask decoder", report.mask_decoder_ms),
         ("click, cached frame", Some(report.click_cached_ms)),
     ];
-    for (name, ms) in rows {
-        match ms {
-            Some(ms) => println!("{name:20} {ms:10.1} ms"),
-            None => println!("{name:20}          - (too few frames)"),
-        }
-    }
-    if let Some(fps) = report.frames_per_second {
-        println!("{:20} {fps:10.3} frames/s", "pace");
-    }
-    if let Some(mib) = report.peak_memory_mib {
-        println!("{:20} {mib:10} MiB", "peak memory");
-    }
-    Ok(())
+    lines.extend(rows.map(|(name, ms)| match ms {
+        Some(ms) => format!("{name:20} {ms:10.1} ms"),
+        None => format!("{name:20}          - (too few frames)"),
+    }));
+    lines.extend(report.frames_per_second.map(|fps| format!("{:20} {fps:10.3} frames/s", "pace")));
+    lines.extend(report.peak_memory_mib.map(|mib| format!("{:20} {mib:10} MiB", "peak memory")));
+    lines.join("\n")
 }
 
 fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
-    ensure!(args.count >= 2, "--count {}: at least two frames are needed to track", args.count);
-    let threads = super::threads::use_threads(args.threads)?;
+    let threads = super::threads::use_threads(args.threads.map(usize::from))?;
     let device = super::device::open(args.device)?;
     let model_path = find_model(&args.model, models_folder().as_deref())?;
     let model = Arc::new(Sam2::load(&model_path, args.resolution, &device)?);
     let mut clip = ClipFrames::open(&args.frames)?;
-    let available = (clip.frame_count() as usize).min(args.count);
+    let available = clip.frame_count().min(args.count);
     let held: Vec<Arc<RgbFrame>> = (0..available)
-        .map(|i| clip.frame(FrameIdx(i as u32)).map(Arc::new))
+        .map(|i| clip.frame(FrameIdx(i)).map(Arc::new))
         .collect::<Result<_, _>>()
         .map_err(anyhow::Error::msg)?;
     let mut frames = HeldFrames(held);
 
-    let count = args.count as u32;
+    let count = args.count;
     let mut predictor = Predictor::new(model.clone(), count, clip.size(), PredictorOptions::unattended())?;
     let size = clip.size();
     // The first good click of the shared bedroom clip, as a share of the picture.
@@ -160,7 +157,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let mut tracked = Vec::new();
     loop {
         let start = Instant::now();
-        let Some(Tracked::Masks(masks)) = predictor.step(&mut run, &mut frames)? else { break };
+        let Some(masks) = predictor.step(&mut run, &mut frames)? else { break };
         let masks = predictor.video_masks(&masks);
         tracked.push(start.elapsed());
         drop(masks);

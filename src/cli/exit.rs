@@ -118,6 +118,9 @@ impl From<anyhow::Error> for CliError {
             if cause.is::<CheckpointError>() {
                 return Some(Exit::Model);
             }
+            if cause.is::<FormatError>() {
+                return Some(Exit::SomeFailed);
+            }
             let sam2 = cause.downcast_ref::<Sam2Error>().map(Exit::from);
             sam2.or_else(|| cause.downcast_ref::<VideoError>().map(Exit::from))
         });

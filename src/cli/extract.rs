@@ -3,12 +3,12 @@
 //! Every file appears whole or not at all, and running again goes on where it stopped. Called by the command line; knows
 //! nothing of terminals: progress and stopping go through a callback.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exit::{CliError, Exit};
 use super::signals::StopFlag;
+use crate::formats::write_atomically;
 use crate::label::FrameIdx;
 use crate::video::{self, Clip, RgbImage};
 
@@ -113,7 +114,7 @@ pub fn run(
             return Ok(summary);
         }
     }
-    write_atomically(&args.out.join(TABLE_NAME), |file| Ok(file.write_all(table.as_bytes())?))?;
+    write_atomically(&args.out.join(TABLE_NAME), |file| file.write_all(table.as_bytes()))?;
     Ok(summary)
 }
 
@@ -162,54 +163,37 @@ fn prepare_folder(args: &ExtractArgs, clip: &Clip) -> anyhow::Result<()> {
             } else {
                 format!("--every {} --format {}", earlier.every, earlier.format.extension())
             };
-            bail!("{}: holds frames of {difference}. Choose another folder or empty this one", out.display());
+            let message =
+                format!("{}: holds frames of {difference}. Choose another folder or empty this one", out.display());
+            return Err(CliError::usage(message).into());
         }
         return Ok(());
     }
     let is_empty = fs::read_dir(out).with_context(|| format!("{}: cannot be read", out.display()))?.next().is_none();
     if !is_empty {
-        bail!("{}: is not empty, and nothing in it is ever overwritten. Choose another folder", out.display());
+        let message =
+            format!("{}: is not empty, and nothing in it is ever overwritten. Choose another folder", out.display());
+        return Err(CliError::usage(message).into());
     }
     let text = serde_json::to_string_pretty(&record).expect("strings and numbers always serialise");
-    write_atomically(&path, |file| Ok(file.write_all(text.as_bytes())?))
+    write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+    Ok(())
 }
 
-fn encode(image: &RgbImage, format: ImageFormat, file: &mut dyn Write) -> anyhow::Result<()> {
+fn encode(image: &RgbImage, format: ImageFormat, file: &mut dyn Write) -> io::Result<()> {
     let (width, height) = (image.size.width, image.size.height);
-    match format {
+    let written = match format {
         ImageFormat::Png => PngEncoder::new_with_quality(file, CompressionType::Fast, FilterType::Adaptive)
-            .write_image(&image.pixels, width, height, ExtendedColorType::Rgb8)?,
+            .write_image(&image.pixels, width, height, ExtendedColorType::Rgb8),
         ImageFormat::Jpg => JpegEncoder::new_with_quality(file, JPEG_QUALITY).write_image(
             &image.pixels,
             width,
             height,
             ExtendedColorType::Rgb8,
-        )?,
-    }
-    Ok(())
-}
-
-fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let explain = || format!("{}: cannot be written. Check space and rights; running again goes on", path.display());
-    let folder = path.parent().expect("files lie in the output folder");
-    let mut file = tempfile::Builder::new().suffix(".part").tempfile_in(folder).with_context(explain)?;
-    let mut writer = BufWriter::new(file.as_file_mut());
-    write(&mut writer).and_then(|()| Ok(writer.flush()?)).with_context(explain)?;
-    drop(writer);
-    file.as_file().sync_all().with_context(explain)?;
-    make_readable(file.as_file()).with_context(explain)?;
-    file.persist(path).with_context(explain)?;
-    Ok(())
-}
-
-/// Temporary files are private; the finished image is for everyone who may read the folder.
-#[cfg(unix)]
-fn make_readable(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_file: &File) -> std::io::Result<()> {
-    Ok(())
+        ),
+    };
+    written.map_err(|e| match e {
+        image::ImageError::IoError(e) => e,
+        other => io::Error::other(other),
+    })
 }

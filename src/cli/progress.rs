@@ -125,6 +125,14 @@ impl<'a> Reporter<'a> {
         Ok(())
     }
 
+    /// Takes the bar away, so that an error does not stand in its middle.
+    pub fn clear(&self) {
+        match self {
+            Reporter::Bar(bar) => bar.finish_and_clear(),
+            Reporter::Json(_) | Reporter::Plain { .. } => {}
+        }
+    }
+
     /// Counts a frame, whether or not it gave masks.
     pub fn frame_done(&self) {
         match self {

@@ -1,6 +1,6 @@
 //! All prompts of a run, gathered from flags and a file, and checked against the clip.
 //!
-//! `track` fills it before the model is loaded, so that a typing error costs seconds. After [`JobPrompts::check`] every
+//! `track` fills it before the model is loaded, so that a typing error costs seconds. After [`Statements::check`] every
 //! prompt lies in the clip and in the picture, and every object has something positive to start from.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The real [`Tracker`]: the clip's decoder and SAM 2.1.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,13 +9,12 @@ use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::LoadOptions;
-use crate::sam2::predictor::{
-    ClickPrompt, FrameMasks, Predictor, PredictorOptions, Propagation, PropagationRequest, Tracked,
-};
-use crate::video::{self, Clip};
+use crate::sam2::predictor::{ClickPrompt, FrameMasks, Predictor, PredictorOptions, Propagation, PropagationRequest};
+use crate::video::{self, Clip, VideoError};
 
 use super::exit::CliError;
 use super::frames::ClipFrames;
+use super::signals::StopFlag;
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker};
 
 /// An opened clip.
@@ -28,9 +27,15 @@ impl Sam2Tracker {
     /// Opens a video file or a folder of pictures.
     ///
     /// # Errors
-    /// When it cannot be read (code 5) or this build cannot read it (code 3).
-    pub fn open(path: &Path) -> Result<Self, CliError> {
-        let clip = video::open(path, &mut |_| ControlFlow::Continue(()))?;
+    /// When it cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
+    pub fn open(path: &Path, stop: &StopFlag) -> Result<Self, CliError> {
+        let go_on = |_| if stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let clip = video::open(path, &mut { go_on }).map_err(|e| match (&e, stop.requested()) {
+            (VideoError::Cancelled { .. }, Some(exit)) => {
+                CliError::new(exit, format!("{}: stopped while it was read; nothing was written", path.display()))
+            }
+            _ => CliError::from(e),
+        })?;
         let facts = TrackedClip {
             identity: clip.identity().to_string(),
             size: clip.size(),
@@ -47,14 +52,33 @@ impl Tracker for Sam2Tracker {
     }
 
     fn frame_total(&self, job: &TrackJob) -> u32 {
-        let prompted = || job.prompts.objects.values().flat_map(|object| object.frames.keys());
-        let (Some(&earliest), Some(&latest)) = (prompted().min(), prompted().max()) else { return 0 };
-        let span = |from: FrameIdx, to: FrameIdx| (to.0 + 1).saturating_sub(from.0);
-        match job.direction {
-            Direction::Forward => span(job.first.max(earliest), job.last),
-            Direction::Backward => span(job.first, job.last.min(latest)),
-            Direction::Both => span(job.first, job.last),
-        }
+        let spans: Vec<(ObjectId, FrameIdx, FrameIdx)> = job
+            .prompts
+            .objects
+            .iter()
+            .filter_map(|(id, o)| Some((*id, *o.frames.keys().next()?, *o.frames.keys().next_back()?)))
+            .collect();
+        let forward = |f: FrameIdx, earliest: FrameIdx| f >= earliest;
+        // A backward pass after a forward one finds everything from the first prompt on done.
+        let backward = |f: FrameIdx, earliest: FrameIdx, latest: FrameIdx| match job.direction {
+            Direction::Both => f < earliest,
+            Direction::Forward | Direction::Backward => f <= latest,
+        };
+        let count = |is_reached: &dyn Fn(FrameIdx, FrameIdx, FrameIdx) -> bool| {
+            let has_work = |f: &FrameIdx| {
+                spans.iter().any(|&(id, earliest, latest)| {
+                    let is_prompted = job.prompts.objects[&id].frames.contains_key(f);
+                    is_reached(*f, earliest, latest) && (is_prompted || !job.done.contains(&(*f, id)))
+                })
+            };
+            (job.first.0..=job.last.0).map(FrameIdx).filter(has_work).count() as u32
+        };
+        passes(job.direction)
+            .iter()
+            .map(
+                |is_reverse| if *is_reverse { count(&backward) } else { count(&|f, earliest, _| forward(f, earliest)) },
+            )
+            .sum()
     }
 
     fn start<'a>(&'a mut self, model: &Checkpoint, job: &'a TrackJob) -> Result<Box<dyn MaskStream + 'a>, CliError> {
@@ -64,28 +88,28 @@ impl Tracker for Sam2Tracker {
         let model = Arc::new(Sam2::from_checkpoint(model, &options, &device)?);
         let options =
             PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::unattended() };
-        let mut predictor = Predictor::new(model, self.clip.frame_count(), self.clip.size(), options)?;
-        let mut frames = ClipFrames::of(self.clip.clone(), job.damaged == DamagedFrames::Use)?;
-        for (&object, prompts) in &job.prompts.objects {
-            for (&frame, prompt) in &prompts.frames {
-                match prompt {
-                    Prompt::Clicks { points, bounds } => {
-                        let prompt = ClickPrompt { points, bounds: *bounds, keep_earlier: false };
-                        predictor.add_clicks(&mut frames, frame, object, prompt)?;
-                    }
-                    Prompt::Mask(mask) => {
-                        predictor.add_mask(&mut frames, frame, object, mask)?;
-                    }
-                }
-            }
-        }
-        let passes = match job.direction {
-            Direction::Forward => vec![false],
-            Direction::Backward => vec![true],
-            // Backward is taken from the end of this list last.
-            Direction::Both => vec![true, false],
-        };
-        Ok(Box::new(Stream { predictor, frames, job, passes, run: None, held: BTreeMap::new() }))
+        let predictor = Predictor::new(model, self.clip.frame_count(), self.clip.size(), options)?;
+        let frames = ClipFrames::of(self.clip.clone(), job.damaged == DamagedFrames::Use)?;
+        let objects = job.prompts.objects.iter();
+        let prompts = objects.flat_map(|(id, o)| o.frames.iter().map(|(frame, prompt)| (*id, *frame, prompt)));
+        Ok(Box::new(Stream {
+            predictor,
+            frames,
+            job,
+            prompts: prompts.collect(),
+            passes: passes(job.direction),
+            run: None,
+            held: BTreeMap::new(),
+        }))
+    }
+}
+
+/// The passes of a direction, the next one last; true is backward.
+fn passes(direction: Direction) -> Vec<bool> {
+    match direction {
+        Direction::Forward => vec![false],
+        Direction::Backward => vec![true],
+        Direction::Both => vec![true, false],
     }
 }
 
@@ -94,6 +118,8 @@ struct Stream<'a> {
     predictor: Predictor,
     frames: ClipFrames,
     job: &'a TrackJob,
+    /// Prompts still to be answered.
+    prompts: VecDeque<(ObjectId, FrameIdx, &'a Prompt)>,
     /// Passes still to come, the next one last; true is backward.
     passes: Vec<bool>,
     run: Option<Propagation>,
@@ -110,20 +136,26 @@ impl Stream<'_> {
                 continue;
             };
             match self.predictor.step(run, &mut self.frames)? {
-                Some(Tracked::Masks(masks)) => return Ok(Some(self.deliver(&masks))),
-                Some(Tracked::Skipped(frame)) => {
-                    let masks = match self.job.damaged {
-                        DamagedFrames::Hold => self.hold(frame)?,
-                        DamagedFrames::Skip | DamagedFrames::Use => Vec::new(),
-                    };
-                    return Ok(Some(TrackedFrame { frame, masks, is_damaged: true }));
-                }
+                Some(masks) => return self.deliver(&masks).map(Some),
                 None => {
                     self.run = None;
                     self.held.clear();
                 }
             }
         }
+    }
+
+    fn answer(&mut self, object: ObjectId, frame: FrameIdx, prompt: &Prompt) -> Result<(), CliError> {
+        match prompt {
+            Prompt::Clicks { points, bounds } => {
+                let prompt = ClickPrompt { points, bounds: *bounds, keep_earlier: false };
+                self.predictor.add_clicks(&mut self.frames, frame, object, prompt)?;
+            }
+            Prompt::Mask(mask) => {
+                self.predictor.add_mask(&mut self.frames, frame, object, mask)?;
+            }
+        }
+        Ok(())
     }
 
     /// Plans a pass over the range and takes up what an earlier, stopped run has done of it.
@@ -142,41 +174,57 @@ impl Stream<'_> {
         Ok(run)
     }
 
-    /// The latest masks before a damaged frame. After a resumed start they are those the stopped run left behind.
-    fn hold(&mut self, frame: FrameIdx) -> Result<Vec<TrackedMask>, CliError> {
-        let is_reverse = self.run.as_ref().is_some_and(Propagation::is_reverse);
-        let mut at = frame.0;
-        while self.held.is_empty() && at != if is_reverse { self.job.last.0 } else { self.job.first.0 } {
-            at = if is_reverse { at + 1 } else { at - 1 };
-            let masks = self.predictor.masks(FrameIdx(at))?;
-            self.deliver(&masks);
+    /// What is written for a frame: its masks, and on a damaged one what `--damaged` says.
+    fn deliver(&mut self, masks: &FrameMasks) -> Result<TrackedFrame, CliError> {
+        let mut delivered = self.tracked_masks(masks);
+        match self.job.damaged {
+            DamagedFrames::Hold => {
+                for made in &delivered {
+                    self.held.insert(made.object, made.clone());
+                }
+                for &object in &masks.skipped {
+                    delivered.extend(self.held_mask(object, masks.frame)?);
+                }
+            }
+            DamagedFrames::Skip | DamagedFrames::Use => {}
         }
-        Ok(self.held.values().cloned().collect())
+        delivered.retain(|made| !self.job.done.contains(&(masks.frame, made.object)));
+        let is_damaged = !masks.skipped.is_empty() || self.frames.damaged().contains(&masks.frame);
+        Ok(TrackedFrame { frame: masks.frame, masks: delivered, is_damaged })
     }
 
-    fn deliver(&mut self, masks: &FrameMasks) -> TrackedFrame {
+    fn tracked_masks(&self, masks: &FrameMasks) -> Vec<TrackedMask> {
         let made = self.predictor.video_masks(masks);
-        let mut delivered = Vec::with_capacity(made.len());
-        for (object, mask) in masks.objects.iter().zip(made) {
-            let mask = TrackedMask {
+        let pairs = masks.objects.iter().zip(made);
+        pairs
+            .map(|(object, mask)| TrackedMask {
                 object: object.object,
                 mask,
                 object_score: object.object_score,
                 predicted_iou: object.predicted_iou,
-            };
-            if self.job.damaged == DamagedFrames::Hold {
-                self.held.insert(object.object, mask.clone());
-            }
-            if !self.job.done.contains(&(masks.frame, object.object)) {
-                delivered.push(mask);
-            }
+            })
+            .collect()
+    }
+
+    /// The object's latest mask before a damaged frame; after a resumed start, the one the stopped run left behind.
+    fn held_mask(&mut self, object: ObjectId, frame: FrameIdx) -> Result<Option<TrackedMask>, CliError> {
+        let is_reverse = self.run.as_ref().is_some_and(Propagation::is_reverse);
+        let mut at = frame.0;
+        while !self.held.contains_key(&object) && at != if is_reverse { self.job.last.0 } else { self.job.first.0 } {
+            at = if is_reverse { at + 1 } else { at - 1 };
+            let masks = self.predictor.masks(FrameIdx(at))?;
+            self.held.extend(self.tracked_masks(&masks).into_iter().find(|m| m.object == object).map(|m| (object, m)));
         }
-        let is_damaged = self.frames.damaged().contains(&masks.frame);
-        TrackedFrame { frame: masks.frame, masks: delivered, is_damaged }
+        Ok(self.held.get(&object).cloned())
     }
 }
 
 impl MaskStream for Stream<'_> {
+    fn prepare(&mut self) -> Option<Result<(), CliError>> {
+        let (object, frame, prompt) = self.prompts.pop_front()?;
+        Some(self.answer(object, frame, prompt))
+    }
+
     fn next_frame(&mut self) -> Option<Result<TrackedFrame, CliError>> {
         self.next().transpose()
     }

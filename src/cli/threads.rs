@@ -1,15 +1,14 @@
 //! How many threads the model uses.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 /// Makes the model run on `threads` threads (all cores when `None`) and says how many that is. Only the first call in a
 /// process has a choice.
 ///
 /// # Errors
-/// When the number makes no sense or threads were already started.
+/// When threads were already started.
 pub fn use_threads(threads: Option<usize>) -> anyhow::Result<usize> {
     if let Some(threads) = threads {
-        ensure!((1..=1024).contains(&threads), "--threads {threads}: between 1 and 1024");
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("model-{i}"))

@@ -22,7 +22,7 @@ use super::prompt_file::{PromptFile, read_prompt_file};
 use super::prompts::{JobPrompts, Statements};
 use super::run_folder::{MAX_PAD, RunFolder, default_folder};
 use super::signals::StopFlag;
-use super::tracker::{DamagedFrames, Direction, TrackJob, TrackedClip, Tracker, open_tracker};
+use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, Tracker, open_tracker};
 use crate::label::FrameIdx;
 use crate::sam2::checkpoint::Checkpoint;
 
@@ -60,7 +60,7 @@ pub struct TrackArgs {
     /// published models)
     #[arg(long, value_parser = parse_resolution, value_name = "1024|768|512")]
     resolution: Option<u32>,
-    /// Folder for the masks; without it <clip name>_masks beside the clip, or here where that is read-only
+    /// Folder for the masks; without it `CLIP_masks` beside the clip, or here where that is read-only
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Pad frame numbers in file names to this many digits
@@ -128,7 +128,7 @@ pub fn run(args: &TrackArgs) -> Result<Exit, CliError> {
         stdout: &mut io::stdout(),
         stderr: &mut io::stderr(),
     };
-    run_with(args, &open_tracker, around)
+    run_with(args, &|clip| open_tracker(clip, &stop), around)
 }
 
 /// What a run needs of the process around it; tests give their own.
@@ -271,14 +271,31 @@ fn follow(
         objects: job.prompts.objects.keys().copied().collect(),
         resumed: job.done.len(),
     })?;
+    let followed = follow_stream(tracker.start(model, job)?.as_mut(), &mut folder, stop, reporter);
+    if followed.is_err() {
+        reporter.clear();
+    }
+    followed
+}
+
+fn follow_stream(
+    stream: &mut dyn MaskStream,
+    folder: &mut RunFolder,
+    stop: &StopFlag,
+    reporter: &mut Reporter<'_>,
+) -> Result<Exit, CliError> {
     let started = Instant::now();
     let mut frames = 0;
-    let mut stream = tracker.start(model, job)?;
+    let mut is_prepared = false;
     loop {
         if let Some(exit) = stop.requested() {
             let next = "run the same command again to go on".to_owned();
             reporter.show(&Event::Stopped { frames, masks: folder.done().len(), next })?;
             return Ok(exit);
+        }
+        if !is_prepared {
+            is_prepared = stream.prepare().transpose()?.is_none();
+            continue;
         }
         let Some(frame) = stream.next_frame().transpose()? else { break };
         frames += 1;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::device::DeviceChoice;
 use super::exit::CliError;
 use super::prompts::JobPrompts;
+use super::signals::StopFlag;
 use crate::label::{FrameIdx, FrameSize, Mask, ObjectId};
 use crate::sam2::checkpoint::Checkpoint;
 
@@ -102,6 +103,11 @@ pub struct TrackedFrame {
 
 /// Masks as they are made, in the order of tracking.
 pub trait MaskStream {
+    /// Answers the next prompt; `None` when all are answered. To be called until then, before the first frame.
+    fn prepare(&mut self) -> Option<Result<(), CliError>> {
+        None
+    }
+
     /// The next frame; `None` when all are done.
     fn next_frame(&mut self) -> Option<Result<TrackedFrame, CliError>>;
 }
@@ -124,7 +130,7 @@ pub trait Tracker {
 /// Opens a video file or an image folder for tracking.
 ///
 /// # Errors
-/// When the clip cannot be read (code 5) or this build cannot read it (code 3).
-pub fn open_tracker(clip: &Path) -> Result<Box<dyn Tracker>, CliError> {
-    Ok(Box::new(super::sam2_tracker::Sam2Tracker::open(clip)?))
+/// When the clip cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
+pub fn open_tracker(clip: &Path, stop: &StopFlag) -> Result<Box<dyn Tracker>, CliError> {
+    Ok(Box::new(super::sam2_tracker::Sam2Tracker::open(clip, stop)?))
 }

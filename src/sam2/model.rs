@@ -335,7 +335,8 @@ impl Sam2 {
         if !version.add_tpos_enc_to_obj_ptrs {
             return Tensor::zeros((pointers.len(), channels), DType::F32, &self.device);
         }
-        let furthest = (max_pointers - 1) as f32;
+        // A clip of one frame has nothing to measure distances by; the reference divides by zero there.
+        let furthest = (max_pointers.max(2) - 1) as f32;
         let times: Vec<f32> = pointers
             .iter()
             .map(|p| if version.use_signed_tpos_enc_to_obj_ptrs { p.distance } else { p.distance.abs() })

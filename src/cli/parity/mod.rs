@@ -6,12 +6,14 @@ mod compare;
 mod run;
 mod scenario;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::cli::device::DeviceChoice;
+use crate::cli::exit::CliError;
 use crate::sam2::checkpoint::Checkpoint;
 
 pub use compare::{KeyReport, Precision};
@@ -57,7 +59,8 @@ impl ParityReport {
         let worst_iou = self.keys.iter().filter_map(|key| key.iou).fold(1.0, f64::min);
         // Areas are pixels, not logits; they have a threshold of their own.
         let logits = self.keys.iter().filter(|key| !key.name.ends_with(".area"));
-        let worst = logits.map(|key| key.max).fold(0.0, f64::max);
+        let larger = |worst: f64, max: f64| if max > worst || max.is_nan() { max } else { worst };
+        let worst = logits.map(|key| key.max).fold(0.0, larger);
         format!("parity: {} keys, worst IoU {worst_iou:.6}, worst max |d| {worst:.3e}", self.keys.len())
     }
 }
@@ -91,9 +94,8 @@ pub fn compare(args: &ParityArgs) -> anyhow::Result<ParityReport> {
 /// As [`compare`].
 pub fn run(args: &ParityArgs) -> anyhow::Result<bool> {
     let report = compare(args)?;
-    for key in &report.keys {
-        println!("{key}");
-    }
-    println!("{}", report.summary());
+    let mut text: String = report.keys.iter().map(|key| format!("{key}\n")).collect();
+    text.push_str(&report.summary());
+    writeln!(io::stdout(), "{text}").map_err(CliError::from_stdout)?;
     Ok(report.is_passed())
 }

@@ -112,9 +112,8 @@ pub(super) struct HeadsAttention {
 /// # Safety
 /// The matrices hold `queries` and `keys` rows of `heads` heads; `out` holds the result's size.
 pub(super) unsafe fn heads_attention(a: &HeadsAttention, out: SharedPtr) {
-    // Few blocks would leave threads idle at the end; many would read the keys too often.
-    let threads = rayon::current_num_threads();
-    let block = QUERY_BLOCK.min(a.queries.div_ceil(threads)).max(1);
+    // Blocks do not depend on the number of threads: neither does a single bit of the result, then.
+    let block = QUERY_BLOCK.min(a.queries).max(1);
     let blocks = a.queries.div_ceil(block);
     (0..a.heads * blocks).into_par_iter().for_each_init(Scratch::default, |scratch, task| {
         let (head, start) = (task / blocks, (task % blocks) * block);

@@ -40,7 +40,7 @@ impl WindowAttention {
             candle_core::bail!("attention {self:?} was given {:?} and a bias of {:?}", qkv.dims(), bias.dims());
         }
         if on_cpu_f32(qkv) {
-            return qkv.contiguous()?.apply_op2_no_bwd(bias, self);
+            return qkv.contiguous()?.apply_op2_no_bwd(bias, &CheckedAttention(*self));
         }
         self.forward_generic(qkv, bias)
     }
@@ -179,7 +179,10 @@ struct Memory {
     scratch: Scratch,
 }
 
-impl CustomOp2 for WindowAttention {
+/// A [`WindowAttention`] whose inputs [`WindowAttention::forward`] has checked.
+struct CheckedAttention(WindowAttention);
+
+impl CustomOp2 for CheckedAttention {
     fn name(&self) -> &'static str {
         "window-attention"
     }
@@ -191,21 +194,22 @@ impl CustomOp2 for WindowAttention {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
+        let op = &self.0;
         let (qkv, bias) = (contiguous(qkv, qkv_layout)?, contiguous(bias, bias_layout)?);
         let channels = bias.len() / 3;
-        let map = self.out_map();
+        let map = op.out_map();
         let mut out = vec![0.0; map.area() * channels];
         let shared = SharedPtr(out.as_mut_ptr());
-        if self.window == 0 && !self.pool {
+        if op.window == 0 && !op.pool {
             let part = |i: usize| MatRef { ptr: qkv[i * channels..].as_ptr(), stride: 3 * channels };
-            let d = channels / self.heads;
+            let d = channels / op.heads;
             // SAFETY: `forward` checked the sizes; `out` holds one row per pixel.
             unsafe {
                 heads_attention(
                     &HeadsAttention {
-                        heads: self.heads,
-                        queries: self.map.area(),
-                        keys: self.map.area(),
+                        heads: op.heads,
+                        queries: op.map.area(),
+                        keys: op.map.area(),
                         key_width: d,
                         value_width: d,
                         q: part(0),
@@ -216,13 +220,13 @@ impl CustomOp2 for WindowAttention {
                 );
             }
         } else {
-            let (side_y, side_x) = self.sides();
-            let across = self.map.width.div_ceil(side_x);
-            let windows = self.map.height.div_ceil(side_y) * across;
-            (0..windows * self.heads).into_par_iter().for_each_init(Memory::default, |memory, i| {
-                let (window, head) = (i / self.heads, i % self.heads);
+            let (side_y, side_x) = op.sides();
+            let across = op.map.width.div_ceil(side_x);
+            let windows = op.map.height.div_ceil(side_y) * across;
+            (0..windows * op.heads).into_par_iter().for_each_init(Memory::default, |memory, i| {
+                let (window, head) = (i / op.heads, i % op.heads);
                 let task = Task { top: window / across * side_y, left: window % across * side_x, head };
-                self.one_window(qkv, bias, task, memory, shared);
+                op.one_window(qkv, bias, task, memory, shared);
             });
         }
         Ok((CpuStorage::F32(out), Shape::from((map.area(), channels))))

@@ -29,7 +29,7 @@ use super::masks::{LowResLogits, masks_at_video_size};
 use super::model::Sam2;
 
 pub use prompts::ClickPrompt;
-pub use propagate::{Propagation, PropagationRequest, Tracked};
+pub use propagate::{Propagation, PropagationRequest};
 
 use features::FeatureCache;
 use spill::Spill;
@@ -143,6 +143,8 @@ pub struct FrameMasks {
     pub frame: FrameIdx,
     /// Its objects, in the order they were added.
     pub objects: Vec<ObjectMask>,
+    /// Objects that a run left out because the frame is damaged.
+    pub skipped: Vec<ObjectId>,
 }
 
 /// Tracks objects through one clip.
@@ -195,21 +197,23 @@ impl Predictor {
         self.features.get(&self.model, frames, frame).map(drop)
     }
 
-    /// What is known of a frame, without computing anything: prompted or tracked masks of every object that has one.
+    /// What is known of a frame, without running the model: prompted or tracked masks of every object that has one.
     ///
     /// # Errors
     /// When a spilled state cannot be read back.
-    pub fn masks(&mut self, frame: FrameIdx) -> Result<FrameMasks, Sam2Error> {
+    pub fn masks(&self, frame: FrameIdx) -> Result<FrameMasks, Sam2Error> {
         let mut objects = Vec::new();
-        for track in &mut self.objects {
+        for track in &self.objects {
             if let Some(state) = track.latest(frame.0, &self.spill, self.model.device())? {
                 objects.push(state.object_mask(track.id, track.is_prompted(frame.0))?);
             }
         }
-        Ok(FrameMasks { frame, objects })
+        Ok(FrameMasks { frame, objects, skipped: Vec::new() })
     }
 
-    /// The masks at the clip's size, in the order of `masks.objects`; supplied ones as they were supplied.
+    /// The masks at the clip's size, in the order of `masks.objects`; supplied ones as they were supplied. With
+    /// `non_overlapping`, a pixel goes to the object with the highest logit of those in `masks`: ask for
+    /// [`Predictor::masks`] where a run returned only some of a frame's objects.
     pub fn video_masks(&self, masks: &FrameMasks) -> Vec<Mask> {
         let logits: Vec<&LowResLogits> = masks.objects.iter().map(|o| &o.logits).collect();
         let made = masks_at_video_size(&logits, self.size, self.options.non_overlapping);
@@ -220,14 +224,15 @@ impl Predictor {
     /// Forgets a prompt: the frame is no longer a conditioning frame of this object.
     pub fn clear_prompts(&mut self, frame: FrameIdx, object: ObjectId) {
         if let Some(track) = self.objects.iter_mut().find(|track| track.id == object) {
-            track.clear(frame.0);
+            track.clear(frame.0, self.options.mode, &self.spill);
         }
     }
 
     /// Forgets an object with everything it remembers.
     pub fn remove_object(&mut self, object: ObjectId) {
-        self.objects.retain(|track| track.id != object);
-        self.spill.remove_object(object);
+        if let Some(index) = self.objects.iter().position(|track| track.id == object) {
+            self.objects.remove(index).forget(&self.spill);
+        }
     }
 
     /// Forgets everything.

@@ -8,7 +8,7 @@ use super::super::error::Sam2Error;
 use super::super::masks::{fill_holes, mask_at_input_size};
 use super::super::model::HeadsOutput;
 use super::super::prompt_encoder::{PointKind, PromptPoint};
-use super::spill::LOGIT_LIMIT;
+use super::spill::{LOGIT_LIMIT, spilled_logits};
 use super::track::FrameState;
 use super::{FrameMasks, FrameSource, Mode, Predictor};
 
@@ -52,16 +52,12 @@ impl Predictor {
             return Err(wrong("a coordinate is not a number"));
         }
         self.check_frame(frame, object)?;
-        let new = self.to_model_points(&prompt);
-        let track = self.track_mut(object);
-        let points = track.points.entry(frame.0).or_default();
-        if !prompt.keep_earlier {
-            points.clear();
-        }
-        points.extend(new);
-        let points = points.clone();
+        let earlier = self.objects.iter().find(|t| t.id == object).and_then(|t| t.points.get(&frame.0));
+        let mut points = earlier.filter(|_| prompt.keep_earlier).cloned().unwrap_or_default();
+        points.extend(self.to_model_points(&prompt));
         let output = self.answer_points(frames, frame, object, &points)?;
         self.keep_answer(frame, object, FrameState::new(output, None))?;
+        self.track_mut(object).points.insert(frame.0, points);
         self.masks(frame)
     }
 
@@ -85,8 +81,8 @@ impl Predictor {
         let features = self.features.get(&self.model, frames, frame)?;
         let input = mask_at_input_size(mask, self.model.config().image_size);
         let output = self.model.take_mask(&features, &input)?;
-        self.track_mut(object).points.remove(&frame.0);
         self.keep_answer(frame, object, FrameState::new(output, Some(Arc::new(mask.clone()))))?;
+        self.track_mut(object).points.remove(&frame.0);
         self.masks(frame)
     }
 
@@ -125,17 +121,20 @@ impl Predictor {
         let features = self.features.get(&self.model, frames, frame)?;
         let model = self.model.clone();
         let conditions = self.conditions(frame, object);
-        let (spill, device) = (&self.spill, model.device());
-        let track = self.objects.iter_mut().find(|t| t.id == object).expect("the caller made the track");
-        let tracked = track.tracked.get(&frame.0).copied();
-        // Refinement starts from the newest answer this prompt can see.
-        let previous = match track.pending(conditions, frame.0) {
-            Some(state) => Some(state.low_res.clone()),
-            None => match track.cond(frame.0, spill, device)? {
+        let mut tracked = None;
+        // Refinement starts from the newest answer this prompt can see; a new object has none.
+        let mut previous = None;
+        if let Some(track) = self.objects.iter_mut().find(|t| t.id == object) {
+            let (spill, device) = (&self.spill, model.device());
+            tracked = track.tracked.get(&frame.0).copied();
+            previous = match track.pending(conditions, frame.0) {
                 Some(state) => Some(state.low_res.clone()),
-                None => track.other(frame.0, spill, device)?.map(|state| state.low_res.clone()),
-            },
-        };
+                None => match track.cond(frame.0, spill, device)? {
+                    Some(state) => Some(state.low_res.clone()),
+                    None => track.other(frame.0, spill, device)?.map(|state| state.low_res.clone()),
+                },
+            };
+        }
         let previous = previous.map(|logits| logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).transpose()?;
         let conditioned = match tracked {
             None => model.without_memory(&features)?,
@@ -153,22 +152,24 @@ impl Predictor {
 
     fn keep_answer(&mut self, frame: FrameIdx, object: ObjectId, mut state: FrameState) -> Result<(), Sam2Error> {
         let conditions = self.conditions(frame, object);
-        self.fill_holes(&mut state)?;
-        let track = self.track_mut(object);
-        track.check(frame.0, &state)?;
-        track.set_pending(conditions, frame.0, state);
+        state.check(object, frame)?;
+        self.settle(&mut state)?;
+        self.track_mut(object).set_pending(conditions, frame.0, state);
         Ok(())
     }
 
-    /// Fills small holes of a fresh state.
-    pub(super) fn fill_holes(&self, state: &mut FrameState) -> Result<(), Sam2Error> {
-        if self.options.fill_hole_area == 0 {
-            return Ok(());
+    /// Gives a fresh state its final logits: small holes filled, and, in the labeller's mode, rounded as the spill
+    /// folder rounds them, so that a mask is the same whether its state stayed in memory or came back from disk.
+    pub(super) fn settle(&self, state: &mut FrameState) -> Result<(), Sam2Error> {
+        if self.options.fill_hole_area > 0 {
+            let side = state.low_res.dim(0)?;
+            let mut logits: Vec<f32> = state.low_res.flatten_all()?.to_vec1()?;
+            fill_holes(&mut logits, side, self.options.fill_hole_area);
+            state.low_res = candle_core::Tensor::from_vec(logits, (side, side), state.low_res.device())?;
         }
-        let side = state.low_res.dim(0)?;
-        let mut logits: Vec<f32> = state.low_res.flatten_all()?.to_vec1()?;
-        fill_holes(&mut logits, side, self.options.fill_hole_area);
-        state.low_res = candle_core::Tensor::from_vec(logits, (side, side), state.low_res.device())?;
+        if self.options.mode == Mode::App {
+            state.low_res = spilled_logits(&state.low_res)?.to_dtype(candle_core::DType::F32)?;
+        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::label::{FrameIdx, ObjectId};
 use super::super::error::Sam2Error;
 use super::super::model::{FrameFeatures, MemoryAt, PointerAt};
 use super::select::{Known, Pick, Rules, select};
-use super::track::{FrameState, Visit};
+use super::track::{FrameState, Reach, Visit};
 use super::{FrameMasks, FrameSource, Mode, Predictor};
 
 /// What to track.
@@ -32,15 +32,6 @@ pub struct Propagation {
     next: usize,
     is_reverse: bool,
     objects: Vec<ObjectId>,
-}
-
-/// What became of a frame.
-#[derive(Debug, Clone)]
-pub enum Tracked {
-    /// Its masks.
-    Masks(FrameMasks),
-    /// It is damaged and was left out.
-    Skipped(FrameIdx),
 }
 
 impl Propagation {
@@ -92,50 +83,57 @@ impl Predictor {
         Ok(Propagation { frames, next: 0, is_reverse: request.is_reverse, objects })
     }
 
-    /// Tracks the next frame that has work and returns its masks; `None` when the run is over.
+    /// Tracks the next frame that has work and returns its masks; `None` when the run is over. On a damaged frame only
+    /// what the user said stands; the other objects are named in [`FrameMasks::skipped`].
     ///
     /// # Errors
-    /// When a frame cannot be read or the model fails; the frames tracked so far stay.
-    pub fn step(&mut self, run: &mut Propagation, frames: &mut dyn FrameSource) -> Result<Option<Tracked>, Sam2Error> {
+    /// When a frame cannot be read or the model fails; the frames tracked so far stay, and calling again tries the same
+    /// frame again.
+    pub fn step(
+        &mut self,
+        run: &mut Propagation,
+        frames: &mut dyn FrameSource,
+    ) -> Result<Option<FrameMasks>, Sam2Error> {
         while let Some(&frame) = run.frames.get(run.next) {
-            run.next += 1;
-            let mut objects: Vec<ObjectId> =
-                run.objects.iter().copied().filter(|id| self.has_work(*id, frame, run.is_reverse)).collect();
+            let has_work = |id: &ObjectId| self.has_work(*id, frame, run.is_reverse);
+            let mut objects: Vec<ObjectId> = run.objects.iter().copied().filter(has_work).collect();
             if objects.is_empty() {
+                run.next += 1;
                 continue;
             }
             let usable = frames.is_usable(FrameIdx(frame));
+            let mut skipped = Vec::new();
             if !usable.map_err(|reason| Sam2Error::Frame { frame: FrameIdx(frame), reason })? {
-                // What the user said about a damaged frame stands; nothing is guessed on it.
-                objects.retain(|id| self.objects.iter().any(|track| track.id == *id && track.is_cond(frame)));
-                if objects.is_empty() {
-                    return Ok(Some(Tracked::Skipped(FrameIdx(frame))));
-                }
+                let is_said = |id: &ObjectId| self.objects.iter().any(|t| t.id == *id && t.is_prompted(frame));
+                (objects, skipped) = objects.into_iter().partition(is_said);
             }
             let mut masks = Vec::with_capacity(objects.len());
-            for object in objects {
+            for &object in &objects {
                 let state = self.track_frame(frames, object, FrameIdx(frame), run.is_reverse)?;
                 let track = self.track_mut(object);
                 let revision = track.revision;
                 track.tracked.insert(frame, Visit { is_reverse: run.is_reverse, revision });
-                masks.push(state.object_mask(object, track.is_cond(frame))?);
+                masks.push(state.object_mask(object, track.is_prompted(frame))?);
             }
-            self.let_go(frame);
-            return Ok(Some(Tracked::Masks(FrameMasks { frame: FrameIdx(frame), objects: masks })));
+            run.next += 1;
+            self.let_go(&run.objects, frame);
+            return Ok(Some(FrameMasks { frame: FrameIdx(frame), objects: masks, skipped }));
         }
         Ok(None)
     }
 
-    /// Takes up a tracked frame that an earlier run left in the spill folder; false when it left none.
+    /// Takes up a tracked frame that an earlier run left in the spill folder; false when it left none that can be read,
+    /// and the frame is to be tracked anew.
     pub fn resume_frame(&mut self, frame: FrameIdx, object: ObjectId, is_reverse: bool) -> bool {
-        let is_there = self.spill.holds(object, frame.0);
-        if let Some(track) = self.objects.iter_mut().find(|track| track.id == object && is_there) {
-            if !track.is_cond(frame.0) {
-                track.adopt(frame.0, is_reverse);
-            }
+        let Some(track) = self.objects.iter_mut().find(|track| track.id == object) else { return false };
+        if track.is_cond(frame.0) {
             return true;
         }
-        false
+        let is_there = self.spill.read(object, frame.0, self.model.device()).is_ok();
+        if is_there {
+            track.adopt(frame.0, is_reverse);
+        }
+        is_there
     }
 
     /// Whether a frame of an object must be visited.
@@ -162,21 +160,18 @@ impl Predictor {
             return Err(Sam2Error::NoObjects);
         }
         for index in 0..self.objects.len() {
-            for conditions in [false, true] {
+            // An answer leaves the list only when it is stored: after an error the next attempt finds it again.
+            while let Some((conditions, frame, mut state)) = self.objects[index].next_pending() {
+                let features = self.features.get(&self.model, frames, FrameIdx(frame))?;
+                state.memory = Some(self.model.remember(&features, &state.low_res, state.object_score, true)?);
                 let track = &mut self.objects[index];
-                let pending =
-                    std::mem::take(if conditions { &mut track.pending_cond } else { &mut track.pending_other });
-                for (frame, mut state) in pending {
-                    let features = self.features.get(&self.model, frames, FrameIdx(frame))?;
-                    state.memory = Some(self.model.remember(&features, &state.low_res, state.object_score, true)?);
-                    let track = &mut self.objects[index];
-                    if conditions {
-                        track.store_cond(frame, state, &self.spill)?;
-                    } else {
-                        // On a frame that conditions already, the reference drops this answer again; so do we.
-                        track.store_other(frame, state, &self.spill)?;
-                    }
+                if conditions {
+                    track.store_cond(frame, state, &self.spill)?;
+                } else {
+                    // On a frame that conditions already, the reference drops this answer again; so do we.
+                    track.store_other(frame, state, &self.spill)?;
                 }
+                track.taken_up(conditions, frame);
             }
             let track = &self.objects[index];
             if track.cond_frames().next().is_none() && self.options.mode == Mode::Upstream {
@@ -197,6 +192,10 @@ impl Predictor {
         let model = self.model.clone();
         let spill = &self.spill;
         let track = self.objects.iter_mut().find(|track| track.id == object).expect("the run's objects exist");
+        // An answer given while this run was under way is shown at once; the next run takes it up.
+        if let Some(state) = track.pending(true, frame.0).filter(|_| self.options.mode == Mode::App) {
+            return Ok(Arc::new(state.clone()));
+        }
         if let Some(state) = track.cond(frame.0, spill, model.device())? {
             return Ok(state);
         }
@@ -207,10 +206,10 @@ impl Predictor {
         let memory = model.remember(&features, &output.low_res, output.object_score, false)?;
         let mut state = FrameState::new(output, None);
         state.memory = Some(memory);
-        self.fill_holes(&mut state)?;
+        state.check(object, frame)?;
+        self.settle(&mut state)?;
         let spill = &self.spill;
         let track = self.objects.iter_mut().find(|track| track.id == object).expect("the run's objects exist");
-        track.check(frame.0, &state)?;
         track.store_other(frame.0, state.clone(), spill)?;
         Ok(Arc::new(state))
     }
@@ -268,7 +267,8 @@ impl Predictor {
         Ok(state.expect("selection names frames that are kept"))
     }
 
-    /// The memory of a kept frame, made anew where it was let go.
+    /// The memory of a kept frame. Where it was let go it is made anew from the frame and the stored logits, which is
+    /// close to what it was, not the same: holes are filled and logits rounded by then.
     fn memory_of(&mut self, frames: &mut dyn FrameSource, index: usize, pick: &Pick) -> Result<Tensor, Sam2Error> {
         let state = self.state_of(index, pick)?;
         if let Some(memory) = &state.memory {
@@ -281,16 +281,20 @@ impl Predictor {
         Ok(memory)
     }
 
-    /// Lets go of states that the frames to come do not attend to.
-    fn let_go(&mut self, frame: u32) {
+    /// Lets go of states that the frames to come do not attend to. Objects that are not in the run keep theirs: their
+    /// own run goes on elsewhere.
+    fn let_go(&mut self, objects: &[ObjectId], frame: u32) {
         if self.options.mode == Mode::Upstream {
             return;
         }
         let memory = &self.model.config().memory;
-        let window = memory.num_maskmem.max(memory.max_obj_ptrs_in_encoder) as u32;
-        let keep_cond = self.options.max_conditioning_frames;
-        for track in &mut self.objects {
-            track.evict(frame, window, keep_cond, &self.spill);
+        let reach = Reach {
+            memories: memory.num_maskmem as u32,
+            pointers: memory.num_maskmem.max(memory.max_obj_ptrs_in_encoder) as u32,
+            conditioning: self.options.max_conditioning_frames,
+        };
+        for track in self.objects.iter_mut().filter(|track| objects.contains(&track.id)) {
+            track.evict(frame, reach, &self.spill);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! attend to it; a memory that is needed again after that is made anew from the frame and its logits.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use super::track::FrameState;
 /// The decoder clamps logits it is shown again to this.
 pub const LOGIT_LIMIT: f64 = 32.0;
 /// Most bytes a state may unpack to: a guard against damaged files, far above any real state.
-const MAX_STATE_BYTES: usize = 256 << 20;
+const MAX_STATE_BYTES: u64 = 256 << 20;
 
 /// A folder of states.
 pub struct Spill {
@@ -51,11 +52,6 @@ impl Spill {
         self.folder.join(format!("{object}_{frame}.{kind}"))
     }
 
-    /// Whether a state was left here.
-    pub fn holds(&self, object: ObjectId, frame: u32) -> bool {
-        self.path(object, frame, "state").is_file()
-    }
-
     /// Writes a state: the memory first, so that a state without one is known to be old, not cut short.
     pub fn write(&self, object: ObjectId, frame: u32, state: &FrameState) -> Result<(), Sam2Error> {
         if let Some(memory) = &state.memory {
@@ -63,7 +59,7 @@ impl Spill {
             self.write_file(&path, &serialize(&[("memory", memory)], &path)?)?;
         }
         let path = self.path(object, frame, "state");
-        let low_res = state.low_res.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)?.to_dtype(DType::F16)?;
+        let low_res = spilled_logits(&state.low_res)?;
         let scores = Tensor::new(&[state.object_score, state.predicted_iou], &Device::Cpu)?;
         let mut tensors = vec![("low_res", &low_res), ("pointer", &state.pointer), ("scores", &scores)];
         let (size, runs);
@@ -72,8 +68,13 @@ impl Spill {
             runs = Tensor::new(mask.runs(), &Device::Cpu)?;
             tensors.extend([("supplied_size", &size), ("supplied_runs", &runs)]);
         }
-        let packed = zstd::bulk::compress(&serialize(&tensors, &path)?, 1)
-            .map_err(|e| failed(&path, "cannot be written", &e))?;
+        let pack = |bytes: Vec<u8>| -> std::io::Result<Vec<u8>> {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
+            encoder.include_checksum(true)?;
+            std::io::Write::write_all(&mut encoder, &bytes)?;
+            encoder.finish()
+        };
+        let packed = pack(serialize(&tensors, &path)?).map_err(|e| failed(&path, "cannot be written", &e))?;
         self.write_file(&path, &packed)
     }
 
@@ -92,8 +93,10 @@ impl Spill {
     pub fn read(&self, object: ObjectId, frame: u32, device: &Device) -> Result<FrameState, Sam2Error> {
         let path = self.path(object, frame, "state");
         let packed = std::fs::read(&path).map_err(|e| failed(&path, "cannot be read", &e))?;
-        let bytes =
-            zstd::bulk::decompress(&packed, MAX_STATE_BYTES).map_err(|e| failed(&path, "cannot be read", &e))?;
+        let mut bytes = Vec::new();
+        zstd::stream::read::Decoder::with_buffer(&packed[..])
+            .and_then(|decoder| std::io::Read::read_to_end(&mut decoder.take(MAX_STATE_BYTES), &mut bytes))
+            .map_err(|e| failed(&path, "cannot be read", &e))?;
         let tensors = deserialize(&bytes, device, &path)?;
         let get = |name: &str| tensors.get(name).ok_or_else(|| failed(&path, "cannot be read", &format!("no {name}")));
         let scores: Vec<f32> = get("scores")?.to_vec1()?;
@@ -118,6 +121,10 @@ impl Spill {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) => return Err(failed(&memory_path, "cannot be read", &e)),
         };
+        let (height, width) = get("low_res")?.dims2()?;
+        if height != width || height == 0 {
+            return Err(failed(&path, "cannot be read", &format!("logits of {width} x {height} are no square")));
+        }
         Ok(FrameState {
             low_res: get("low_res")?.to_dtype(DType::F32)?,
             pointer: get("pointer")?.clone(),
@@ -133,25 +140,22 @@ impl Spill {
         remove(&self.path(object, frame, "memory"));
     }
 
-    /// Removes everything kept for an object.
-    pub fn remove_object(&self, object: ObjectId) {
-        let prefix = format!("{object}_");
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                remove(&entry.path());
-            }
-        }
+    /// Removes what was kept of a frame.
+    pub fn remove_state(&self, object: ObjectId, frame: u32) {
+        self.drop_memory(object, frame);
+        remove(&self.path(object, frame, "state"));
     }
 }
 
-/// Removes a file that only costs space: failing to is no reason to stop a labeller's work.
+/// Removes a file that only costs space. Failing to is no reason to stop a labeller's work: a state that stays is
+/// overwritten when its frame is tracked again, and goes with the folder in the end.
 fn remove(path: &Path) {
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => eprintln!("label-hub: {}: a state that is no longer needed stays: {e}", path.display()),
-    }
+    std::fs::remove_file(path).ok();
+}
+
+/// Logits as the spill folder keeps them: clamped to what the decoder looks at, in f16.
+pub fn spilled_logits(logits: &Tensor) -> candle_core::Result<Tensor> {
+    logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)?.to_dtype(DType::F16)
 }
 
 fn failed(path: &Path, action: &'static str, reason: &dyn std::fmt::Display) -> Sam2Error {

@@ -1,4 +1,4 @@
-//! One object's prompts, states and progress.
+//! One object's prompts, states and progress, kept by the predictor. It does not run the model.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use super::super::mask_decoder::stability;
 use super::super::masks::LowResLogits;
 use super::super::model::HeadsOutput;
 use super::super::prompt_encoder::PromptPoint;
-use super::ObjectMask;
 use super::spill::Spill;
+use super::{Mode, ObjectMask};
 
 /// Offset of the two thresholds that measure stability, in logits (SAM's own value).
 const STABILITY_OFFSET: f32 = 1.0;
@@ -48,6 +48,15 @@ impl FrameState {
         }
     }
 
+    /// Checks that it holds numbers.
+    pub fn check(&self, object: ObjectId, frame: FrameIdx) -> Result<(), Sam2Error> {
+        let sum = self.low_res.sum_all()?.to_scalar::<f32>()? + self.pointer.sum_all()?.to_scalar::<f32>()?;
+        if sum.is_finite() && self.object_score.is_finite() {
+            return Ok(());
+        }
+        Err(Sam2Error::NotANumber { object, frame })
+    }
+
     /// What the caller sees of it.
     pub fn object_mask(&self, object: ObjectId, is_prompted: bool) -> Result<ObjectMask, Sam2Error> {
         let side = self.low_res.dim(0)?;
@@ -67,6 +76,17 @@ impl FrameState {
 
 /// A state that may have gone to the spill folder.
 type Slot = Option<Arc<FrameState>>;
+
+/// How far a frame attends.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    /// Frames to the farthest memory.
+    pub memories: u32,
+    /// Frames to the farthest pointer.
+    pub pointers: u32,
+    /// How many of the nearest conditioning frames; `None` is all.
+    pub conditioning: Option<usize>,
+}
 
 /// How a frame was tracked.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +111,7 @@ pub struct ObjectTrack {
     other: BTreeMap<u32, Slot>,
     /// Frames tracked since the last reset.
     pub tracked: BTreeMap<u32, Visit>,
-    /// Counts changes of prompts: frames tracked at an older revision are stale.
+    /// Counts changes of prompts taken up: frames tracked at an older revision are stale.
     pub revision: u32,
 }
 
@@ -138,6 +158,20 @@ impl ObjectTrack {
             Some((_, old)) => *old = state,
             None => pending.push((frame, state)),
         }
+    }
+
+    /// The next answer to take up, conditioning ones last.
+    pub fn next_pending(&self) -> Option<(bool, u32, FrameState)> {
+        let next = |conditions: bool, pending: &[(u32, FrameState)]| {
+            pending.first().map(|(frame, state)| (conditions, *frame, state.clone()))
+        };
+        next(false, &self.pending_other).or_else(|| next(true, &self.pending_cond))
+    }
+
+    /// Removes an answer that was taken up. Frames tracked without it are stale from now on.
+    pub fn taken_up(&mut self, conditions: bool, frame: u32) {
+        let pending = if conditions { &mut self.pending_cond } else { &mut self.pending_other };
+        pending.retain(|(f, _)| *f != frame);
         self.revision += 1;
     }
 
@@ -181,30 +215,49 @@ impl ObjectTrack {
         load(&mut self.other, self.id, frame, spill, device)
     }
 
-    /// The newest answer for a frame: pending, conditioning, tracked.
-    pub fn latest(&mut self, frame: u32, spill: &Spill, device: &Device) -> Result<Slot, Sam2Error> {
-        for conditions in [true, false] {
-            if let Some(state) = self.pending(conditions, frame) {
-                return Ok(Some(Arc::new(state.clone())));
-            }
+    /// The newest answer for a frame: pending, conditioning, tracked. A state that is read back for this is not kept:
+    /// looking at masks costs no memory.
+    pub fn latest(&self, frame: u32, spill: &Spill, device: &Device) -> Result<Slot, Sam2Error> {
+        let pending = self.pending(true, frame).or_else(|| self.pending(false, frame));
+        if let Some(state) = pending {
+            return Ok(Some(Arc::new(state.clone())));
         }
-        match self.cond(frame, spill, device)? {
-            Some(state) => Ok(Some(state)),
-            None => self.other(frame, spill, device),
+        match self.cond.get(&frame).or_else(|| self.other.get(&frame)) {
+            Some(Some(state)) => Ok(Some(state.clone())),
+            Some(None) => Ok(Some(Arc::new(spill.read(self.id, frame, device)?))),
+            None => Ok(None),
         }
     }
 
-    /// Forgets the prompt on a frame. A conditioning frame's mask stays as that of a tracked frame, which may be tracked
-    /// anew.
-    pub fn clear(&mut self, frame: u32) {
+    /// Forgets the prompt on a frame.
+    pub fn clear(&mut self, frame: u32, mode: Mode, spill: &Spill) {
         self.points.remove(&frame);
         self.pending_cond.retain(|(f, _)| *f != frame);
         self.pending_other.retain(|(f, _)| *f != frame);
-        if let Some(slot) = self.cond.remove(&frame) {
-            self.other.insert(frame, slot);
-            self.tracked.remove(&frame);
-        }
+        let Some(slot) = self.cond.remove(&frame) else { return };
         self.revision += 1;
+        match mode {
+            // The frame's mask stays as that of a tracked frame, which may be tracked anew.
+            Mode::Upstream => {
+                self.other.insert(frame, slot);
+                self.tracked.remove(&frame);
+            }
+            // What was tracked from a prompt that is gone must not lead later frames, so it goes as well.
+            Mode::App => {
+                spill.remove_state(self.id, frame);
+                for other in std::mem::take(&mut self.other).into_keys() {
+                    spill.remove_state(self.id, other);
+                }
+                self.tracked.clear();
+            }
+        }
+    }
+
+    /// Removes everything the spill folder keeps of it.
+    pub fn forget(self, spill: &Spill) {
+        for frame in self.cond.into_keys().chain(self.other.into_keys()) {
+            spill.remove_state(self.id, frame);
+        }
     }
 
     /// Puts a state back whose memory was made anew.
@@ -213,14 +266,25 @@ impl ObjectTrack {
         slots.insert(frame, Some(Arc::new(state)));
     }
 
-    /// Lets go of states that frames near `frame` do not attend to; they stay in the spill folder, tracked ones without
-    /// their memory. `keep_cond` is how many of the nearest conditioning frames stay; `None` keeps all.
-    pub fn evict(&mut self, frame: u32, window: u32, keep_cond: Option<usize>, spill: &Spill) {
+    /// Lets go of what frames near `frame` do not attend to; states stay in the spill folder. Tracked ones stay there
+    /// without their memory, except near conditioning frames, where a run in the other direction may begin.
+    pub fn evict(&mut self, frame: u32, reach: Reach, spill: &Spill) {
         for (other, slot) in &mut self.other {
-            if other.abs_diff(frame) > window && slot.take().is_some() {
+            let distance = other.abs_diff(frame);
+            let nearby = other.saturating_sub(reach.memories)..=other.saturating_add(reach.memories);
+            if distance > reach.memories
+                && let Some(state) = slot
+                && state.memory.is_some()
+                && self.cond.range(nearby).next().is_none()
+            {
                 spill.drop_memory(self.id, *other);
+                *slot = Some(Arc::new(FrameState { memory: None, ..FrameState::clone(state) }));
+            }
+            if distance > reach.pointers {
+                *slot = None;
             }
         }
+        let (keep_cond, window) = (reach.conditioning, reach.pointers);
         let Some(keep) = keep_cond else { return };
         let mut distances: Vec<u32> = self.cond.keys().map(|f| f.abs_diff(frame)).collect();
         distances.sort_unstable();
@@ -231,15 +295,6 @@ impl ObjectTrack {
                 }
             }
         }
-    }
-
-    /// Checks that a state holds numbers.
-    pub fn check(&self, frame: u32, state: &FrameState) -> Result<(), Sam2Error> {
-        let sum = state.low_res.sum_all()?.to_scalar::<f32>()? + state.pointer.sum_all()?.to_scalar::<f32>()?;
-        if sum.is_finite() && state.object_score.is_finite() {
-            return Ok(());
-        }
-        Err(Sam2Error::NotANumber { object: self.id, frame: FrameIdx(frame) })
     }
 }
 
