@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::clip_facts::{ClipFacts, decoder_version};
+use super::device::{self, DeviceChoice};
 use super::exit::{CliError, Exit};
 use super::model_file::models_folder;
 use crate::video;
@@ -33,6 +34,8 @@ struct Info {
     devices: Vec<Device>,
     /// ffmpeg's version; absent when this build reads folders of images only.
     ffmpeg: Option<String>,
+    /// Common codecs that can be decoded.
+    codecs: Vec<&'static str>,
     models_folder: Option<PathBuf>,
     models: Vec<ModelFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +66,7 @@ pub fn run(args: &InfoArgs) -> Result<Exit, CliError> {
         features: features(),
         devices: devices(),
         ffmpeg: decoder_version(),
+        codecs: video::common_decoders(),
         models: folder.as_deref().map(list_models).transpose()?.unwrap_or_default(),
         models_folder: folder,
         clip: args.clip.as_deref().map(|clip| clip_facts(clip, args.damage)).transpose()?,
@@ -94,11 +98,15 @@ fn features() -> Vec<&'static str> {
 
 fn devices() -> Vec<Device> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let compiled = |is_on| if is_on { "compiled in" } else { "not compiled in" };
+    let gpu = |is_compiled_in: bool, choice: DeviceChoice| match device::open(choice) {
+        Ok(_) => "ready".to_owned(),
+        Err(_) if !is_compiled_in => "not compiled in".to_owned(),
+        Err(error) => error.to_string(),
+    };
     vec![
         Device { name: "cpu", detail: format!("{threads} threads") },
-        Device { name: "cuda", detail: compiled(cfg!(feature = "cuda")).to_owned() },
-        Device { name: "metal", detail: compiled(cfg!(feature = "metal")).to_owned() },
+        Device { name: "cuda", detail: gpu(cfg!(feature = "cuda"), DeviceChoice::Cuda(0)) },
+        Device { name: "metal", detail: gpu(cfg!(feature = "metal"), DeviceChoice::Metal(0)) },
     ]
 }
 
@@ -131,7 +139,7 @@ fn in_words(info: &Info) -> String {
         lines.push(format!("device {}: {}", device.name, device.detail));
     }
     lines.push(match &info.ffmpeg {
-        Some(version) => format!("video: ffmpeg {version}"),
+        Some(version) => format!("video: ffmpeg, {version}; decodes {}", info.codecs.join(" ")),
         None => "video: folders of images only".to_owned(),
     });
     match &info.models_folder {

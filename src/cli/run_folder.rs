@@ -56,7 +56,9 @@ impl RunFolder {
             let is_of_run: Box<dyn Fn(&str) -> bool> = match read_json::<Manifest>(&manifest_path) {
                 Ok(old) => Box::new(move |name| mask_of_run(name, &old).is_some()),
                 // A damaged record cannot say which; the folder is a run's, so what looks like its masks is.
-                Err(_) => Box::new(|_| true),
+                Err(CliError::Told { exit: Exit::Usage, .. }) => Box::new(|_| true),
+                // One that cannot be read at all is no leave to delete.
+                Err(unreadable) => return Err(unreadable),
             };
             remove_run(path, found.iter().filter(|name| is_of_run(name.strip_suffix(".part").unwrap_or(name))))?;
         }

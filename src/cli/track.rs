@@ -1,7 +1,7 @@
 //! `label-hub track`: prompts in, one mask per frame and object out.
 //!
 //! Checks everything that can be checked before the model is loaded (flags, clip, prompts, output folder), then takes
-//! frames from a [`MaskStream`](super::tracker::MaskStream) and writes each mask as it comes. A stopped run goes on when
+//! frames from a [`MaskStream`] and writes each mask as it comes. A stopped run goes on when
 //! the same command is given again.
 
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! Masks in and out of the model: resampling prompts, filling holes, and logits to masks at the video's size.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -39,31 +40,99 @@ impl LowResLogits {
     }
 }
 
-/// Masks of several objects at the video's size, row by row, so that no picture of logits exists whole. With
-/// `exclusive` a pixel goes to the object with the highest logit alone.
+/// Rows that a thread turns into runs at once.
+const ROWS_PER_TASK: usize = 64;
+
+/// Masks of several objects at the video's size, encoded band by band: neither logits nor pixels of a whole picture
+/// ever exist. With `exclusive` a pixel goes to the object with the highest logit alone.
 pub fn masks_at_video_size(logits: &[&LowResLogits], size: FrameSize, exclusive: bool) -> Vec<Mask> {
     let out = MapSize { height: size.height as usize, width: size.width as usize };
     let sources: Vec<BilinearRows> =
         logits.iter().map(|l| BilinearRows::new(&l.values, MapSize::square(l.side), out)).collect();
-    let mut pixels = vec![vec![false; out.area()]; logits.len()];
+    let bands: Vec<Vec<Runs>> = (0..out.height.div_ceil(ROWS_PER_TASK))
+        .into_par_iter()
+        .map(|band| {
+            let rows = band * ROWS_PER_TASK..((band + 1) * ROWS_PER_TASK).min(out.height);
+            encode_band(&sources, out.width, rows, exclusive)
+        })
+        .collect();
+    (0..logits.len())
+        .map(|object| {
+            let mut runs = Runs::default();
+            for band in &bands {
+                runs.append(&band[object]);
+            }
+            Mask::from_runs(size, runs.0).expect("the bands cover the picture once")
+        })
+        .collect()
+}
+
+fn encode_band(sources: &[BilinearRows], width: usize, rows: Range<usize>, exclusive: bool) -> Vec<Runs> {
+    let mut runs = vec![Runs::default(); sources.len()];
     let mut blend = Vec::new();
-    let mut rows = vec![vec![0.0; out.width]; logits.len()];
-    for y in 0..out.height {
-        for (source, row) in sources.iter().zip(&mut rows) {
-            source.row(y, &mut blend, row);
+    let mut lines = vec![vec![0.0_f32; width]; sources.len()];
+    for y in rows {
+        for (source, line) in sources.iter().zip(&mut lines) {
+            source.row(y, &mut blend, line);
         }
-        for x in 0..out.width {
-            let best = rows.iter().map(|row| row[x]).fold(f32::NEG_INFINITY, f32::max);
-            let mut taken = false;
-            for (row, pixels) in rows.iter().zip(&mut pixels) {
-                // Among equals the first object wins.
-                let wins = row[x] > 0.0 && (!exclusive || (row[x] >= best && !taken));
-                taken |= wins;
-                pixels[y * out.width + x] = wins;
+        if exclusive {
+            keep_highest(&mut lines);
+        }
+        for (line, runs) in lines.iter().zip(&mut runs) {
+            runs.push_line(line);
+        }
+    }
+    runs
+}
+
+/// Lowers all but the highest logit at each place; among equals the first stays.
+fn keep_highest(lines: &mut [Vec<f32>]) {
+    let width = lines.first().map_or(0, Vec::len);
+    for x in 0..width {
+        let highest =
+            lines.iter().enumerate().fold(0, |best, (i, line)| if line[x] > lines[best][x] { i } else { best });
+        for (i, line) in lines.iter_mut().enumerate() {
+            if i != highest {
+                line[x] = f32::NEG_INFINITY;
             }
         }
     }
-    pixels.into_iter().map(|pixels| Mask::from_fn(size, |i| pixels[i])).collect()
+}
+
+/// Runs of a mask under construction: background, object, background …
+#[derive(Debug, Clone, Default)]
+struct Runs(Vec<u32>);
+
+impl Runs {
+    /// Adds pixels, lengthening the last run where it is of the same kind.
+    fn push(&mut self, is_object: bool, count: u32) {
+        // Runs at odd places are the object's; an empty list ends in "nothing", which background continues.
+        let ends_in_object = self.0.len().is_multiple_of(2);
+        match self.0.last_mut() {
+            Some(last) if ends_in_object == is_object => *last += count,
+            Some(_) => self.0.push(count),
+            None if is_object => self.0.extend([0, count]),
+            None => self.0.push(count),
+        }
+    }
+
+    fn push_line(&mut self, line: &[f32]) {
+        let mut start = 0;
+        while start < line.len() {
+            let is_object = line[start] > 0.0;
+            let length = line[start..].iter().position(|v| (*v > 0.0) != is_object).unwrap_or(line.len() - start);
+            self.push(is_object, length as u32);
+            start += length;
+        }
+    }
+
+    fn append(&mut self, other: &Runs) {
+        for (i, &run) in other.0.iter().enumerate() {
+            if run > 0 {
+                self.push(i % 2 == 1, run);
+            }
+        }
+    }
 }
 
 /// A mask prompt at the model's input size: antialiased bilinear, then thresholded at one half, 0.0 and 1.0.
@@ -156,6 +225,20 @@ mod tests {
         let mut values = logits(6, "######  #.####  ##.###  ######  ###...  ###...");
         fill_holes(&mut values, 6, 1);
         assert_eq!(values[7], -1.0);
+    }
+
+    #[test]
+    fn bands_join_to_what_thresholded_logits_say() {
+        // A checkerboard taller than a band, whose object runs cross from one band into the next.
+        let values: Vec<f32> = (0..256).map(|i| if (i / 16 + i % 16) % 3 == 0 { 1.0 } else { -0.7 }).collect();
+        let low = LowResLogits { side: 16, values: values.into() };
+        for (width, height) in [(1, 200), (33, 130), (64, 64), (7, 1)] {
+            let size = FrameSize { width, height };
+            let logits = low.at_video_size(size);
+            assert_eq!(low.mask(size), Mask::from_fn(size, |i| logits[i] > 0.0), "{size}");
+        }
+        let full = LowResLogits { side: 2, values: vec![1.0; 4].into() };
+        assert_eq!(full.mask(FrameSize { width: 5, height: 150 }).runs(), [0, 750]);
     }
 
     #[test]

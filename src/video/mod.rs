@@ -74,6 +74,14 @@ pub fn library_version() -> Option<String> {
     return None;
 }
 
+/// Common codecs this build decodes; none without the `video` feature.
+pub fn common_decoders() -> Vec<&'static str> {
+    #[cfg(feature = "video")]
+    return ffmpeg::common_decoders();
+    #[cfg(not(feature = "video"))]
+    return Vec::new();
+}
+
 #[cfg(feature = "video")]
 fn open_video_file(
     path: &Path,
