@@ -72,13 +72,22 @@ fn both_directions_cover_the_range_for_every_object() {
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_bytes() {
-    for direction in ["forward", "both"] {
+    // More prompted frames than attention takes, so that some wait on disk.
+    let many = ["--point", "3:1:40,40", "--point", "6:1:42,41", "--point", "12:1:45,44", "--point", "15:1:46,45"];
+    let more = ["--point", "17:1:48,46", "--point", "19:1:50,46"];
+    let cases: [(&str, Vec<&str>); 3] = [
+        ("forward", vec!["--direction", "forward"]),
+        ("both", vec!["--direction", "both"]),
+        ("many prompts", many.into_iter().chain(more).collect()),
+    ];
+    for (name, options) in cases {
         let whole = tempfile::tempdir().expect("a temporary folder");
-        run(&mut track(whole.path(), &["--direction", direction]));
+        run(&mut track(whole.path(), &options));
         let expected = masks(whole.path());
 
         let broken = tempfile::tempdir().expect("a temporary folder");
-        let mut child = track(broken.path(), &["--direction", direction, "--json"])
+        let mut child = track(broken.path(), &options)
+            .arg("--json")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -90,12 +99,25 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         child.kill().expect("the program still runs");
         child.wait().expect("the program ends");
         let left = masks(broken.path());
-        assert!(left.len() >= 2 && left.len() < expected.len(), "{direction}: {} masks were left", left.len());
-        assert!(left.iter().all(|(name, bytes)| expected[name] == *bytes), "{direction}: what was left is whole");
+        assert!(left.len() >= 2 && left.len() < expected.len(), "{name}: {} masks were left", left.len());
+        assert!(left.iter().all(|(file, bytes)| expected[file] == *bytes), "{name}: what was left is whole");
 
-        run(&mut track(broken.path(), &["--direction", direction]));
-        assert_eq!(masks(broken.path()), expected, "{direction}");
+        run(&mut track(broken.path(), &options));
+        assert_eq!(masks(broken.path()), expected, "{name}");
     }
+}
+
+#[test]
+fn a_finished_run_leaves_masks_and_its_record_only() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&mut track(folder.path(), &["--range", "0..9"]));
+    let mut others: Vec<String> = std::fs::read_dir(folder.path())
+        .expect("the output folder is there")
+        .map(|entry| entry.expect("readable folder").file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.ends_with(".npy"))
+        .collect();
+    others.sort();
+    assert!(others.iter().all(|name| name == "labelhub-run.json" || name.ends_with(".lock")), "{others:?}");
 }
 
 #[test]

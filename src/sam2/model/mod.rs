@@ -2,8 +2,11 @@
 //!
 //! Holds weights and tables only; which frames remember which is the predictor's business.
 
+mod memories;
+mod recognise;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -20,11 +23,12 @@ use super::kernels::resize::{MapSize, bilinear};
 use super::layers::{Conv2d, Linear, Mlp};
 use super::mask_decoder::{Decoded, MaskDecoder, best};
 use super::masks::resize_antialias;
-use super::memory_attention::{Memories, MemoryAttention};
+use super::memory_attention::MemoryAttention;
 use super::memory_encoder::MemoryEncoder;
-use super::position_encoding::sine_1d;
 use super::prompt_encoder::{PromptEncoder, PromptPoint};
 use super::weights::{Root, Weights};
+
+pub use memories::{MemoryAt, PointerAt};
 
 /// Logit of every pixel of an object that is not in the frame.
 pub const NO_OBJECT_LOGIT: f32 = -1024.0;
@@ -117,22 +121,6 @@ pub struct HeadsOutput {
     pub object_score: f32,
 }
 
-/// A memory the predictor kept, and how it is placed in time.
-pub struct MemoryAt<'a> {
-    /// `[feature rows, memory channels]`, bf16.
-    pub memory: &'a Tensor,
-    /// Row of the time table: 0 is the previous frame, the last is any prompted frame.
-    pub time: usize,
-}
-
-/// A pointer the predictor kept and its distance in frames.
-pub struct PointerAt<'a> {
-    /// `[1, d_model]`.
-    pub pointer: &'a Tensor,
-    /// Frames from it to the current one, signed by the direction of travel.
-    pub distance: i64,
-}
-
 impl Sam2 {
     /// Loads a checkpoint at the model's own input size, or at `image_size`.
     ///
@@ -156,7 +144,7 @@ impl Sam2 {
     /// # Errors
     /// As [`Sam2::load_with`].
     pub fn from_checkpoint(checkpoint: &Checkpoint, options: &LoadOptions, device: &Device) -> Result<Sam2, Sam2Error> {
-        let mut config = config_of(checkpoint)?;
+        let mut config = recognise::config_of(checkpoint)?;
         if let Some(image_size) = options.image_size {
             config = config.at_image_size(image_size)?;
         }
@@ -289,65 +277,6 @@ impl Sam2 {
         )
     }
 
-    /// Lays memories and pointers out as rows of one table.
-    fn gather(
-        &self,
-        memories: &[MemoryAt],
-        pointers: &[PointerAt],
-        max_pointers: usize,
-    ) -> candle_core::Result<Memories> {
-        let mut values = Vec::with_capacity(memories.len() + 1);
-        let mut positions = Vec::with_capacity(memories.len() + 1);
-        for memory in memories {
-            values.push(memory.memory.to_dtype(DType::F32)?);
-            positions.push(self.memory_encoder.positions.broadcast_add(&self.time_embeddings.narrow(
-                0,
-                memory.time,
-                1,
-            )?)?);
-        }
-        let channels = self.config.memory_encoder.out_dim;
-        // A pointer is as wide as several memories, so it becomes several tokens.
-        let tokens = self.config.image_encoder.d_model / channels;
-        if !pointers.is_empty() {
-            let rows: Vec<&Tensor> = pointers.iter().map(|p| p.pointer).collect();
-            values.push(Tensor::cat(&rows, 0)?.reshape((pointers.len() * tokens, channels))?);
-            let times = self.pointer_times(pointers, max_pointers)?;
-            positions.push(
-                times
-                    .unsqueeze(1)?
-                    .broadcast_as((pointers.len(), tokens, channels))?
-                    .contiguous()?
-                    .reshape((pointers.len() * tokens, channels))?,
-            );
-        }
-        Ok(Memories {
-            values: Tensor::cat(&values, 0)?,
-            positions: Tensor::cat(&positions, 0)?,
-            pointer_rows: pointers.len() * tokens,
-        })
-    }
-
-    /// When each pointer was made, `[pointers, memory channels]`.
-    fn pointer_times(&self, pointers: &[PointerAt], max_pointers: usize) -> candle_core::Result<Tensor> {
-        let version = &self.config.version;
-        let channels = self.config.memory_encoder.out_dim;
-        if !version.add_tpos_enc_to_obj_ptrs {
-            return Tensor::zeros((pointers.len(), channels), DType::F32, &self.device);
-        }
-        // A clip of one frame has nothing to measure distances by; the reference divides by zero there.
-        let furthest = (max_pointers.max(2) - 1) as f32;
-        let times: Vec<f32> = pointers
-            .iter()
-            .map(|p| if version.use_signed_tpos_enc_to_obj_ptrs { p.distance } else { p.distance.abs() })
-            .map(|distance| distance as f32 / furthest)
-            .collect();
-        match &self.pointer_time_projection {
-            Some(projection) => projection.forward(&sine_1d(&times, self.config.image_encoder.d_model, &self.device)?),
-            None => sine_1d(&times, channels, &self.device),
-        }
-    }
-
     /// Predicts the mask of one object from conditioned features, a prompt (no points for a tracked frame) and, when
     /// refining, the logits of the mask before (`[low-res side, low-res side]`).
     pub fn predict(
@@ -446,37 +375,4 @@ impl Sam2 {
         };
         memory.to_dtype(DType::BF16)
     }
-}
-
-/// The description next to the checkpoint, or the published model whose tensors these are.
-fn config_of(checkpoint: &Checkpoint) -> Result<ModelConfig, Sam2Error> {
-    let toml = checkpoint.path().with_extension("toml");
-    if toml.is_file() {
-        return ModelConfig::from_toml(&toml);
-    }
-    let shape = |name: &str| checkpoint.tensors().get(name).map(|facts| facts.shape.clone());
-    let blocks = (0..).take_while(|i| shape(&format!("image_encoder.trunk.blocks.{i}.norm1.weight")).is_some()).count();
-    let embed_dim = shape("image_encoder.trunk.patch_embed.proj.bias").and_then(|s| s.first().copied());
-    let is_2_1 = shape("no_obj_embed_spatial").is_some();
-    let unlikeness = |config: &ModelConfig| {
-        let depth: usize = config.image_encoder.stages.iter().sum();
-        (
-            Some(config.image_encoder.embed_dim) != embed_dim,
-            depth.abs_diff(blocks),
-            config.version.no_obj_embed_spatial != is_2_1,
-        )
-    };
-    let closest = ModelConfig::published().into_iter().min_by_key(unlikeness).expect("eight models are published");
-    if unlikeness(&closest) == (false, 0, false) {
-        return Ok(closest);
-    }
-    Err(Sam2Error::UnknownModel {
-        path: checkpoint.path().to_owned(),
-        closest: closest.name.clone(),
-        differences: format!(
-            "the file has {blocks} backbone blocks of first width {}",
-            embed_dim.map_or_else(|| "none".to_owned(), |d| d.to_string())
-        ),
-        toml: PathBuf::from(toml.file_name().expect("a checkpoint has a file name")),
-    })
 }
