@@ -4,7 +4,7 @@ use candle_core::{D, Tensor};
 
 use super::config::ModelConfig;
 use super::error::Sam2Error;
-use super::kernels::linear::Activation;
+use super::kernels::linear::{Activation, linear};
 use super::kernels::norm::gelu;
 use super::kernels::resize::{MapSize, pixel_shuffle2};
 use super::layers::{EPS_TRUNK, LayerNorm, Linear, Mlp};
@@ -133,7 +133,7 @@ impl MaskDecoder {
             .map(|(i, mlp)| mlp.forward(&mask_tokens.narrow(0, i, 1)?))
             .collect::<candle_core::Result<Vec<_>>>()?;
         // [low-res rows, 4] by a thin product, then mask by mask.
-        let masks = up.matmul(&Tensor::cat(&mixers, 0)?.t()?)?.t()?.contiguous()?;
+        let masks = linear(&up, &Tensor::cat(&mixers, 0)?, None, Activation::None, None)?.t()?.contiguous()?;
         let ious = candle_nn::ops::sigmoid(&self.iou_head.forward(&tokens.narrow(0, 1, 1)?)?)?;
         let ious: Vec<f32> = ious.flatten_all()?.to_vec1()?;
         let object_score = self.score_head.forward(&tokens.narrow(0, 0, 1)?)?.flatten_all()?.to_vec1::<f32>()?[0];

@@ -33,9 +33,7 @@ impl LowResLogits {
         let out = MapSize { height: size.height as usize, width: size.width as usize };
         let rows = BilinearRows::new(&self.values, MapSize::square(self.side), out);
         let mut logits = vec![0.0; out.area()];
-        logits.par_chunks_mut(out.width.max(1)).enumerate().for_each_init(Vec::new, |blend, (y, row)| {
-            rows.row(y, blend, row);
-        });
+        logits.par_chunks_mut(out.width.max(1)).enumerate().for_each(|(y, row)| rows.row(y, row));
         logits
     }
 }
@@ -69,11 +67,10 @@ pub fn masks_at_video_size(logits: &[&LowResLogits], size: FrameSize, exclusive:
 
 fn encode_band(sources: &[BilinearRows], width: usize, rows: Range<usize>, exclusive: bool) -> Vec<Runs> {
     let mut runs = vec![Runs::default(); sources.len()];
-    let mut blend = Vec::new();
     let mut lines = vec![vec![0.0_f32; width]; sources.len()];
     for y in rows {
         for (source, line) in sources.iter().zip(&mut lines) {
-            source.row(y, &mut blend, line);
+            source.row(y, line);
         }
         if exclusive {
             keep_highest(&mut lines);

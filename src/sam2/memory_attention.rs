@@ -97,8 +97,8 @@ struct Layer {
     norm2: LayerNorm,
     cross_q: Linear,
     cross_k: Linear,
-    /// Value and output projections folded into one: `[d_model, memory channels]`.
-    cross_value_out: Linear,
+    cross_v: Linear,
+    cross_out: Linear,
     norm3: LayerNorm,
     linear1: Linear,
     linear2: Linear,
@@ -112,10 +112,6 @@ impl Layer {
         let norm = |name: &str| LayerNorm::new(&w.at(name), width, EPS_TRANSFORMER);
         let own = w.at("self_attn");
         let cross = w.at("cross_attn_image");
-        let value = Linear::new(&cross.at("v_proj"), memory, width)?;
-        let out = Linear::new(&cross.at("out_proj"), width, width)?;
-        let folded = out.weight().matmul(value.weight())?;
-        let folded_bias = (out.weight().matmul(&value.bias().unsqueeze(1)?)?.squeeze(1)? + out.bias())?;
         Ok(Layer {
             norm1: norm("norm1")?,
             self_q: Linear::new(&own.at("q_proj"), width, width)?,
@@ -125,7 +121,8 @@ impl Layer {
             norm2: norm("norm2")?,
             cross_q: Linear::new(&cross.at("q_proj"), width, width)?,
             cross_k: Linear::new(&cross.at("k_proj"), memory, width)?,
-            cross_value_out: Linear::from_tensors(folded, folded_bias),
+            cross_v: Linear::new(&cross.at("v_proj"), memory, width)?,
+            cross_out: Linear::new(&cross.at("out_proj"), width, width)?,
             norm3: norm("norm3")?,
             linear1: Linear::new(&w.at("linear1"), width, hidden)?,
             linear2: Linear::new(&w.at("linear2"), hidden, width)?,
@@ -153,7 +150,9 @@ impl Layer {
         let k = self.cross_k.forward(keys)?;
         let spatial_rows = k.dim(0)? - memories.pointer_rows;
         let k = rotary.rotate(&k, spatial_rows)?;
-        self.cross_value_out.forward_add(&attention(&q, &k, &memories.values, 1)?, x)
+        // Memories are mixed before they become values (see the top of this file).
+        let mixed = attention(&q, &k, &memories.values, 1)?;
+        self.cross_out.forward_add(&self.cross_v.forward(&mixed)?, x)
     }
 
     fn mlp(&self, x: &Tensor) -> candle_core::Result<Tensor> {

@@ -88,31 +88,29 @@ struct FuserBlock {
     depthwise_bias: Tensor,
     norm: LayerNorm,
     pwconv1: Linear,
-    /// The second pointwise layer with the block's learnt scale folded in.
     pwconv2: Linear,
+    /// The block's learnt scale, `[channels]`. Folded into the layer before it, it would round every weight once more,
+    /// and memories are compared to the last bit when they are rounded to bf16.
+    gamma: Tensor,
 }
 
 impl FuserBlock {
     fn new(w: &Weights, width: usize) -> Result<Self, Sam2Error> {
         let side = DEPTHWISE_KERNEL;
         let depthwise = w.at("dwconv").get("weight", &[width, 1, side, side])?;
-        let second = Linear::new(&w.at("pwconv2"), 4 * width, width)?;
-        let gamma = w.get("gamma", &[width])?;
         Ok(FuserBlock {
             depthwise: depthwise.reshape((width, side * side))?.t()?.contiguous()?,
             depthwise_bias: w.at("dwconv").get("bias", &[width])?,
             norm: LayerNorm::new(&w.at("norm"), width, EPS_TRUNK)?,
             pwconv1: Linear::new(&w.at("pwconv1"), width, 4 * width)?,
-            pwconv2: Linear::from_tensors(
-                second.weight().broadcast_mul(&gamma.unsqueeze(1)?)?,
-                (second.bias() * gamma)?,
-            ),
+            pwconv2: Linear::new(&w.at("pwconv2"), 4 * width, width)?,
+            gamma: w.get("gamma", &[width])?,
         })
     }
 
     fn forward(&self, x: &Tensor, map: MapSize) -> candle_core::Result<Tensor> {
         let y = depthwise7(x, map, &self.depthwise, &self.depthwise_bias)?;
         let y = self.pwconv1.forward_with(&self.norm.forward(&y)?, Activation::Gelu)?;
-        self.pwconv2.forward_add(&y, x)
+        x + self.pwconv2.forward(&y)?.broadcast_mul(&self.gamma)?
     }
 }

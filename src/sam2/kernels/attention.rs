@@ -6,7 +6,7 @@
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{MatRef, Product, SharedPtr, contiguous, on_cpu_f32, simd};
+use super::{MANY_TERMS, MatRef, Product, SharedPtr, contiguous, on_cpu_f32, simd};
 
 /// Queries a task takes through the keys at once.
 const QUERY_BLOCK: usize = 256;
@@ -181,6 +181,7 @@ impl Scratch {
                 factor: scale,
                 transposed: true,
                 threads: 1,
+                terms: MANY_TERMS,
             };
             // SAFETY: the caller's matrices hold these rows; `scores` holds queries * chunk values.
             unsafe {
@@ -209,6 +210,7 @@ impl Scratch {
                 factor: 1.0,
                 transposed: false,
                 threads: 1,
+                terms: MANY_TERMS,
             };
             // SAFETY: as above; `mixed` holds queries * value_width values.
             unsafe {

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{MatRef, Product, contiguous, on_cpu_f32, simd};
+use super::{FEW_TERMS, MANY_TERMS, MatRef, Product, SMALL_RESULT, contiguous, on_cpu_f32, simd};
 
 /// What follows the matrix product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,9 @@ impl Linear {
                 candle_core::bail!("the weights of a CPU layer are on another device");
             };
             let weight = contiguous(storage, layout)?;
-            let product = Product { m: rows, n, k, keep: residual.is_some(), factor: 1.0, transposed: true, threads };
+            let terms = if rows * n <= SMALL_RESULT { FEW_TERMS } else { MANY_TERMS };
+            let keep = residual.is_some();
+            let product = Product { m: rows, n, k, keep, factor: 1.0, transposed: true, threads, terms };
             // SAFETY: sizes were checked above; `out` is a fresh buffer of rows * n values.
             unsafe {
                 product.run(

@@ -75,13 +75,37 @@ struct Product {
     factor: f32,
     transposed: bool,
     threads: usize,
+    /// Most terms summed in one go. Long sums in f32 lose bits, and a memory's bf16 rounding or a mask's sign can hang
+    /// on them; sums of short sums lose fewer. Shorter is more exact and slower.
+    terms: usize,
 }
+
+/// Short enough to agree with the reference, long enough to cost nothing.
+const MANY_TERMS: usize = 128;
+/// For small products, where exactness is cheap and masks are decided.
+const FEW_TERMS: usize = 64;
+/// Results of at most this many values count as small.
+const SMALL_RESULT: usize = 1 << 21;
 
 impl Product {
     /// # Safety
     /// The three matrices must hold `m x k`, `n x k` (or `k x n`) and `m x n` values with their strides, and `dst` must
     /// not overlap the others. When `keep` is set, `dst` is initialised.
     unsafe fn run(&self, a: MatRef, b: MatRef, dst: *mut f32, dst_stride: usize) {
+        for at in (0..self.k).step_by(self.terms) {
+            let part = Product { k: self.terms.min(self.k - at), keep: self.keep || at > 0, ..*self };
+            // SAFETY: promised by the caller; each part reads its own columns of `a` and as many of `b`.
+            unsafe {
+                let a = MatRef { ptr: a.ptr.add(at), ..a };
+                let b = MatRef { ptr: b.ptr.add(if self.transposed { at } else { at * b.stride }), ..b };
+                part.run_at_once(a, b, dst, dst_stride);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Product::run`].
+    unsafe fn run_at_once(&self, a: MatRef, b: MatRef, dst: *mut f32, dst_stride: usize) {
         let (b_cs, b_rs) = if self.transposed { (b.stride as isize, 1) } else { (1, b.stride as isize) };
         let parallelism =
             if self.threads > 1 { gemm::Parallelism::Rayon(self.threads) } else { gemm::Parallelism::None };

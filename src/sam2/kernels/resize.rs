@@ -165,19 +165,19 @@ impl CustomOp1 for Bilinear {
         let x = contiguous(x, layout)?;
         let mut out = vec![0.0; self.out.area()];
         let rows = BilinearRows::new(x, MapSize { height, width }, self.out);
-        out.par_chunks_mut(self.out.width).enumerate().for_each_init(Vec::new, |blend, (y, row)| {
-            rows.row(y, blend, row);
-        });
+        out.par_chunks_mut(self.out.width).enumerate().for_each(|(y, row)| rows.row(y, row));
         Ok((CpuStorage::F32(out), Shape::from((self.out.height, self.out.width))))
     }
 }
 
 /// Bilinear interpolation one output row at a time, so that a video-sized picture of logits need not exist whole.
-pub struct BilinearRows<'a> {
-    plane: &'a [f32],
-    map: MapSize,
+///
+/// Columns come first, then rows, as in PyTorch: where a logit is all but zero, its sign hangs on the order.
+pub struct BilinearRows {
+    /// The input's rows at the output's width.
+    wide: Vec<f32>,
+    width: usize,
     rows: Vec<Tap>,
-    columns: Vec<Tap>,
 }
 
 /// Two neighbours and the weight of the second.
@@ -188,22 +188,31 @@ struct Tap {
     weight: f32,
 }
 
-impl<'a> BilinearRows<'a> {
+impl BilinearRows {
     /// Prepares the interpolation of `plane` (row-major, `map.area()` values) to the size `out`.
-    pub fn new(plane: &'a [f32], map: MapSize, out: MapSize) -> Self {
+    pub fn new(plane: &[f32], map: MapSize, out: MapSize) -> Self {
         assert_eq!(plane.len(), map.area(), "the plane covers its map");
-        BilinearRows { plane, map, rows: taps(map.height, out.height), columns: taps(map.width, out.width) }
+        let columns = taps(map.width, out.width);
+        let mut wide = Vec::with_capacity(map.height * out.width);
+        for row in plane.chunks_exact(map.width.max(1)) {
+            wide.extend(columns.iter().map(|tap| tap.of(row[tap.first], row[tap.second])));
+        }
+        BilinearRows { wide, width: out.width, rows: taps(map.height, out.height) }
     }
 
-    /// Writes row `y` of the result; `blend` is working memory that may be reused between rows.
-    pub fn row(&self, y: usize, blend: &mut Vec<f32>, out: &mut [f32]) {
-        let Tap { first, second, weight } = self.rows[y];
-        let line = |i: usize| &self.plane[i * self.map.width..(i + 1) * self.map.width];
-        blend.clear();
-        blend.extend(line(first).iter().zip(line(second)).map(|(a, b)| a * (1.0 - weight) + b * weight));
-        for (o, tap) in out.iter_mut().zip(&self.columns) {
-            *o = blend[tap.first] * (1.0 - tap.weight) + blend[tap.second] * tap.weight;
+    /// Writes row `y` of the result.
+    pub fn row(&self, y: usize, out: &mut [f32]) {
+        let tap = self.rows[y];
+        let line = |i: usize| &self.wide[i * self.width..(i + 1) * self.width];
+        for ((o, a), b) in out.iter_mut().zip(line(tap.first)).zip(line(tap.second)) {
+            *o = tap.of(*a, *b);
         }
+    }
+}
+
+impl Tap {
+    fn of(self, first: f32, second: f32) -> f32 {
+        first * (1.0 - self.weight) + second * self.weight
     }
 }
 
