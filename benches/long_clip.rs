@@ -13,7 +13,7 @@ use std::time::Instant;
 use candle_core::Device;
 
 use label_hub::cli::frames::ClipFrames;
-use label_hub::cli::memory::resident_kib;
+use label_hub::cli::memory::{keep_freed, resident_kib};
 use label_hub::label::{FrameIdx, ObjectId, Point, PointLabel};
 use label_hub::sam2::Sam2;
 use label_hub::sam2::predictor::{ClickPrompt, Predictor, PredictorOptions, PropagationRequest};
@@ -24,6 +24,7 @@ const SETTLED: u32 = 500;
 const MAX_GROWTH_KIB: u64 = 50 * 1000 * 1000 / 1024;
 
 fn main() -> ExitCode {
+    keep_freed();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let clip = folder.path().join("long.mp4");
     make_clip(&clip);

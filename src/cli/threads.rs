@@ -2,12 +2,13 @@
 
 use anyhow::Context;
 
-/// Makes the model run on `threads` threads (all cores when `None`) and says how many that is. Only the first call in a
+/// Readies the process for the model: memory is kept for reuse, and it runs on `threads` threads (all cores when `None`) and says how many that is. Only the first call in a
 /// process has a choice.
 ///
 /// # Errors
 /// When threads were already started.
 pub fn use_threads(threads: Option<usize>) -> anyhow::Result<usize> {
+    super::memory::keep_freed();
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

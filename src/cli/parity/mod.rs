@@ -75,6 +75,7 @@ pub fn compare(args: &ParityArgs) -> anyhow::Result<ParityReport> {
     let scenario: Scenario =
         serde_json::from_str(&text).with_context(|| format!("{}: not a parity scenario", args.scenario.display()))?;
     let golden = Checkpoint::open(&args.golden)?;
+    super::memory::keep_freed();
     let device = super::device::open(args.device)?;
     let results = run::run(&scenario, &args.checkpoint, &args.frames, &device, &golden)?;
     let mut keys = Vec::new();
