@@ -37,11 +37,6 @@ impl Linear {
         Linear { weight, bias }
     }
 
-    /// The weight, `[out, in]`.
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
-    }
-
     /// The bias, `[out]`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
