@@ -15,6 +15,7 @@
 //! [`formats`] turns masks into files. [`label`] holds the words they all speak.
 
 pub mod cli;
+pub mod engine;
 pub mod formats;
 pub mod label;
 pub mod sam2;

@@ -1,0 +1,13 @@
+//! The boundary to the model: what the window may ask, what it gets back, and the thread in between.
+//!
+//! The app sends [`EngineCommand`]s and drains [`EngineEvent`]s; no tensor and no decoder crosses. Every request carries
+//! what the labeller said in full, so the engine holds nothing that could not be rebuilt from the app's own state: after a
+//! failure, a change of model or a restart the same requests bring the same masks. The room uses `label`, `video` and
+//! `sam2`, never Bevy.
+
+mod protocol;
+
+pub use protocol::{
+    DeviceChoice, EngineCommand, EngineEvent, EngineError, FramePrompt, Generation, ModelChoice, ModelInfo, ModelSource,
+    ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
+};
