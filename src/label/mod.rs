@@ -1,13 +1,18 @@
-//! The vocabulary every room speaks: frames, objects, prompts and masks.
+//! The vocabulary every room speaks: frames, objects, prompts, masks, and edits to them.
 //!
 //! Plain data and the rules that keep it sound. Nothing here decodes, infers, draws or stores;
 //! the room uses std and serde only (with the `gui` feature, types the window keeps in its world also derive
 //! Bevy's `Component`).
 
+mod edit;
 mod ids;
 mod mask;
+mod object;
+pub mod palette;
 mod prompt;
 
+pub use edit::{Change, Edit};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};
+pub use object::{FrameMark, FramePrompt, MaskId, ObjectFacts, Provenance, Rgb};
 pub use prompt::{BoxPrompt, Point, PointLabel, Prompt};

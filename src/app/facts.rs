@@ -1,0 +1,237 @@
+//! What actions and panels need to know of the app's state, gathered once per update as plain data.
+//!
+//! Panels and availability read this instead of the world, so both can be tested without one.
+
+use bevy::ecs::resource::Resource;
+
+use crate::label::{FrameIdx, ObjectId, Prompt};
+
+use super::action::{Action, Panel, Tool};
+
+/// How the open clip stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClipState {
+    /// None is open.
+    #[default]
+    None,
+    /// Being indexed.
+    Opening,
+    /// Open.
+    Open,
+}
+
+/// How the model stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ModelState {
+    /// None was chosen.
+    #[default]
+    None,
+    /// Being loaded.
+    Loading,
+    /// Ready.
+    Ready,
+    /// Could not be loaded, or died.
+    Failed,
+}
+
+/// The facts.
+#[derive(Debug, Clone, PartialEq, Default, Resource)]
+pub struct AppFacts {
+    /// The clip.
+    pub clip: ClipState,
+    /// Frames of the clip; 0 without one.
+    pub frame_count: u32,
+    /// The current frame.
+    pub frame: FrameIdx,
+    /// Whether the current frame is damaged.
+    pub is_damaged: bool,
+    /// The in/out range, both ends included.
+    pub in_out: Option<(FrameIdx, FrameIdx)>,
+    /// Whether it plays.
+    pub is_playing: bool,
+    /// The objects, in order.
+    pub objects: Vec<ObjectId>,
+    /// The selected object.
+    pub selected: Option<ObjectId>,
+    /// Whether it is locked.
+    pub is_selected_locked: bool,
+    /// Whether any object has a prompt on any frame.
+    pub has_prompts: bool,
+    /// What is said about the selected object on the current frame.
+    pub prompt_here: Option<std::sync::Arc<Prompt>>,
+    /// Whether the selected object has a mask on the current frame.
+    pub has_mask_here: bool,
+    /// Whether that mask is approved.
+    pub is_approved_here: bool,
+    /// Whether the selected object has masks in the in/out range.
+    pub has_masks_in_range: bool,
+    /// Readings of a first click to choose among, on the current frame.
+    pub candidates_here: usize,
+    /// Frames with prompts before and after the current one.
+    pub prompted_before: bool,
+    /// After.
+    pub prompted_after: bool,
+    /// Whether any mask exists.
+    pub has_masks: bool,
+    /// What undo would take back.
+    pub undo: Option<String>,
+    /// What redo would make again.
+    pub redo: Option<String>,
+    /// The model.
+    pub model: ModelState,
+    /// Whether a run is going on.
+    pub is_tracking: bool,
+    /// Whether masks are being written.
+    pub is_saving: bool,
+    /// The tool in hand.
+    pub tool: Tool,
+    /// Whether a next clip lies in the folder.
+    pub has_next_clip: bool,
+    /// Whether a model was chosen that could be loaded again.
+    pub can_retry_model: bool,
+    /// The open panel.
+    pub panel: Option<Panel>,
+}
+
+const NO_CLIP: Option<&str> = Some("Open a clip first");
+const NO_OBJECT: Option<&str> = Some("Make an object first (N)");
+
+impl AppFacts {
+    /// Why `action` cannot be done; see [`Action::unavailable_because`].
+    pub(super) fn why_not(&self, action: &Action) -> Option<&'static str> {
+        match action {
+            Action::Ask(super::action::FileQuestion::SaveMasksTo) | Action::SaveMasks | Action::SaveMasksTo(_) => {
+                self.needs_clip().or(self.why_not_save())
+            }
+            Action::NextClip => {
+                self.needs_clip().or(if self.has_next_clip { None } else { Some("This is the folder's last clip") })
+            }
+            Action::Undo => if_none(self.undo.is_some(), "Nothing to undo"),
+            Action::Redo => if_none(self.redo.is_some(), "Nothing to redo"),
+            Action::ResetAll => if_none(!self.objects.is_empty(), "There is nothing to reset"),
+            Action::Step(_)
+            | Action::GoTo(_)
+            | Action::First
+            | Action::Last
+            | Action::PlayPause
+            | Action::ShuttleBack
+            | Action::ShuttleStop
+            | Action::ShuttleForward
+            | Action::ToggleLoop
+            | Action::SetIn
+            | Action::SetOut
+            | Action::NewObject
+            | Action::ZoomIn
+            | Action::ZoomOut
+            | Action::ZoomFit
+            | Action::ZoomActual => self.needs_clip(),
+            Action::ClearInOut => self.needs_clip().or(if_none(self.in_out.is_some(), "No in or out point is set")),
+            Action::NextPrompted => if_none(self.prompted_after, "No prompted frame after this one"),
+            Action::PreviousPrompted => if_none(self.prompted_before, "No prompted frame before this one"),
+            Action::SelectNth(place) => if_none(usize::from(*place) < self.objects.len(), "There is no such object"),
+            Action::Select(id) => self.needs(*id),
+            Action::NextObject | Action::PreviousObject => if_none(!self.objects.is_empty(), "There is no object yet"),
+            Action::DeleteObject(which) => self.needs_target(*which).or(match which {
+                None => self.why_not_edit(),
+                Some(_) => None,
+            }),
+            Action::ToggleHidden(which) | Action::ToggleSolo(which) | Action::ToggleLock(which) => {
+                self.needs_target(*which)
+            }
+            Action::Rename(id, _) | Action::SetClass(id, _) | Action::SetColour(id, _) => self.needs(*id),
+            // Clicking, drawing and painting make an object when there is none.
+            Action::AddPoint(_) | Action::SetBox(_) | Action::Paint(_) => self.needs_clip().or(self.why_not_change_here()),
+            Action::MovePoint { .. } | Action::DeletePoint { .. } => {
+                let has_points =
+                    matches!(self.prompt_here.as_deref(), Some(Prompt::Clicks { points, .. }) if !points.is_empty());
+                self.needs_selected().or(if_none(has_points, "There is no point here")).or(self.why_not_change_here())
+            }
+            Action::ClearPrompts => self
+                .needs_selected()
+                .or(if_none(self.prompt_here.is_some(), "The selected object has no prompt on this frame"))
+                .or(self.why_not_change_here()),
+            Action::CycleCandidate => self
+                .needs_selected()
+                .or(if_none(self.candidates_here > 1, "Only a single first click has several readings"))
+                .or(self.why_not_change_here()),
+            Action::ToggleApproved => self
+                .needs_selected()
+                .or(if_none(self.has_mask_here, "The selected object has no mask on this frame"))
+                .or(if_none(!self.is_selected_locked, "The object is locked")),
+            Action::ToggleRangeApproved => self
+                .needs_selected()
+                .or(if_none(self.has_masks_in_range, "The selected object has no masks in the range"))
+                .or(if_none(!self.is_selected_locked, "The object is locked")),
+            Action::Track(_) => self.why_not_track(),
+            Action::TrackSelected(_) => self.needs_selected().or(self.why_not_track()),
+            Action::StopTracking => if_none(self.is_tracking, "Nothing is being tracked"),
+            Action::RetryModel => if_none(self.can_retry_model, "No model has failed"),
+            Action::Ask(_)
+            | Action::Open(_)
+            | Action::ImportClasses(_)
+            | Action::Quit
+            | Action::AddClass(_)
+            | Action::UseTool(_)
+            | Action::BrushLarger
+            | Action::BrushSmaller
+            | Action::LoadModel(_)
+            | Action::ToggleOutlineOnly
+            | Action::ToggleOverlay
+            | Action::SetFillOpacity(_)
+            | Action::SetOutlineWidth(_)
+            | Action::SetUiScale(_)
+            | Action::SetTheme(_)
+            | Action::TogglePanel(_)
+            | Action::DismissNotice(_)
+            | Action::Cancel => None,
+        }
+    }
+
+    fn needs_clip(&self) -> Option<&'static str> {
+        match self.clip {
+            ClipState::Open => None,
+            ClipState::None => NO_CLIP,
+            ClipState::Opening => Some("The clip is still being opened"),
+        }
+    }
+
+    fn needs(&self, id: ObjectId) -> Option<&'static str> {
+        if_none(self.objects.contains(&id), "There is no such object")
+    }
+
+    fn needs_selected(&self) -> Option<&'static str> {
+        if self.selected.is_some() { None } else { self.needs_clip().or(NO_OBJECT) }
+    }
+
+    fn needs_target(&self, which: Option<ObjectId>) -> Option<&'static str> {
+        which.map_or_else(|| self.needs_selected(), |id| self.needs(id))
+    }
+
+    fn why_not_edit(&self) -> Option<&'static str> {
+        if_none(!self.is_selected_locked, "The object is locked; unlock it first")
+    }
+
+    fn why_not_change_here(&self) -> Option<&'static str> {
+        self.why_not_edit().or(if_none(!self.is_approved_here, "This frame is approved; take that back first (Y)"))
+    }
+
+    fn why_not_save(&self) -> Option<&'static str> {
+        if_none(!self.is_saving, "Masks are being written").or(if_none(self.has_masks, "There are no masks yet"))
+    }
+
+    fn why_not_track(&self) -> Option<&'static str> {
+        self.needs_clip()
+            .or(match self.model {
+                ModelState::Ready => None,
+                ModelState::None => Some("Load a model first"),
+                ModelState::Loading => Some("The model is still loading"),
+                ModelState::Failed => Some("The model failed; load it again or choose another"),
+            })
+            .or(if_none(self.has_prompts, "Click an object first"))
+    }
+}
+
+/// `None` when `holds`, else the reason.
+fn if_none(holds: bool, reason: &'static str) -> Option<&'static str> {
+    if holds { None } else { Some(reason) }
+}

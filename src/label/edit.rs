@@ -1,0 +1,131 @@
+//! Changes to the labels, in a form that goes both ways.
+//!
+//! An [`Edit`] is what one action did. The app applies it to its world, keeps it for undo and hands it to the store. It
+//! names masks by id and copies none, so that a whole propagation is a small edit.
+
+use std::mem::size_of;
+use std::sync::Arc;
+
+use super::{FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Prompt};
+
+/// One change; `None` means that the thing does not exist.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// An object comes, goes, or is described anew.
+    Object {
+        /// The object.
+        id: ObjectId,
+        /// Before.
+        before: Option<ObjectFacts>,
+        /// After.
+        after: Option<ObjectFacts>,
+    },
+    /// What is said about an object on a frame.
+    Prompt {
+        /// The object.
+        object: ObjectId,
+        /// The frame.
+        frame: FrameIdx,
+        /// Before.
+        before: Option<FramePrompt>,
+        /// After.
+        after: Option<FramePrompt>,
+    },
+    /// An object's mask on a frame.
+    Mark {
+        /// The object.
+        object: ObjectId,
+        /// The frame.
+        frame: FrameIdx,
+        /// Before.
+        before: Option<FrameMark>,
+        /// After.
+        after: Option<FrameMark>,
+    },
+    /// The in and out frames, both included; `None` is the whole clip.
+    InOut {
+        /// Before.
+        before: Option<(FrameIdx, FrameIdx)>,
+        /// After.
+        after: Option<(FrameIdx, FrameIdx)>,
+    },
+    /// The list of classes to choose from.
+    Classes {
+        /// Before.
+        before: Arc<[String]>,
+        /// After.
+        after: Arc<[String]>,
+    },
+}
+
+impl Change {
+    /// The change that takes this one back.
+    #[must_use]
+    pub fn reversed(&self) -> Change {
+        match self.clone() {
+            Change::Object { id, before, after } => Change::Object { id, before: after, after: before },
+            Change::Prompt { object, frame, before, after } => {
+                Change::Prompt { object, frame, before: after, after: before }
+            }
+            Change::Mark { object, frame, before, after } => {
+                Change::Mark { object, frame, before: after, after: before }
+            }
+            Change::InOut { before, after } => Change::InOut { before: after, after: before },
+            Change::Classes { before, after } => Change::Classes { before: after, after: before },
+        }
+    }
+
+    /// Whether nothing changes.
+    pub fn is_idle(&self) -> bool {
+        match self {
+            Change::Object { before, after, .. } => before == after,
+            Change::Prompt { before, after, .. } => before == after,
+            Change::Mark { before, after, .. } => before == after,
+            Change::InOut { before, after } => before == after,
+            Change::Classes { before, after } => before == after,
+        }
+    }
+
+    /// Memory it takes, about; prompts that both sides of neighbouring edits share are counted in each.
+    pub fn byte_count(&self) -> usize {
+        let prompt = |p: &Option<FramePrompt>| p.as_ref().map_or(0, |p| prompt_bytes(&p.prompt));
+        let heap = match self {
+            Change::Object { before, after, .. } => {
+                before.iter().chain(after).map(|f| f.name.len() + f.class.as_ref().map_or(0, String::len)).sum()
+            }
+            Change::Prompt { before, after, .. } => prompt(before) + prompt(after),
+            Change::Mark { .. } | Change::InOut { .. } => 0,
+            Change::Classes { before, after } => before.iter().chain(after.iter()).map(|c| c.len() + 24).sum(),
+        };
+        size_of::<Change>() + heap
+    }
+}
+
+fn prompt_bytes(prompt: &Prompt) -> usize {
+    match prompt {
+        Prompt::Clicks { points, .. } => size_of::<Prompt>() + std::mem::size_of_val(points.as_slice()),
+        Prompt::Mask(mask) => size_of::<Prompt>() + std::mem::size_of_val(mask.runs()),
+    }
+}
+
+/// What one action changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edit {
+    /// What the undo button says, for example "click".
+    pub name: String,
+    /// In the order they were made.
+    pub changes: Vec<Change>,
+}
+
+impl Edit {
+    /// The edit that takes this one back.
+    #[must_use]
+    pub fn reversed(&self) -> Edit {
+        Edit { name: self.name.clone(), changes: self.changes.iter().rev().map(Change::reversed).collect() }
+    }
+
+    /// Memory it takes, about.
+    pub fn byte_count(&self) -> usize {
+        size_of::<Edit>() + self.name.len() + self.changes.iter().map(Change::byte_count).sum::<usize>()
+    }
+}
