@@ -19,4 +19,5 @@ pub mod engine;
 pub mod formats;
 pub mod label;
 pub mod sam2;
+pub mod store;
 pub mod video;

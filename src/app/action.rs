@@ -567,7 +567,6 @@ impl Action {
             | Action::ImportClasses(_)
             | Action::SetColour(..)
             | Action::ToggleHidden(_)
-            | Action::ToggleSolo(_)
             | Action::ToggleLock(_)
             | Action::AddPoint(_)
             | Action::MovePoint { .. }
@@ -603,6 +602,7 @@ impl Action {
             | Action::Select(_)
             | Action::NextObject
             | Action::PreviousObject
+            | Action::ToggleSolo(_)
             | Action::UseTool(_)
             | Action::BrushLarger
             | Action::BrushSmaller

@@ -1,0 +1,216 @@
+//! What the model's thread answered: masks become edits, failures become notices.
+//!
+//! An answer counts only while its question does: its generation must be the newest for its object and frame, its object
+//! must still be there, and what the labeller fixed is never written over.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bevy::prelude::*;
+
+use crate::engine::{EngineEvent, Generation, ObjectResult, TrackEnd};
+use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance};
+
+use super::super::action::Action;
+use super::super::history::History;
+use super::super::labels;
+use super::super::notices::Severity;
+use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Preview, StoreLink};
+use super::{make, tell};
+
+/// Takes one event up.
+pub(super) fn take(world: &mut World, event: EngineEvent) {
+    match event {
+        EngineEvent::ModelReady { generation, info } => {
+            let mut model = world.resource_mut::<Model>();
+            if model.status == ModelStatus::Loading(generation) {
+                model.status = ModelStatus::Ready(info);
+            }
+        }
+        EngineEvent::ModelFailed { error, .. } => model_failed(world, &error.to_string()),
+        EngineEvent::Encoding { frame } => world.resource_mut::<Answers>().encoding = Some(frame),
+        EngineEvent::Encoded { frame } => {
+            let mut answers = world.resource_mut::<Answers>();
+            answers.encoded.insert(frame);
+            answers.encoding = answers.encoding.filter(|encoding| *encoding != frame);
+        }
+        EngineEvent::Answer { generation, frame, result, candidates } => {
+            answer(world, generation, frame, result, &candidates);
+        }
+        EngineEvent::Previewed { generation, result, .. } => {
+            let mut preview = world.resource_mut::<Preview>();
+            if preview.pending == Some(generation) {
+                preview.pending = None;
+                preview.mask = Some(Arc::new(result.mask));
+            }
+        }
+        EngineEvent::Failed { generation, frame, object, error } => {
+            failed(world, generation, frame, object, &error.to_string());
+        }
+        EngineEvent::TrackStarted { generation, frames } => {
+            with_run(world, generation, |run| {
+                (run.total, run.remaining) = (frames, frames);
+                run.since = Instant::now();
+            });
+        }
+        EngineEvent::Tracked { generation, frame, results, skipped, remaining } => {
+            with_run(world, generation, |run| {
+                run.remaining = remaining;
+                if !skipped.is_empty() {
+                    run.damaged.insert(frame);
+                }
+            });
+            tracked(world, generation, frame, results);
+        }
+        EngineEvent::TrackFinished { generation, end } => finished(world, generation, end),
+    }
+}
+
+fn model_failed(world: &mut World, error: &str) {
+    let mut answers = world.resource_mut::<Answers>();
+    // What was asked is asked again of the next model.
+    let pending = std::mem::take(&mut answers.pending);
+    answers.wanted.extend(pending.into_keys());
+    answers.encoding = None;
+    answers.encoded.clear();
+    world.resource_mut::<Model>().status = ModelStatus::Failed(error.to_owned());
+    let mut ways_out = vec![("Try again".to_owned(), Action::RetryModel)];
+    let choice = world.resource::<Model>().choice.clone();
+    if let Some(choice) = choice.filter(|choice| choice.device != crate::engine::DeviceChoice::Cpu) {
+        let on_cpu = crate::engine::ModelChoice { device: crate::engine::DeviceChoice::Cpu, ..choice };
+        ways_out.push(("Use the processor".to_owned(), Action::LoadModel(on_cpu)));
+    }
+    ways_out.push(("Choose a model…".to_owned(), Action::Ask(super::super::action::FileQuestion::OpenModel)));
+    tell(world, Severity::Error, error, ways_out);
+}
+
+fn failed(world: &mut World, generation: Generation, frame: FrameIdx, object: Option<ObjectId>, error: &str) {
+    let mut preview = world.resource_mut::<Preview>();
+    if preview.pending == Some(generation) {
+        // Nobody asked for it in earnest.
+        preview.pending = None;
+        return;
+    }
+    let mut answers = world.resource_mut::<Answers>();
+    answers.encoding = answers.encoding.filter(|encoding| *encoding != frame);
+    let Some(object) = object else {
+        // A frame encoded ahead, which nobody has clicked on; the click will say what is wrong.
+        return;
+    };
+    if answers.pending.get(&(object, frame)) != Some(&generation) {
+        return;
+    }
+    answers.pending.remove(&(object, frame));
+    tell(world, Severity::Error, format!("No mask for the click on frame {frame}: {error}"), Vec::new());
+}
+
+/// The facts of a mask that a model made.
+fn mark_of(world: &World, result: &ObjectResult, provenance: Provenance) -> Option<FrameMark> {
+    let revision = labels::facts(world, result.object)?.revision;
+    let store = world.resource::<StoreLink>().clone();
+    let mask = store.0.write().expect("no holder of the store panics while writing").put(&result.mask);
+    Some(FrameMark {
+        mask,
+        provenance,
+        revision,
+        is_approved: false,
+        area: result.mask.area(),
+        object_score: result.object_score,
+        predicted_iou: result.predicted_iou,
+        stability: result.stability,
+    })
+}
+
+fn answer(
+    world: &mut World,
+    generation: Generation,
+    frame: FrameIdx,
+    result: ObjectResult,
+    candidates: &[ObjectResult],
+) {
+    let object = result.object;
+    let mut answers = world.resource_mut::<Answers>();
+    if answers.pending.get(&(object, frame)) != Some(&generation) {
+        return;
+    }
+    answers.pending.remove(&(object, frame));
+    answers.encoded.insert(frame);
+    if !candidates.is_empty() {
+        let predicted_ious = candidates.iter().map(|candidate| candidate.predicted_iou).collect();
+        answers.candidates = Some(Candidates { object, frame, predicted_ious });
+    }
+    let before = labels::mark(world, object, frame);
+    if before.is_some_and(|mark| mark.is_approved) {
+        return;
+    }
+    let after = mark_of(world, &result, Provenance::Prompted);
+    if after.is_none() {
+        return;
+    }
+    let change = Change::Mark { object, frame, before, after };
+    let is_about_this = |edit: &Edit| {
+        edit.changes.iter().any(|c| matches!(c, Change::Prompt { object: o, frame: f, .. } if (*o, *f) == (object, frame)))
+    };
+    let belongs = world.resource::<History>().newest().is_some_and(is_about_this);
+    make(world, &Edit { name: "answer".to_owned(), changes: vec![change.clone()] });
+    world.resource_mut::<History>().follow("answer", vec![change], belongs);
+}
+
+fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut super::super::state::Tracking)) {
+    if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut().filter(|run| run.generation == generation) {
+        act(run);
+    }
+}
+
+fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: Vec<ObjectResult>) {
+    let run = world.resource::<CurrentRun>().0.as_ref().filter(|run| run.generation == generation && !run.is_disowned);
+    let Some(name) = run.map(|run| run.name.clone()) else { return };
+    let mut changes = Vec::new();
+    for result in results {
+        let object = result.object;
+        let is_protected = labels::facts(world, object).is_none_or(|facts| facts.is_locked);
+        let before = labels::mark(world, object, frame);
+        let is_prompted = labels::said(world, object, frame).is_some();
+        // What the labeller made or approved stays; a prompt that has no mask yet is answered by the run as well.
+        if is_protected || before.is_some_and(|mark| mark.is_approved) || (is_prompted && before.is_some()) {
+            continue;
+        }
+        let provenance = if is_prompted { Provenance::Prompted } else { Provenance::Tracked };
+        let Some(after) = mark_of(world, &result, provenance) else { continue };
+        changes.push(Change::Mark { object, frame, before, after: Some(after) });
+    }
+    if changes.is_empty() {
+        return;
+    }
+    let count = changes.len() as u64;
+    make(world, &Edit { name: name.clone(), changes: changes.clone() });
+    world.resource_mut::<History>().follow_run(generation, &name, changes);
+    with_run(world, generation, |run| run.masks += count);
+}
+
+fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
+    let is_this = world.resource::<CurrentRun>().0.as_ref().is_some_and(|run| run.generation == generation);
+    let Some(run) = world.resource_mut::<CurrentRun>().0.take_if(|_| is_this) else { return };
+    let damaged = match run.damaged.len() {
+        0 => String::new(),
+        n => format!(" {n} damaged frames were left out, the first is {}.", run.damaged.first().expect("not empty")),
+    };
+    let masks = run.masks;
+    match end {
+        TrackEnd::Completed if masks == 0 && !run.is_disowned => {
+            tell(world, Severity::Info, format!("Nothing to do: all masks in the range are up to date.{damaged}"), Vec::new());
+        }
+        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {masks} new masks.{damaged}"), Vec::new()),
+        TrackEnd::Stopped => {
+            tell(world, Severity::Info, format!("Stopped: {masks} new masks were kept.{damaged}"), Vec::new());
+        }
+        TrackEnd::Failed(error) => {
+            let text = format!("Tracking failed after {masks} new masks, which were kept: {error}");
+            tell(world, Severity::Error, text, vec![("Try again".to_owned(), track_again())]);
+        }
+    }
+}
+
+fn track_again() -> Action {
+    Action::Track(super::super::action::TrackScope::StaleOrMissing)
+}

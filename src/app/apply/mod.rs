@@ -1,0 +1,212 @@
+//! The one writer: turns actions and the model's answers into edits, and edits into the world.
+//!
+//! Called once per update with everything that arrived. Every change of the labels goes through [`commit`] or
+//! [`follow`]: world, undo history, store and log see the same edit. Approved and locked masks are protected here and
+//! nowhere else. Nothing here draws, decodes or runs a model.
+
+mod clips;
+mod edits;
+mod engine_events;
+mod objects;
+mod prompts;
+mod time;
+mod tracking;
+mod view;
+
+use bevy::prelude::*;
+
+use crate::engine::EngineEvent;
+use crate::label::{Change, Edit, FrameIdx, ObjectId};
+
+use super::action::Action;
+use super::action_log::ActionLog;
+use super::gather::gather_facts;
+use super::history::{History, Joins};
+use super::labels;
+use super::notices::{Notices, Severity};
+use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
+
+pub(super) use clips::clip_opened;
+pub(super) use prompts::ask_model;
+
+/// What the model's thread sent since the last update.
+#[derive(Resource, Default)]
+pub struct EngineInbox(pub Vec<EngineEvent>);
+
+/// The system: the model's news first, then what the labeller wants, in the order they wanted it.
+pub(super) fn apply_everything(world: &mut World) {
+    let events = std::mem::take(&mut world.resource_mut::<EngineInbox>().0);
+    for event in events {
+        engine_events::take(world, event);
+    }
+    // Only what waits now: an action that sends another one is answered in the next update.
+    let actions = std::mem::take(&mut world.resource_mut::<ActionQueue>().0);
+    for action in actions {
+        perform(world, action);
+    }
+    drop_unused_masks(world);
+    let facts = gather_facts(world);
+    world.insert_resource(facts);
+}
+
+/// Acts on one action, or says why not.
+fn perform(world: &mut World, action: Action) {
+    let facts = gather_facts(world);
+    if let Some(reason) = action.unavailable_because(&facts) {
+        tell(world, Severity::Info, format!("{}: {reason}", action.label()), Vec::new());
+        return;
+    }
+    world.resource_mut::<ActionLog>().note(&action, facts.frame, facts.selected);
+    match action {
+        Action::Ask(_)
+        | Action::Open(_)
+        | Action::NextClip
+        | Action::SaveMasks
+        | Action::SaveMasksTo(_)
+        | Action::ImportClasses(_)
+        | Action::LoadModel(_)
+        | Action::RetryModel
+        | Action::Quit => clips::perform(world, action),
+        Action::Undo | Action::Redo | Action::ResetAll => edits::perform(world, &action),
+        Action::Step(_)
+        | Action::GoTo(_)
+        | Action::First
+        | Action::Last
+        | Action::NextPrompted
+        | Action::PreviousPrompted
+        | Action::PlayPause
+        | Action::ShuttleBack
+        | Action::ShuttleStop
+        | Action::ShuttleForward
+        | Action::ToggleLoop
+        | Action::SetIn
+        | Action::SetOut
+        | Action::ClearInOut => time::perform(world, &action),
+        Action::NewObject
+        | Action::SelectNth(_)
+        | Action::Select(_)
+        | Action::NextObject
+        | Action::PreviousObject
+        | Action::DeleteObject(_)
+        | Action::Rename(..)
+        | Action::SetClass(..)
+        | Action::AddClass(_)
+        | Action::SetColour(..)
+        | Action::ToggleHidden(_)
+        | Action::ToggleSolo(_)
+        | Action::ToggleLock(_) => objects::perform(world, action),
+        Action::AddPoint(_)
+        | Action::MovePoint { .. }
+        | Action::DeletePoint { .. }
+        | Action::SetBox(_)
+        | Action::Paint(_)
+        | Action::ClearPrompts
+        | Action::CycleCandidate
+        | Action::ToggleApproved
+        | Action::ToggleRangeApproved => prompts::perform(world, action),
+        Action::Track(_) | Action::TrackSelected(_) | Action::StopTracking => tracking::perform(world, &action),
+        Action::UseTool(_)
+        | Action::BrushLarger
+        | Action::BrushSmaller
+        | Action::ZoomIn
+        | Action::ZoomOut
+        | Action::ZoomFit
+        | Action::ZoomActual
+        | Action::ToggleOutlineOnly
+        | Action::ToggleOverlay
+        | Action::SetFillOpacity(_)
+        | Action::SetOutlineWidth(_)
+        | Action::SetUiScale(_)
+        | Action::SetTheme(_)
+        | Action::TogglePanel(_)
+        | Action::DismissNotice(_)
+        | Action::Cancel => view::perform(world, &action),
+    }
+}
+
+/// Makes the labeller's edit: world, store, history. Changes that change nothing are left out.
+fn commit(world: &mut World, name: impl Into<String>, changes: Vec<Change>, joins: Joins) {
+    let changes: Vec<Change> = changes.into_iter().filter(|change| !change.is_idle()).collect();
+    if changes.is_empty() {
+        return;
+    }
+    let edit = Edit { name: name.into(), changes };
+    make(world, &edit);
+    world.resource_mut::<History>().push(edit, joins);
+}
+
+/// Makes an edit in the world and the store, apart from the history.
+fn make(world: &mut World, edit: &Edit) {
+    labels::apply(world, edit);
+    let store = world.resource::<StoreLink>().clone();
+    store.0.write().expect("no holder of the store panics while writing").record(edit);
+    ask_about(world, edit);
+    mend_selection(world);
+}
+
+/// Keeps the open questions in step with the prompts an edit touched. A prompt that came with its mask needs no answer;
+/// the mask of one that was undone or removed must not arrive any more.
+fn ask_about(world: &mut World, edit: &Edit) {
+    for change in &edit.changes {
+        let Change::Prompt { object, frame, .. } = change else { continue };
+        let key = (*object, *frame);
+        let needs_answer = labels::said(world, *object, *frame).is_some() && labels::mark(world, *object, *frame).is_none();
+        let mut answers = world.resource_mut::<Answers>();
+        answers.pending.remove(&key);
+        answers.candidates = answers.candidates.take().filter(|c| (c.object, c.frame) != key);
+        if needs_answer {
+            answers.wanted.insert(key);
+        } else {
+            answers.wanted.remove(&key);
+        }
+    }
+}
+
+/// A selected object that has gone gives way to its neighbour.
+fn mend_selection(world: &mut World) {
+    let index = world.resource::<labels::LabelIndex>();
+    let Some(selected) = world.resource::<Selection>().0 else { return };
+    if index.object(selected).is_some() {
+        return;
+    }
+    let before = index.objects().rev().find(|(id, _)| *id < selected);
+    let neighbour = before.or_else(|| index.objects().next()).map(|(id, _)| id);
+    world.resource_mut::<Selection>().0 = neighbour;
+}
+
+/// When undo steps were dropped, masks nothing names any more leave the store.
+fn drop_unused_masks(world: &mut World) {
+    let is_saving = world.resource::<super::state::Saving>().progress.is_some();
+    if is_saving || !std::mem::take(&mut world.resource_mut::<History>().has_dropped) {
+        return;
+    }
+    let mut used = std::collections::HashSet::new();
+    world.resource::<History>().add_masks(&mut used);
+    let mut all_marks = world.query::<&labels::Marks>();
+    used.extend(all_marks.iter(world).flat_map(|marks| marks.frames.values().map(|mark| mark.mask)));
+    let store = world.resource::<StoreLink>().clone();
+    store.0.write().expect("no holder of the store panics while writing").keep_only(&used);
+}
+
+/// A new revision for an object whose prompts change: what was tracked before is stale.
+fn bump_revision(world: &mut World, object: ObjectId) -> Option<Change> {
+    let before = labels::facts(world, object)?.clone();
+    let revision = world.resource_mut::<super::state::Revisions>().next();
+    let after = crate::label::ObjectFacts { revision, ..before.clone() };
+    Some(Change::Object { id: object, before: Some(before), after: Some(after) })
+}
+
+/// Says something to the labeller.
+fn tell(world: &mut World, severity: Severity, text: impl Into<String>, ways_out: Vec<(String, Action)>) {
+    world.resource_mut::<Notices>().push(severity, text, ways_out);
+}
+
+/// The current frame.
+fn playhead(world: &World) -> FrameIdx {
+    world.resource::<Playhead>().0
+}
+
+/// The run that is going on, if its frames still count.
+fn owns_run(world: &World) -> bool {
+    world.resource::<CurrentRun>().0.as_ref().is_some_and(|run| !run.is_disowned)
+}

@@ -1,0 +1,217 @@
+//! What the labeller says about an object on the current frame: clicks, boxes, paint; and approval.
+//!
+//! A prompt is replaced whole: the model is asked with everything that is said on the frame, so the same list always
+//! gives the same mask, whatever was undone in between.
+
+use std::sync::Arc;
+
+use bevy::prelude::*;
+
+use crate::engine::{EngineCommand, PromptRequest};
+use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Point, PointLabel, Prompt, Provenance};
+
+use super::super::action::Action;
+use super::super::history::Joins;
+use super::super::labels::{self, InOut};
+use super::super::notices::Severity;
+use super::super::state::{Answers, EngineLink, Model, ModelStatus, OpenClip, Revisions, Selection, StoreLink};
+use super::{bump_revision, commit, objects, playhead, tell};
+
+/// Clicks on one frame of one object; more make the model slower and no better.
+const MAX_CLICKS: usize = 1000;
+
+pub(super) fn perform(world: &mut World, action: Action) {
+    let frame = playhead(world);
+    match action {
+        Action::AddPoint(point) => add_point(world, frame, point),
+        Action::MovePoint { index, x, y } => edit_points(world, frame, "move point", |points| {
+            if let Some(point) = points.get_mut(index) {
+                (point.x, point.y) = (x, y);
+            }
+        }),
+        Action::DeletePoint { index } => edit_points(world, frame, "delete point", |points| {
+            if index < points.len() {
+                points.remove(index);
+            }
+        }),
+        Action::SetBox(bounds) => {
+            let points = clicks(world, frame);
+            say(world, frame, "box", Prompt::Clicks { points, bounds: Some(bounds) }, None);
+        }
+        Action::Paint(mask) => paint(world, frame, mask),
+        Action::ClearPrompts => clear(world, frame),
+        Action::CycleCandidate => cycle_candidate(world, frame),
+        Action::ToggleApproved => approve(world, frame, frame),
+        Action::ToggleRangeApproved => {
+            let last = world.resource::<OpenClip>().clip().map_or(0, |clip| clip.frame_count() - 1);
+            let (first, last) = world.resource::<InOut>().0.unwrap_or((FrameIdx(0), FrameIdx(last)));
+            approve(world, first, last);
+        }
+        _ => unreachable!("perform sends actions about prompts here"),
+    }
+}
+
+fn selected(world: &World) -> Option<ObjectId> {
+    world.resource::<Selection>().0
+}
+
+/// The clicks of the selected object on a frame; none where it is painted.
+fn clicks(world: &World, frame: FrameIdx) -> Vec<Point> {
+    let said = selected(world).and_then(|object| labels::said(world, object, frame));
+    match said.map(|said| said.prompt.as_ref()) {
+        Some(Prompt::Clicks { points, .. }) => points.clone(),
+        Some(Prompt::Mask(_)) | None => Vec::new(),
+    }
+}
+
+fn add_point(world: &mut World, frame: FrameIdx, point: Point) {
+    let Some(size) = world.resource::<OpenClip>().clip().map(crate::video::Clip::size) else { return };
+    let is_inside = |at: f32, side: u32| at >= -0.5 && at <= side as f32 - 0.5;
+    if !(is_inside(point.x, size.width) && is_inside(point.y, size.height)) {
+        return;
+    }
+    let said = selected(world).and_then(|object| labels::said(world, object, frame)).cloned();
+    let has_mask = selected(world).is_some_and(|object| labels::mark(world, object, frame).is_some());
+    if point.label == PointLabel::Negative && said.is_none() && !has_mask {
+        let text = "Click the object first: a negative click takes away from a mask, and there is none here.";
+        tell(world, Severity::Info, text, Vec::new());
+        return;
+    }
+    let (mut points, bounds, candidate) = match said.as_ref().map(|said| (said.prompt.as_ref(), said.candidate)) {
+        Some((Prompt::Clicks { points, bounds }, candidate)) => (points.clone(), *bounds, candidate),
+        Some((Prompt::Mask(_), _)) => {
+            let text = "The click replaced the painted mask of this frame.";
+            tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
+            (Vec::new(), None, None)
+        }
+        None => (Vec::new(), None, None),
+    };
+    if points.len() >= MAX_CLICKS {
+        tell(world, Severity::Info, format!("{MAX_CLICKS} clicks are enough for one frame; paint the rest"), Vec::new());
+        return;
+    }
+    points.push(point);
+    say(world, frame, "click", Prompt::Clicks { points, bounds }, candidate);
+}
+
+/// Changes the list of clicks; without clicks and box nothing is said any more.
+fn edit_points(world: &mut World, frame: FrameIdx, name: &str, change: impl FnOnce(&mut Vec<Point>)) {
+    let said = selected(world).and_then(|object| labels::said(world, object, frame)).map(|said| said.prompt.clone());
+    let Some(Prompt::Clicks { points, bounds }) = said.as_deref() else { return };
+    let mut points = points.clone();
+    change(&mut points);
+    if points.is_empty() && bounds.is_none() {
+        clear(world, frame);
+    } else {
+        say(world, frame, name, Prompt::Clicks { points, bounds: *bounds }, None);
+    }
+}
+
+/// Replaces what is said about the selected object on a frame; makes an object when there is none.
+fn say(world: &mut World, frame: FrameIdx, name: &str, prompt: Prompt, candidate: Option<u8>) {
+    let mut changes = Vec::new();
+    let object = match selected(world) {
+        Some(object) => {
+            changes.extend(bump_revision(world, object));
+            object
+        }
+        None => {
+            let (object, creation) = objects::creation(world);
+            changes.push(creation);
+            objects::select(world, object);
+            object
+        }
+    };
+    let before = labels::said(world, object, frame).cloned();
+    let after = Some(FramePrompt { prompt: Arc::new(prompt), candidate });
+    changes.push(Change::Prompt { object, frame, before, after });
+    commit(world, name, changes, Joins::Nothing);
+    world.resource_mut::<Answers>().wanted.insert((object, frame));
+}
+
+fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
+    if world.resource::<OpenClip>().clip().is_none_or(|clip| clip.size() != mask.size()) {
+        // Painted on another clip; nothing of it belongs here.
+        return;
+    }
+    let mut changes = Vec::new();
+    let object = match selected(world) {
+        Some(object) => {
+            changes.extend(bump_revision(world, object));
+            object
+        }
+        None => {
+            let (object, creation) = objects::creation(world);
+            changes.push(creation);
+            objects::select(world, object);
+            object
+        }
+    };
+    let revision = world.resource_mut::<Revisions>().next();
+    let store = world.resource::<StoreLink>().clone();
+    let id = store.0.write().expect("no holder of the store panics while writing").put(&mask);
+    let after = FrameMark::painted(id, &mask, revision);
+    let before = labels::said(world, object, frame).cloned();
+    let said = FramePrompt { prompt: Arc::new(Prompt::Mask(mask)), candidate: None };
+    changes.push(Change::Prompt { object, frame, before, after: Some(said) });
+    let before = labels::mark(world, object, frame);
+    changes.push(Change::Mark { object, frame, before, after: Some(after) });
+    commit(world, "paint", changes, Joins::Nothing);
+}
+
+/// Takes back what was said; the mask that came of it goes too, and the frame waits to be tracked.
+fn clear(world: &mut World, frame: FrameIdx) {
+    let Some(object) = selected(world) else { return };
+    let before = labels::said(world, object, frame).cloned();
+    let mut changes: Vec<Change> = bump_revision(world, object).into_iter().collect();
+    changes.push(Change::Prompt { object, frame, before, after: None });
+    if let Some(mark) = labels::mark(world, object, frame) {
+        match mark.provenance {
+            Provenance::Prompted | Provenance::Painted => {
+                changes.push(Change::Mark { object, frame, before: Some(mark), after: None });
+            }
+            Provenance::Tracked => {}
+        }
+    }
+    commit(world, "clear prompts", changes, Joins::Nothing);
+    world.resource::<EngineLink>().0.send(EngineCommand::ClearPrompt { object, frame });
+}
+
+fn cycle_candidate(world: &mut World, frame: FrameIdx) {
+    let Some(candidates) = world.resource::<Answers>().candidates.clone() else { return };
+    let Some(said) = labels::said(world, candidates.object, frame).cloned() else { return };
+    let count = candidates.predicted_ious.len() as u8;
+    let next = said.candidate.map_or(1, |now| now + 1) % count;
+    say(world, frame, "next reading", Prompt::clone(&said.prompt), Some(next));
+    // The readings are the same ones.
+    world.resource_mut::<Answers>().candidates = Some(candidates);
+}
+
+/// Approves the selected object's masks from `first` to `last`; when all of them are approved, takes that back.
+fn approve(world: &mut World, first: FrameIdx, last: FrameIdx) {
+    let Some(object) = selected(world) else { return };
+    let Some(marks) = labels::marks(world, object) else { return };
+    let found: Vec<(FrameIdx, FrameMark)> = marks.frames.range(first..=last).map(|(f, m)| (*f, *m)).collect();
+    let is_approved = !found.iter().all(|(_, mark)| mark.is_approved);
+    let changes = found.iter().map(|(frame, mark)| {
+        let after = Some(FrameMark { is_approved, ..*mark });
+        Change::Mark { object, frame: *frame, before: Some(*mark), after }
+    });
+    let changes: Vec<Change> = changes.collect();
+    let name = if is_approved { "approve" } else { "take approval back" };
+    commit(world, name, changes, Joins::Nothing);
+}
+
+/// Sends the model what it has not been asked yet. A system of the `Request` stage; without a model the questions wait.
+pub(in super::super) fn ask_model(world: &mut World) {
+    if !matches!(world.resource::<Model>().status, ModelStatus::Ready(_)) {
+        return;
+    }
+    let wanted = std::mem::take(&mut world.resource_mut::<Answers>().wanted);
+    for (object, frame) in wanted {
+        let Some(said) = labels::said(world, object, frame).cloned() else { continue };
+        let request = EngineCommand::Prompt(PromptRequest { object, frame, prompt: said });
+        let generation = world.resource::<EngineLink>().0.send(request);
+        world.resource_mut::<Answers>().pending.insert((object, frame), generation);
+    }
+}

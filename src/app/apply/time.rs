@@ -1,0 +1,93 @@
+//! Going through time: steps, jumps, playing, the in/out range.
+
+use bevy::prelude::*;
+
+use crate::label::{Change, FrameIdx};
+
+use super::super::action::Action;
+use super::super::history::Joins;
+use super::super::labels::{InOut, LabelIndex};
+use super::super::state::{OpenClip, Playback, Playhead, Stretch};
+use super::{commit, playhead};
+
+/// Fastest shuttle.
+const MAX_SPEED: f64 = 16.0;
+
+pub(super) fn perform(world: &mut World, action: &Action) {
+    let Some(last) = world.resource::<OpenClip>().clip().map(|clip| FrameIdx(clip.frame_count() - 1)) else { return };
+    let here = playhead(world);
+    match action {
+        Action::Step(by) => jump(world, FrameIdx(here.0.saturating_add_signed(*by).min(last.0))),
+        Action::GoTo(frame) => jump(world, (*frame).min(last)),
+        Action::First => jump(world, FrameIdx(0)),
+        Action::Last => jump(world, last),
+        Action::NextPrompted => jump_to_found(world, |index| index.prompted_after(here)),
+        Action::PreviousPrompted => jump_to_found(world, |index| index.prompted_before(here)),
+        Action::PlayPause => {
+            let is_playing = world.resource::<Playback>().running.is_some();
+            play(world, if is_playing { None } else { Some(1.0) });
+        }
+        Action::ShuttleStop => play(world, None),
+        Action::ShuttleForward => shuttle(world, 1.0),
+        Action::ShuttleBack => shuttle(world, -1.0),
+        Action::ToggleLoop => {
+            let mut playback = world.resource_mut::<Playback>();
+            playback.is_looping = !playback.is_looping;
+        }
+        Action::SetIn => {
+            let end = world.resource::<InOut>().0.map_or(last, |(_, end)| end);
+            set_in_out(world, Some((here, end.max(here))));
+        }
+        Action::SetOut => {
+            let start = world.resource::<InOut>().0.map_or(FrameIdx(0), |(start, _)| start);
+            set_in_out(world, Some((start.min(here), here)));
+        }
+        Action::ClearInOut => set_in_out(world, None),
+        _ => unreachable!("perform sends actions about time here"),
+    }
+}
+
+/// Goes to a frame; who jumps does not want to go on playing.
+fn jump(world: &mut World, frame: FrameIdx) {
+    world.resource_mut::<Playback>().running = None;
+    world.resource_mut::<Playhead>().0 = frame;
+}
+
+fn jump_to_found(world: &mut World, find: impl FnOnce(&LabelIndex) -> Option<FrameIdx>) {
+    if let Some(frame) = find(world.resource::<LabelIndex>()) {
+        jump(world, frame);
+    }
+}
+
+fn shuttle(world: &mut World, direction: f64) {
+    let speed = world.resource::<Playback>().running.map_or(0.0, |stretch| stretch.speed);
+    let next = if speed * direction > 0.0 { (speed * 2.0).clamp(-MAX_SPEED, MAX_SPEED) } else { direction };
+    play(world, Some(next));
+}
+
+fn play(world: &mut World, speed: Option<f64>) {
+    let here = playhead(world);
+    let (first, last) = range(world);
+    // Playing on from the end means from the start.
+    let from = match speed {
+        Some(speed) if speed > 0.0 && here >= last => first,
+        Some(speed) if speed < 0.0 && here <= first => last,
+        Some(_) | None => here,
+    };
+    let since = world.resource::<Time<Real>>().elapsed();
+    let Some(from_secs) = world.resource::<OpenClip>().clip().and_then(|clip| clip.index().pts_secs(from)) else {
+        return;
+    };
+    world.resource_mut::<Playback>().running = speed.map(|speed| Stretch { speed, from_secs, since });
+}
+
+/// The frames that playing stays in.
+pub(in super::super) fn range(world: &World) -> (FrameIdx, FrameIdx) {
+    let last = world.resource::<OpenClip>().clip().map_or(0, |clip| clip.frame_count() - 1);
+    world.resource::<InOut>().0.unwrap_or((FrameIdx(0), FrameIdx(last)))
+}
+
+fn set_in_out(world: &mut World, after: Option<(FrameIdx, FrameIdx)>) {
+    let before = world.resource::<InOut>().0;
+    commit(world, "in/out range", vec![Change::InOut { before, after }], Joins::Nothing);
+}

@@ -1,0 +1,110 @@
+//! Starting and stopping runs: which objects, which frames, and what the model need not bring again.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bevy::prelude::*;
+
+use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest};
+use crate::label::{FrameIdx, FramePrompt, ObjectId};
+
+use super::super::action::{Action, TrackScope};
+use super::super::labels::{self, InOut, LabelIndex, Said};
+use super::super::notices::Severity;
+use super::super::state::{CurrentRun, EngineLink, OpenClip, Selection, Tracking};
+use super::{playhead, tell};
+
+pub(super) fn perform(world: &mut World, action: &Action) {
+    match action {
+        Action::Track(scope) => track(world, *scope, None),
+        Action::TrackSelected(scope) => {
+            let selected = world.resource::<Selection>().0;
+            track(world, *scope, selected);
+        }
+        Action::StopTracking => {
+            world.resource::<EngineLink>().0.send(EngineCommand::StopTracking);
+        }
+        _ => unreachable!("perform sends actions about tracking here"),
+    }
+}
+
+fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
+    if world.resource::<CurrentRun>().0.is_some() {
+        // The big verb and its key are also the stop: one press ends what the other began.
+        world.resource::<EngineLink>().0.send(EngineCommand::StopTracking);
+        return;
+    }
+    let Some(frame_count) = world.resource::<OpenClip>().clip().map(crate::video::Clip::frame_count) else { return };
+    let objects = objects_to_track(world, only);
+    if objects.is_empty() {
+        let text = "Nothing to track: the objects are locked or have no prompt. Click an object first.";
+        tell(world, Severity::Info, text, Vec::new());
+        return;
+    }
+    let (first, last, direction) = span(world, scope, frame_count, &objects);
+    let name = match objects.as_slice() {
+        [one] => format!("track {}", labels::facts(world, one.object).map_or("object", |facts| facts.name.as_str())),
+        several => format!("track {} objects", several.len()),
+    };
+    let request = TrackRequest { objects, first, last, direction };
+    let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
+    world.resource_mut::<CurrentRun>().0 = Some(Tracking {
+        generation,
+        name,
+        total: 0,
+        remaining: 0,
+        masks: 0,
+        damaged: std::collections::BTreeSet::new(),
+        since: Instant::now(),
+        is_disowned: false,
+    });
+}
+
+/// Objects that are not locked and have a prompt, with all their prompts and what is up to date.
+fn objects_to_track(world: &World, only: Option<ObjectId>) -> Vec<ObjectPrompts> {
+    let index = world.resource::<LabelIndex>();
+    let ids = index.objects().map(|(id, _)| id).filter(|id| only.is_none_or(|only| only == *id));
+    let is_free = |id: &ObjectId| labels::facts(world, *id).is_some_and(|facts| !facts.is_locked);
+    let with_prompts = ids.filter(is_free).map(|object| {
+        let said = index.prompts_of(object).filter_map(|(f, entity)| Some((f, world.get::<Said>(entity)?.0.clone())));
+        let frames: BTreeMap<FrameIdx, FramePrompt> = said.collect();
+        ObjectPrompts { object, frames, has: up_to_date(world, object) }
+    });
+    with_prompts.filter(|prompts| !prompts.frames.is_empty()).collect()
+}
+
+/// The ranges of frames whose masks need not come again.
+fn up_to_date(world: &World, object: ObjectId) -> Vec<(FrameIdx, FrameIdx)> {
+    let (Some(facts), Some(marks)) = (labels::facts(world, object), labels::marks(world, object)) else {
+        return Vec::new();
+    };
+    let mut ranges: Vec<(FrameIdx, FrameIdx)> = Vec::new();
+    for (frame, _) in marks.frames.iter().filter(|(_, mark)| !mark.is_stale(facts.revision)) {
+        match ranges.last_mut() {
+            Some((_, last)) if last.0 + 1 == frame.0 => *last = *frame,
+            _ => ranges.push((*frame, *frame)),
+        }
+    }
+    ranges
+}
+
+/// First and last frame and direction of a run.
+fn span(
+    world: &World,
+    scope: TrackScope,
+    frame_count: u32,
+    objects: &[ObjectPrompts],
+) -> (FrameIdx, FrameIdx, TrackDirection) {
+    let here = playhead(world);
+    let (first, last) = world.resource::<InOut>().0.unwrap_or((FrameIdx(0), FrameIdx(frame_count - 1)));
+    match scope {
+        TrackScope::From(TrackDirection::Forward) => (here, last.max(here), TrackDirection::Forward),
+        TrackScope::From(TrackDirection::Backward) => (first.min(here), here, TrackDirection::Backward),
+        TrackScope::From(TrackDirection::Both) | TrackScope::StaleOrMissing => (first, last, TrackDirection::Both),
+        TrackScope::ThisFrame => {
+            let starts_later = |prompts: &ObjectPrompts| prompts.frames.keys().next().is_some_and(|f| *f > here);
+            let is_backward = objects.iter().all(starts_later);
+            (here, here, if is_backward { TrackDirection::Backward } else { TrackDirection::Forward })
+        }
+    }
+}

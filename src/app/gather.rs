@@ -1,0 +1,75 @@
+//! Gathers [`AppFacts`] from the world. Reads only.
+
+use bevy::prelude::*;
+
+use crate::label::FrameIdx;
+
+use super::facts::{AppFacts, ClipState, ModelState};
+use super::history::History;
+use super::labels::{self, InOut, LabelIndex, Marks};
+use super::state::{
+    Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Playback, Playhead, Saving, Selection, Shown,
+    ToolInHand, Windows,
+};
+
+/// The facts as they are now.
+pub(super) fn gather_facts(world: &World) -> AppFacts {
+    let open = world.resource::<OpenClip>();
+    let frame = world.resource::<Playhead>().0;
+    let index = world.resource::<LabelIndex>();
+    let selected = world.resource::<Selection>().0;
+    let history = world.resource::<History>();
+    let shown = world.resource::<Shown>().frame.as_ref();
+    let mut facts = AppFacts {
+        clip: match open.status {
+            ClipStatus::None => ClipState::None,
+            ClipStatus::Opening { .. } => ClipState::Opening,
+            ClipStatus::Open(_) => ClipState::Open,
+        },
+        frame_count: open.clip().map_or(0, crate::video::Clip::frame_count),
+        frame,
+        is_damaged: shown.is_some_and(|shown| shown.idx() == frame && shown.damage().is_some()),
+        in_out: world.resource::<InOut>().0,
+        is_playing: world.resource::<Playback>().running.is_some(),
+        objects: index.objects().map(|(id, _)| id).collect(),
+        selected,
+        has_prompts: index.prompt_count() > 0,
+        prompted_before: index.prompted_before(frame).is_some(),
+        prompted_after: index.prompted_after(frame).is_some(),
+        has_masks: index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(|marks| !marks.frames.is_empty())),
+        undo: history.undo_name().map(str::to_owned),
+        redo: history.redo_name().map(str::to_owned),
+        model: match world.resource::<Model>().status {
+            ModelStatus::None => ModelState::None,
+            ModelStatus::Loading(_) => ModelState::Loading,
+            ModelStatus::Ready(_) => ModelState::Ready,
+            ModelStatus::Failed(_) => ModelState::Failed,
+        },
+        is_tracking: world.resource::<CurrentRun>().0.is_some(),
+        is_saving: world.resource::<Saving>().progress.is_some(),
+        tool: world.resource::<ToolInHand>().tool,
+        has_next_clip: open.next.is_some(),
+        can_retry_model: matches!(world.resource::<Model>().status, ModelStatus::Failed(_)),
+        panel: world.resource::<Windows>().panel,
+        ..AppFacts::default()
+    };
+    if let Some(object) = selected {
+        gather_selected(world, object, &mut facts);
+    }
+    facts
+}
+
+fn gather_selected(world: &World, object: crate::label::ObjectId, facts: &mut AppFacts) {
+    let frame = facts.frame;
+    facts.is_selected_locked = labels::facts(world, object).is_some_and(|object| object.is_locked);
+    facts.prompt_here = labels::said(world, object, frame).map(|said| said.prompt.clone());
+    let mark = labels::mark(world, object, frame);
+    facts.has_mask_here = mark.is_some();
+    facts.is_approved_here = mark.is_some_and(|mark| mark.is_approved);
+    let (first, last) = facts.in_out.unwrap_or((FrameIdx(0), FrameIdx(facts.frame_count.saturating_sub(1))));
+    facts.has_masks_in_range =
+        labels::marks(world, object).is_some_and(|marks| marks.frames.range(first..=last).next().is_some());
+    let candidates = world.resource::<Answers>().candidates.as_ref();
+    facts.candidates_here =
+        candidates.filter(|c| (c.object, c.frame) == (object, frame)).map_or(0, |c| c.predicted_ious.len());
+}

@@ -1,0 +1,199 @@
+//! Writes the masks out the way the tool this one replaces did: `<frame>_<object>.npy` in `<clip>_masks`.
+//!
+//! Runs on a thread of its own over a snapshot of what there is to write. Each file is written whole or not at all.
+//! A list of the files written lies beside them, so that saving again can take away those that are no longer masks and
+//! leaves everybody else's files alone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use serde::{Deserialize, Serialize};
+
+use crate::formats::{npy, write_atomically};
+use crate::label::{FrameIdx, MaskId, ObjectId};
+use crate::store::LabelStore;
+
+const LIST_NAME: &str = "labelhub-masks.json";
+/// Messages that may wait to be read; then the thread waits too.
+const EVENT_CAPACITY: usize = 64;
+
+/// What to write.
+pub struct SaveJob {
+    /// Where.
+    pub folder: PathBuf,
+    /// The masks.
+    pub masks: Vec<(FrameIdx, ObjectId, MaskId)>,
+    /// Where the masks are.
+    pub store: Arc<RwLock<dyn LabelStore>>,
+}
+
+/// How it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaveEvent {
+    /// So many files are written.
+    Progress(usize),
+    /// All are written.
+    Done {
+        /// Where.
+        folder: PathBuf,
+        /// How many.
+        files: usize,
+        /// Files of an earlier save that were taken away.
+        removed: usize,
+    },
+    /// It failed; what was written is whole.
+    Failed {
+        /// Why, and what to do.
+        message: String,
+        /// The folder holds masks that are not ours.
+        is_foreign: bool,
+    },
+}
+
+/// The folder the replaced tool used: `<file stem>_masks` beside the clip.
+pub fn default_folder(clip: &Path) -> PathBuf {
+    let name = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
+    let mut folder = name.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
+    folder.push("_masks");
+    clip.with_file_name(folder)
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FileList {
+    files: BTreeSet<String>,
+}
+
+/// Starts writing. `waker` is called after each message.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn spawn(job: SaveJob, waker: Arc<dyn Fn() + Send + Sync>) -> io::Result<Receiver<SaveEvent>> {
+    let (sender, receiver) = bounded(EVENT_CAPACITY);
+    std::thread::Builder::new().name("save-masks".to_owned()).spawn(move || {
+        let end = write_all(&job, &|event| report(&sender, &*waker, event));
+        report(&sender, &*waker, end.unwrap_or_else(|failed| failed));
+    })?;
+    Ok(receiver)
+}
+
+fn report(sender: &Sender<SaveEvent>, waker: &(dyn Fn() + Send + Sync), event: SaveEvent) {
+    // Without a receiver the window has gone; the files are still worth finishing.
+    if sender.send(event).is_ok() {
+        waker();
+    }
+}
+
+fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, SaveEvent> {
+    let folder = &job.folder;
+    fs::create_dir_all(folder).map_err(|e| failed(folder, "the folder cannot be made", &e.to_string()))?;
+    let earlier = earlier_files(folder)?;
+    let mut files = BTreeSet::new();
+    for (count, (frame, object, id)) in job.masks.iter().enumerate() {
+        let name = format!("{frame}_{object}.npy");
+        let mask = job.store.read().expect("no holder of the store panics while writing").get(*id);
+        let mask = mask.map_err(|e| failed(&folder.join(&name), "not written", &e.to_string()))?;
+        npy::write_mask(&folder.join(&name), &mask).map_err(|e| failed(folder, "not all masks were written", &e.to_string()))?;
+        files.insert(name);
+        report(SaveEvent::Progress(count + 1));
+    }
+    let mut removed = 0;
+    for name in earlier.difference(&files).filter(|name| is_mask_name(name)) {
+        match fs::remove_file(folder.join(name)) {
+            Ok(()) => removed += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&folder.join(name), "an old mask cannot be removed", &error.to_string())),
+        }
+    }
+    let count = files.len();
+    let list = serde_json::to_vec_pretty(&FileList { files }).expect("names are strings");
+    write_atomically(&folder.join(LIST_NAME), |writer| io::Write::write_all(writer, &list))
+        .map_err(|e| failed(folder, "the list of files was not written", &e.to_string()))?;
+    Ok(SaveEvent::Done { folder: folder.clone(), files: count, removed })
+}
+
+/// The files of an earlier save; refuses a folder with masks that somebody else wrote.
+fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
+    let unreadable = |e: String| failed(&folder.join(LIST_NAME), "the list of an earlier save cannot be read", &e);
+    match fs::read(folder.join(LIST_NAME)) {
+        Ok(bytes) => {
+            let list: FileList = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
+            Ok(list.files)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let entries = fs::read_dir(folder).map_err(|e| unreadable(e.to_string()))?;
+            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            match names.into_iter().find(|name| is_mask_name(name)) {
+                None => Ok(BTreeSet::new()),
+                Some(name) => Err(SaveEvent::Failed {
+                    message: format!(
+                        "{}: it holds masks of another origin ({name}). Nothing was written; choose another folder",
+                        folder.display()
+                    ),
+                    is_foreign: true,
+                }),
+            }
+        }
+        Err(error) => Err(unreadable(error.to_string())),
+    }
+}
+
+/// Whether a file is named like a mask, `<frame>_<object>.npy`.
+fn is_mask_name(name: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    name.strip_suffix(".npy").and_then(|stem| stem.split_once('_')).is_some_and(|(f, o)| is_number(f) && is_number(o))
+}
+
+fn failed(path: &Path, what: &str, cause: &str) -> SaveEvent {
+    let message = format!("{}: {what}: {cause}. Free space or choose another folder, then save again", path.display());
+    SaveEvent::Failed { message, is_foreign: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::{FrameSize, Mask};
+    use crate::store::MemoryStore;
+
+    fn job(folder: &Path, frames: &[u32]) -> SaveJob {
+        let mut store = MemoryStore::default();
+        let size = FrameSize { width: 5, height: 4 };
+        let masks = frames
+            .iter()
+            .map(|f| (FrameIdx(*f), ObjectId(1), store.put(&Mask::from_fn(size, |i| i < *f as usize))))
+            .collect();
+        SaveJob { folder: folder.to_owned(), masks, store: Arc::new(RwLock::new(store)) }
+    }
+
+    fn names(folder: &Path) -> BTreeSet<String> {
+        let entries = fs::read_dir(folder).expect("the folder");
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("plain")).collect()
+    }
+
+    #[test]
+    fn saving_again_takes_away_what_is_no_longer_a_mask() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder.path().join("clip_masks");
+        let end = write_all(&job(&folder, &[0, 3, 7]), &|_| {}).expect("written");
+        assert_eq!(end, SaveEvent::Done { folder: folder.clone(), files: 3, removed: 0 });
+        let size = FrameSize { width: 5, height: 4 };
+        let mask = npy::read_mask(&folder.join("3_1.npy"), size).expect("readable");
+        assert_eq!(mask, Mask::from_fn(size, |i| i < 3));
+        fs::write(folder.join("notes.txt"), "mine").expect("a file");
+        let end = write_all(&job(&folder, &[3]), &|_| {}).expect("written");
+        assert_eq!(end, SaveEvent::Done { folder: folder.clone(), files: 1, removed: 2 });
+        assert_eq!(names(&folder), ["3_1.npy", LIST_NAME, "notes.txt"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn masks_of_another_origin_are_not_touched() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("0_1.npy"), "theirs").expect("a file");
+        let end = write_all(&job(folder.path(), &[0]), &|_| {}).expect_err("refused");
+        assert!(matches!(end, SaveEvent::Failed { is_foreign: true, .. }), "{end:?}");
+        assert_eq!(fs::read_to_string(folder.path().join("0_1.npy")).expect("still there"), "theirs");
+    }
+}

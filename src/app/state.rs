@@ -1,0 +1,304 @@
+//! What the window knows besides the labels: clip, playhead, selection, tool, model, run, view.
+//!
+//! Plain resources. `apply` changes them; systems and panels read them. No logic beyond small questions about oneself.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use bevy::prelude::*;
+
+use crate::engine::{EngineThread, Generation, ModelChoice, ModelInfo};
+use crate::label::{FrameIdx, ObjectId, Point};
+use crate::store::{LabelStore, MemoryStore};
+use crate::video::{self, Clip, Frame, IndexProgress, VideoThread};
+
+use super::action::{Action, FileQuestion, Panel, Tool};
+
+/// Intents that wait to be acted on, in order.
+#[derive(Resource, Debug, Default)]
+pub struct ActionQueue(pub VecDeque<Action>);
+
+impl ActionQueue {
+    /// Adds one.
+    pub fn send(&mut self, action: Action) {
+        self.0.push_back(action);
+    }
+}
+
+/// The decode thread.
+#[derive(Resource)]
+pub struct VideoLink(pub VideoThread);
+
+/// The model's thread.
+#[derive(Resource)]
+pub struct EngineLink(pub EngineThread);
+
+/// Where masks are kept; shared with the thread that writes them out.
+#[derive(Resource, Clone)]
+pub struct StoreLink(pub Arc<RwLock<dyn LabelStore>>);
+
+impl Default for StoreLink {
+    fn default() -> Self {
+        StoreLink(Arc::new(RwLock::new(MemoryStore::default())))
+    }
+}
+
+/// The clip.
+#[derive(Debug, Default)]
+pub enum ClipStatus {
+    /// None is open.
+    #[default]
+    None,
+    /// Being indexed.
+    Opening {
+        /// File or folder.
+        path: PathBuf,
+        /// The request.
+        generation: video::Generation,
+        /// How far.
+        progress: Option<IndexProgress>,
+    },
+    /// Open.
+    Open(Clip),
+}
+
+/// The open clip.
+#[derive(Resource, Debug, Default)]
+pub struct OpenClip {
+    /// How it stands.
+    pub status: ClipStatus,
+    /// The next clip of its folder.
+    pub next: Option<PathBuf>,
+}
+
+impl OpenClip {
+    /// The clip, once it is open.
+    pub fn clip(&self) -> Option<&Clip> {
+        match &self.status {
+            ClipStatus::Open(clip) => Some(clip),
+            ClipStatus::None | ClipStatus::Opening { .. } => None,
+        }
+    }
+}
+
+/// The frame the labeller is on. The picture follows as soon as it is decoded.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Playhead(pub FrameIdx);
+
+impl Default for Playhead {
+    fn default() -> Self {
+        Playhead(FrameIdx(0))
+    }
+}
+
+/// The picture on screen, and the one on its way.
+#[derive(Resource, Debug, Default)]
+pub struct Shown {
+    /// The last picture that arrived.
+    pub frame: Option<Arc<Frame>>,
+    /// What was asked for and has not been answered.
+    pub asked: Option<(video::Generation, FrameIdx)>,
+    /// The frame whose reading failed; asked for again when the playhead comes back to it.
+    pub failed: Option<FrameIdx>,
+}
+
+impl Shown {
+    /// The frame on screen.
+    pub fn idx(&self) -> Option<FrameIdx> {
+        self.frame.as_ref().map(|frame| frame.idx())
+    }
+}
+
+/// Playing.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Default)]
+pub struct Playback {
+    /// Speed while it plays: 1 is the clip's own, negative is backward.
+    pub running: Option<Stretch>,
+    /// Whether it starts over at the end of the range.
+    pub is_looping: bool,
+}
+
+/// A stretch of playing at one speed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stretch {
+    /// 1 is the clip's own speed, negative is backward.
+    pub speed: f64,
+    /// Clip time at the start, in seconds on the file's own clock.
+    pub from_secs: f64,
+    /// The moment it started, as app time.
+    pub since: Duration,
+}
+
+/// The object that clicks go to.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Selection(pub Option<ObjectId>);
+
+/// The tool in hand.
+#[derive(Resource, Debug, Clone, Copy, PartialEq)]
+pub struct ToolInHand {
+    /// Which.
+    pub tool: Tool,
+    /// Radius of brush and eraser, in pixels of the clip.
+    pub brush_radius: f32,
+}
+
+impl Default for ToolInHand {
+    fn default() -> Self {
+        ToolInHand { tool: Tool::default(), brush_radius: 12.0 }
+    }
+}
+
+/// How masks are shown; never part of the labels.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overlay {
+    /// All masks are out of sight.
+    pub is_off: bool,
+    /// Only this object is shown.
+    pub solo: Option<ObjectId>,
+}
+
+/// Windows and dialogs.
+#[derive(Resource, Debug, Clone, Default)]
+pub struct Windows {
+    /// The open panel.
+    pub panel: Option<Panel>,
+    /// A dialog to be opened.
+    pub question: Option<FileQuestion>,
+}
+
+/// What the view is asked to do; the canvas knows its own size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewRequest {
+    /// Closer.
+    ZoomIn,
+    /// Farther.
+    ZoomOut,
+    /// The whole picture.
+    Fit,
+    /// One to one.
+    Actual,
+}
+
+/// View requests that wait.
+#[derive(Resource, Debug, Default)]
+pub struct ViewRequests(pub Vec<ViewRequest>);
+
+/// The model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ModelStatus {
+    /// None was chosen.
+    #[default]
+    None,
+    /// Being loaded.
+    Loading(Generation),
+    /// Ready.
+    Ready(ModelInfo),
+    /// Could not be loaded, or died.
+    Failed(String),
+}
+
+/// The model that was chosen.
+#[derive(Resource, Debug, Clone, Default)]
+pub struct Model {
+    /// Which.
+    pub choice: Option<ModelChoice>,
+    /// How it stands.
+    pub status: ModelStatus,
+}
+
+/// A tracking run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tracking {
+    /// The request.
+    pub generation: Generation,
+    /// What undo will call it.
+    pub name: String,
+    /// Frames it will visit.
+    pub total: u32,
+    /// Frames still to be visited.
+    pub remaining: u32,
+    /// Masks taken up.
+    pub masks: u64,
+    /// Frames left out because they are damaged.
+    pub damaged: BTreeSet<FrameIdx>,
+    /// When its first frame began.
+    pub since: Instant,
+    /// Its frames are taken no more: it was undone or reset while it ran.
+    pub is_disowned: bool,
+}
+
+/// The run that is going on.
+#[derive(Resource, Debug, Default)]
+pub struct CurrentRun(pub Option<Tracking>);
+
+/// The last first click's readings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidates {
+    /// The object.
+    pub object: ObjectId,
+    /// The frame.
+    pub frame: FrameIdx,
+    /// The model's guess of each one's IoU, best first.
+    pub predicted_ious: Vec<f32>,
+}
+
+/// Questions to the model about prompts.
+#[derive(Resource, Debug, Default)]
+pub struct Answers {
+    /// To be asked, as soon as there is a model.
+    pub wanted: BTreeSet<(ObjectId, FrameIdx)>,
+    /// Asked; only this answer counts.
+    pub pending: BTreeMap<(ObjectId, FrameIdx), Generation>,
+    /// Readings of the latest single first click.
+    pub candidates: Option<Candidates>,
+    /// The frame the model is encoding for a click.
+    pub encoding: Option<FrameIdx>,
+    /// Frames that answer at once.
+    pub encoded: BTreeSet<FrameIdx>,
+}
+
+/// The mask a click would give.
+#[derive(Resource, Debug, Default)]
+pub struct Preview {
+    /// The click that is considered.
+    pub point: Option<Point>,
+    /// Asked and not answered.
+    pub pending: Option<Generation>,
+    /// The answer.
+    pub mask: Option<Arc<crate::label::Mask>>,
+}
+
+/// Counts revisions of objects; never goes back, not even by undo.
+#[derive(Resource, Debug, Default)]
+pub struct Revisions(u64);
+
+impl Revisions {
+    /// A number that was never given before.
+    pub fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// Masks being written to a folder.
+#[derive(Resource, Debug, Default)]
+pub struct Saving {
+    /// The thread's messages; `None` when nothing is being written.
+    pub progress: Option<crossbeam_channel::Receiver<super::save::SaveEvent>>,
+    /// Files written and to be written.
+    pub counts: (usize, usize),
+    /// When masks were last written, in words.
+    pub last: Option<String>,
+}
+
+/// Wakes a sleeping event loop; threads get clones.
+#[derive(Resource, Clone)]
+pub struct Waker(pub Arc<dyn Fn() + Send + Sync>);
+
+impl Default for Waker {
+    fn default() -> Self {
+        Waker(Arc::new(|| {}))
+    }
+}

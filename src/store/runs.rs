@@ -1,0 +1,80 @@
+//! A mask as bytes: its size and runs as variable-length numbers. Small, and read back exactly or not at all.
+
+use crate::label::{FrameSize, Mask};
+
+/// Writes 7 bits a byte, the lowest first; the top bit says that more follow.
+fn push_number(bytes: &mut Vec<u8>, mut number: u32) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take_number(bytes: &mut &[u8]) -> Result<u32, String> {
+    let mut number = 0_u64;
+    for shift in (0..35).step_by(7) {
+        let (&byte, rest) = bytes.split_first().ok_or("it ends early")?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return u32::try_from(number).map_err(|_| "a run is too long".to_owned());
+        }
+    }
+    Err("a run is too long".to_owned())
+}
+
+/// The mask as bytes.
+pub fn encode(mask: &Mask) -> Box<[u8]> {
+    let mut bytes = Vec::with_capacity(mask.runs().len() * 2 + 8);
+    push_number(&mut bytes, mask.size().width);
+    push_number(&mut bytes, mask.size().height);
+    for &run in mask.runs() {
+        push_number(&mut bytes, run);
+    }
+    bytes.into_boxed_slice()
+}
+
+/// The mask in `bytes`.
+///
+/// # Errors
+/// Says what is wrong with them.
+pub fn decode(mut bytes: &[u8]) -> Result<Mask, String> {
+    let size = FrameSize { width: take_number(&mut bytes)?, height: take_number(&mut bytes)? };
+    let mut runs = Vec::new();
+    while !bytes.is_empty() {
+        runs.push(take_number(&mut bytes)?);
+    }
+    Mask::from_runs(size, runs).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn masks_come_back_as_they_went(pixels in proptest::collection::vec(0_u8..2, 300 * 3)) {
+            let mask = Mask::from_pixels(FrameSize { width: 300, height: 3 }, &pixels).expect("900 pixels");
+            prop_assert_eq!(decode(&encode(&mask)), Ok(mask));
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused_or_a_mask(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(mask) = decode(&bytes) {
+                prop_assert_eq!(mask.runs().iter().map(|&r| u64::from(r)).sum::<u64>(), mask.size().area() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_mask_is_refused() {
+        let mask = Mask::from_fn(FrameSize { width: 200, height: 200 }, |i| i % 177 < 9);
+        let bytes = encode(&mask);
+        for end in 0..bytes.len() {
+            assert!(decode(&bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+}
