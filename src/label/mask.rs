@@ -132,6 +132,37 @@ impl Mask {
         Ok(Mask { size, runs })
     }
 
+    /// Encodes row-major pixel intervals `[start, end)` that ascend by their start and lie inside the frame; they may
+    /// overlap and touch. Panics when they do not.
+    pub(super) fn from_spans(size: FrameSize, spans: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let mut runs: Vec<u32> = Vec::new();
+        let mut at = 0_usize;
+        for (start, end) in spans {
+            if start < at || (start == at && !runs.is_empty()) {
+                let more = end.saturating_sub(at);
+                *runs.last_mut().expect("something came before") += more as u32;
+                at = at.max(end);
+            } else if start < end {
+                runs.extend([(start - at) as u32, (end - start) as u32]);
+                at = end;
+            }
+        }
+        assert!(at <= size.area(), "intervals lie inside the frame");
+        if at < size.area() || runs.is_empty() {
+            runs.push((size.area() - at) as u32);
+        }
+        Mask { size, runs }
+    }
+
+    /// Whether a pixel belongs to the object; false outside the frame.
+    pub fn contains(&self, x: u32, y: u32) -> bool {
+        if x >= self.size.width || y >= self.size.height {
+            return false;
+        }
+        let pixel = y as usize * self.size.width as usize + x as usize;
+        self.spans().take_while(|(start, _)| *start <= pixel).any(|(_, end)| pixel < end)
+    }
+
     /// Size of the frame the mask lies on.
     pub fn size(&self) -> FrameSize {
         self.size
@@ -249,6 +280,8 @@ mod tests {
             let (ma, mb) = (Mask::from_pixels(SIZE, &a).expect("12 pixels"), Mask::from_pixels(SIZE, &b).expect("12 pixels"));
             prop_assert_eq!(&ma.to_pixels(), &a);
             prop_assert_eq!(&Mask::from_runs(SIZE, ma.runs().to_vec()).expect("own runs"), &ma);
+            let inside: Vec<u8> = (0..12).map(|i| u8::from(ma.contains(i % 4, i / 4))).collect();
+            prop_assert_eq!(&inside, &a);
             prop_assert_eq!(ma.area(), a.iter().map(|&v| u64::from(v)).sum::<u64>());
             prop_assert_eq!(ma.is_empty(), ma.area() == 0);
             let shared = a.iter().zip(&b).filter(|(x, y)| **x + **y == 2).count() as u64;

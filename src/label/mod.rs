@@ -10,9 +10,11 @@ mod mask;
 mod object;
 pub mod palette;
 mod prompt;
+mod stroke;
 
 pub use edit::{Change, Edit};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};
 pub use object::{FrameMark, FramePrompt, MaskId, ObjectFacts, Provenance, Rgb};
 pub use prompt::{BoxPrompt, Point, PointLabel, Prompt};
+pub use stroke::Stroke;

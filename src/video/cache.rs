@@ -46,6 +46,20 @@ impl FrameCache {
         self.frames.contains_key(&idx)
     }
 
+    /// The ranges of frames that are here, both ends included and ascending.
+    pub fn ranges(&self) -> Vec<(FrameIdx, FrameIdx)> {
+        let mut all: Vec<FrameIdx> = self.frames.keys().copied().collect();
+        all.sort_unstable();
+        let mut ranges: Vec<(FrameIdx, FrameIdx)> = Vec::new();
+        for idx in all {
+            match ranges.last_mut() {
+                Some((_, last)) if last.0 + 1 == idx.0 => *last = idx,
+                _ => ranges.push((idx, idx)),
+            }
+        }
+        ranges
+    }
+
     /// Keeps a frame and drops the oldest ones beyond the budget. The newest frame stays even when it alone exceeds it.
     pub fn insert(&mut self, frame: Arc<Frame>) {
         let idx = frame.idx();

@@ -37,6 +37,7 @@ pub use errors::{Notice, Severity, VideoError};
 pub use frame::{Damage, Frame, Layout, Plane, PlaneFormat, RgbImage};
 pub use identity::ClipIdentity;
 pub use index::{FrameEntry, FrameIndex, TimeBase};
+pub use natural_order::compare as natural_order;
 pub use reader::Reader;
 pub use worker::{Generation, SameClip, VideoCommand, VideoEvent, VideoThread, WorkerOptions};
 

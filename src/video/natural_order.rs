@@ -1,11 +1,11 @@
 //! The order a person expects of file names: `2.png` before `10.png`.
 //!
-//! Used by the image folder only.
+//! For images in a folder and for clips beside each other.
 
 use std::cmp::Ordering;
 
 /// Compares names with runs of digits as numbers and letters without case; ties are broken byte by byte.
-pub(super) fn compare(a: &str, b: &str) -> Ordering {
+pub fn compare(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
         let (Some(first_left), Some(first_right)) = (left.chars().next(), right.chars().next()) else {

@@ -129,6 +129,7 @@ impl VideoThread {
         let (token_sender, token_receiver) = bounded(1);
         let mailbox = Arc::new(Mailbox {
             slots: Mutex::new(Slots::default()),
+            cached: Mutex::new(Vec::new()),
             token: token_sender,
             last_generation: AtomicU64::new(0),
             newest_clip: AtomicU64::new(0),
@@ -155,6 +156,11 @@ impl VideoThread {
     /// Sends a command; never blocks. The answer carries the generation returned here.
     pub fn send(&self, command: VideoCommand) -> Generation {
         self.mailbox.put(command)
+    }
+
+    /// The ranges of frames, both ends included and ascending, that can be shown without decoding.
+    pub fn cached(&self) -> Vec<(FrameIdx, FrameIdx)> {
+        self.mailbox.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where answers arrive.
@@ -191,6 +197,8 @@ enum ClipRequest {
 /// One slot per kind of command, so that it can neither fill up nor hold anybody back.
 struct Mailbox {
     slots: Mutex<Slots>,
+    /// For the timeline; replaced whole by the thread.
+    cached: Mutex<Vec<(FrameIdx, FrameIdx)>>,
     token: Sender<()>,
     last_generation: AtomicU64,
     newest_clip: AtomicU64,
@@ -287,6 +295,7 @@ impl Worker {
         self.reader = None;
         self.playhead = None;
         self.cache = FrameCache::new(self.options.cache_bytes);
+        self.publish_cached();
         let opened = match request {
             ClipRequest::Use(clip) => Ok(clip),
             ClipRequest::Open(path) => super::open(&path, &mut |progress| {
@@ -343,7 +352,12 @@ impl Worker {
         if let Some(frame) = &frame {
             self.cache.insert(Arc::clone(frame));
         }
+        self.publish_cached();
         Ok(frame)
+    }
+
+    fn publish_cached(&self) {
+        *self.mailbox.cached.lock().unwrap_or_else(PoisonError::into_inner) = self.cache.ranges();
     }
 
     /// Decodes one frame that will probably be asked for next. False when there is nothing left to do.

@@ -1,0 +1,114 @@
+//! Tells the canvas what to show: the picture that has arrived, the masks of that very frame, how they look.
+//!
+//! Masks are those of the frame on screen, never of the one that is still being decoded. Runs last in an update.
+
+use std::sync::Arc;
+
+use bevy::prelude::*;
+
+use crate::label::{FrameIdx, ObjectFacts, Provenance};
+
+use super::canvas::{Canvas, Layer, OverlayStyle};
+use super::labels::{LabelIndex, MaskPixels, Marks};
+use super::pointer::{Drag, Pointer};
+use super::receive::is_waiting;
+use super::settings::Settings;
+use super::state::{OpenClip, Overlay, Playhead, Preview, Selection, Shown, ViewRequest, ViewRequests};
+use super::theme::canvas_background;
+
+/// Zoom of one step of a key or button.
+const ZOOM_STEP: f64 = 1.25;
+
+pub(super) fn fill_canvas(
+    mut canvas: ResMut<Canvas>,
+    clip: Res<OpenClip>,
+    (shown, playhead): (Res<Shown>, Res<Playhead>),
+    index: Res<LabelIndex>,
+    (selection, overlay, settings): (Res<Selection>, Res<Overlay>, Res<Settings>),
+    (pointer, preview): (Res<Pointer>, Res<Preview>),
+    objects: Query<(&ObjectFacts, &Marks)>,
+    masks: Query<&MaskPixels>,
+) {
+    canvas.frame = shown.frame.clone().filter(|_| clip.clip().is_some());
+    canvas.is_waiting = clip.clip().is_some() && is_waiting(&shown, *playhead);
+    canvas.is_damaged = shown.frame.as_ref().is_some_and(|frame| frame.damage().is_some());
+    canvas.style = style(&settings);
+    if let Some(clip) = clip.clip() {
+        let (width, height) = clip.sample_aspect_ratio();
+        canvas.view.set_frame(clip.size(), f64::from(width) / f64::from(height.max(1)));
+    }
+    canvas.layers.clear();
+    canvas.preview = None;
+    let Some(on_screen) = canvas.frame.as_ref().map(|frame| frame.idx()) else { return };
+    // The lowest id is drawn last, so it lies on top; exports give it the pixel too.
+    for (object, entity) in index.objects().rev() {
+        let Ok((facts, marks)) = objects.get(entity) else { continue };
+        let is_selected = selection.0 == Some(object);
+        let stroke = stroke_result(&pointer).filter(|_| is_selected && on_screen == playhead.0);
+        let unpacked = index.mask(object, on_screen).and_then(|entity| masks.get(entity).ok());
+        let Some(mask) = stroke.or_else(|| unpacked.map(|pixels| pixels.mask.clone())) else { continue };
+        let is_soloed_away = overlay.solo.is_some_and(|solo| solo != object);
+        canvas.layers.push(Layer {
+            object,
+            mask,
+            colour: facts.colour,
+            is_visible: !overlay.is_off && !facts.is_hidden && !is_soloed_away,
+            is_selected,
+            is_hovered: pointer.hovered_object == Some(object),
+            is_dimmed: marks.frames.get(&on_screen).is_some_and(|mark| mark.is_stale(facts.revision)),
+        });
+    }
+    if on_screen == playhead.0 {
+        let new_stroke = stroke_result(&pointer).filter(|_| selection.0.is_none());
+        canvas.preview = new_stroke.or_else(|| preview.mask.clone());
+    }
+}
+
+fn stroke_result(pointer: &Pointer) -> Option<Arc<crate::label::Mask>> {
+    match &pointer.drag {
+        Drag::Stroke { result, .. } => Some(result.clone()),
+        Drag::None | Drag::Marker { .. } | Drag::Box { .. } => None,
+    }
+}
+
+fn style(settings: &Settings) -> OverlayStyle {
+    let default = OverlayStyle::default();
+    OverlayStyle {
+        fill_opacity: (default.fill_opacity * settings.fill_opacity).min(1.0),
+        selected_fill_opacity: (default.selected_fill_opacity * settings.fill_opacity).min(1.0),
+        outline_width: default.outline_width * settings.outline_width,
+        selected_outline_width: default.selected_outline_width * settings.outline_width,
+        is_outline_only: settings.outline_only,
+        background: canvas_background(settings.theme),
+        ..default
+    }
+}
+
+/// Zooms that were asked for by key or button.
+pub(super) fn answer_view_requests(mut canvas: ResMut<Canvas>, mut requests: ResMut<ViewRequests>) {
+    for request in requests.0.drain(..) {
+        let rect = canvas.rect;
+        let middle = rect.center().as_dvec2();
+        match request {
+            ViewRequest::ZoomIn => canvas.view.zoom_at(middle, ZOOM_STEP),
+            ViewRequest::ZoomOut => canvas.view.zoom_at(middle, 1.0 / ZOOM_STEP),
+            ViewRequest::Fit => canvas.view.fit(),
+            ViewRequest::Actual => canvas.view.one_to_one(),
+        }
+    }
+}
+
+/// What a provenance is called.
+pub(super) fn provenance_word(provenance: Provenance) -> &'static str {
+    match provenance {
+        Provenance::Prompted => "prompted",
+        Provenance::Painted => "painted",
+        Provenance::Tracked => "tracked",
+    }
+}
+
+/// A frame number as wide as the clip's last one.
+pub(super) fn padded(frame: FrameIdx, frame_count: u32) -> String {
+    let width = frame_count.saturating_sub(1).to_string().len().max(5);
+    format!("{:0width$}", frame.0)
+}

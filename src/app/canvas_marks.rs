@@ -1,0 +1,195 @@
+//! What is drawn over the picture at screen resolution: markers, boxes, brush, numbers, the minimap's frame, states.
+//!
+//! egui's painter draws it, so it is sharp at every zoom and never part of a mask. Reads only.
+
+use bevy_egui::egui::{self, Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, Vec2};
+
+use crate::label::{BoxPrompt, Mask, Point, PointLabel, Prompt, Rgb};
+
+use super::action::Tool;
+use super::canvas::{Canvas, Layer, ViewTransform};
+use super::pointer::{Drag, Pointer, screen_at};
+
+/// Radius of a marker, in points, at any zoom.
+const MARKER_RADIUS: f32 = 7.0;
+/// How much larger the hovered one is.
+const HOVERED_GROWTH: f32 = 1.35;
+/// Side of the minimap, in points.
+const MINIMAP_SIDE: f32 = 160.0;
+/// Distance of the minimap from the canvas's corner, in points.
+const MINIMAP_MARGIN: f32 = 12.0;
+
+/// What is drawn.
+pub(super) struct Marks<'a> {
+    /// What is said about the selected object here, with its colour.
+    pub prompt: Option<(&'a Prompt, Rgb)>,
+    /// The tool in hand.
+    pub tool: Tool,
+    /// Radius of brush and eraser, in pixels of the frame.
+    pub brush_radius: f32,
+    /// The model is encoding this frame for a click.
+    pub is_encoding: bool,
+    /// Why the frame is damaged.
+    pub damage: Option<String>,
+    /// Whether the minimap is wanted.
+    pub has_minimap: bool,
+    /// The accent colour of the theme.
+    pub accent: Color32,
+    /// A marker hovered in the inspector.
+    pub hovered_marker: Option<usize>,
+}
+
+/// Draws it all; returns where the minimap goes.
+pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks: &Marks) -> Option<Rect> {
+    let area = painter.clip_rect();
+    for layer in canvas.layers.iter().filter(|layer| layer.is_visible) {
+        number(painter, &canvas.view, layer);
+    }
+    if let Some((prompt, colour)) = marks.prompt {
+        draw_prompt(painter, &canvas.view, prompt, colour, pointer, marks);
+    }
+    match &pointer.drag {
+        Drag::Box { from, to } => {
+            let bounds = BoxPrompt::from([from[0], from[1], to[0], to[1]]);
+            draw_box(painter, &canvas.view, bounds, Color32::WHITE);
+        }
+        Drag::None | Drag::Marker { .. } | Drag::Stroke { .. } => {}
+    }
+    if let (Tool::Brush | Tool::Eraser, Some([x, y])) = (marks.tool, pointer.at) {
+        let radius = marks.brush_radius.max(0.5) * canvas.view.points_per_texel().y as f32;
+        let centre = screen_at(&canvas.view, x, y);
+        painter.circle_stroke(centre, radius, Stroke::new(3.0, Color32::from_black_alpha(120)));
+        painter.circle_stroke(centre, radius, Stroke::new(1.5, Color32::WHITE));
+    }
+    if marks.is_encoding {
+        let bar = Rect::from_min_size(area.min, Vec2::new(area.width(), 3.0));
+        painter.rect_filled(bar, 0.0, marks.accent);
+        let text = "Reading this frame for the model…";
+        label(painter, area.center_top() + Vec2::new(0.0, 12.0), Align2::CENTER_TOP, text);
+    }
+    if let Some(damage) = &marks.damage {
+        label(painter, area.left_top() + Vec2::new(12.0, 12.0), Align2::LEFT_TOP, &format!("Frame {damage}"));
+    }
+    let wants_minimap = marks.has_minimap && canvas.frame.is_some() && !canvas.view.is_all_visible();
+    wants_minimap.then(|| draw_minimap(painter, &canvas.view, area))
+}
+
+fn colour_of([r, g, b]: Rgb) -> Color32 {
+    Color32::from_rgb(r, g, b)
+}
+
+/// Dark or light, whichever reads better on a colour.
+fn ink_on([r, g, b]: Rgb) -> Color32 {
+    let light = 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b);
+    if light > 140.0 { Color32::BLACK } else { Color32::WHITE }
+}
+
+/// The object's number at the top of its mask: colours alone do not tell a dozen objects apart.
+fn number(painter: &Painter, view: &ViewTransform, layer: &Layer) {
+    let Some((x, y)) = top_of(&layer.mask) else { return };
+    let at = screen_at(view, x, y - 0.5) - Vec2::new(0.0, 10.0);
+    let (font, ink) = (FontId::proportional(11.0), ink_on(layer.colour));
+    let galley = painter.layout_no_wrap(layer.object.to_string(), font, ink);
+    let plate = Rect::from_center_size(at, Vec2::new(galley.size().x.max(8.0) + 8.0, 16.0));
+    painter.rect_filled(plate, 3.0, colour_of(layer.colour));
+    painter.rect_stroke(plate, 3.0, Stroke::new(1.0, Color32::from_black_alpha(160)), StrokeKind::Outside);
+    painter.galley(plate.center() - galley.size() / 2.0, galley, ink);
+}
+
+/// The middle of the mask's first run: a place that is certainly on the object.
+fn top_of(mask: &Mask) -> Option<(f32, f32)> {
+    let (start, end) = mask.spans().next()?;
+    let width = mask.size().width as usize;
+    let row_end = (start / width + 1) * width;
+    let middle = (start + end.min(row_end)) / 2;
+    Some(((middle % width) as f32, (start / width) as f32))
+}
+
+fn draw_prompt(
+    painter: &Painter,
+    view: &ViewTransform,
+    prompt: &Prompt,
+    colour: Rgb,
+    pointer: &Pointer,
+    marks: &Marks,
+) {
+    let Prompt::Clicks { points, bounds } = prompt else { return };
+    if let Some(bounds) = bounds {
+        draw_box(painter, view, *bounds, colour_of(colour));
+    }
+    for (index, point) in points.iter().enumerate() {
+        let at = match &pointer.drag {
+            Drag::Marker { index: dragged, at, .. } if *dragged == index => *at,
+            Drag::None | Drag::Marker { .. } | Drag::Box { .. } | Drag::Stroke { .. } => [point.x, point.y],
+        };
+        let is_hovered = pointer.hovered_marker == Some(index) || marks.hovered_marker == Some(index);
+        marker(painter, screen_at(view, at[0], at[1]), point, colour, is_hovered);
+    }
+}
+
+/// A filled disc with a plus, or a ring with a minus.
+fn marker(painter: &Painter, at: Pos2, point: &Point, colour: Rgb, is_hovered: bool) {
+    let radius = MARKER_RADIUS * if is_hovered { HOVERED_GROWTH } else { 1.0 };
+    let arm = radius * 0.5;
+    let halo = Stroke::new(2.0, Color32::from_black_alpha(190));
+    painter.circle_stroke(at, radius + 1.0, halo);
+    let (fill, ink) = match point.label {
+        PointLabel::Positive => (colour_of(colour), ink_on(colour)),
+        PointLabel::Negative => (Color32::from_black_alpha(200), Color32::WHITE),
+    };
+    painter.circle(at, radius, fill, Stroke::new(1.5, Color32::WHITE));
+    let line = Stroke::new(2.0, ink);
+    painter.line_segment([at - Vec2::new(arm, 0.0), at + Vec2::new(arm, 0.0)], line);
+    match point.label {
+        PointLabel::Positive => {
+            painter.line_segment([at - Vec2::new(0.0, arm), at + Vec2::new(0.0, arm)], line);
+        }
+        PointLabel::Negative => {
+            painter.circle_stroke(at, radius, Stroke::new(2.0, colour_of(colour)));
+        }
+    }
+}
+
+fn draw_box(painter: &Painter, view: &ViewTransform, bounds: BoxPrompt, colour: Color32) {
+    let rect = Rect::from_two_pos(screen_at(view, bounds.x0, bounds.y0), screen_at(view, bounds.x1, bounds.y1));
+    painter.rect_stroke(rect, 0.0, Stroke::new(4.0, Color32::from_black_alpha(120)), StrokeKind::Middle);
+    painter.rect_stroke(rect, 0.0, Stroke::new(2.0, colour), StrokeKind::Middle);
+}
+
+fn label(painter: &Painter, at: Pos2, anchor: Align2, text: &str) {
+    let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(13.0), Color32::WHITE);
+    let plate = anchor.anchor_size(at, galley.size() + Vec2::new(16.0, 8.0));
+    painter.rect_filled(plate, 4.0, Color32::from_black_alpha(200));
+    painter.galley(plate.center() - galley.size() / 2.0, galley, Color32::WHITE);
+}
+
+/// The frame around the minimap and the part of it that is on the canvas.
+fn draw_minimap(painter: &Painter, view: &ViewTransform, area: Rect) -> Rect {
+    let corner = area.right_bottom() - Vec2::splat(MINIMAP_MARGIN);
+    let place = Rect::from_min_max(corner - Vec2::splat(MINIMAP_SIDE), corner);
+    let bevy_place = bevy::math::Rect::new(place.min.x, place.min.y, place.max.x, place.max.y);
+    let small = view.fitted_into(bevy_place, painter.pixels_per_point());
+    let whole = small.visible_frame_rect();
+    let on_screen = |min: bevy::math::DVec2, max: bevy::math::DVec2| {
+        let corner = |at: bevy::math::DVec2| screen_at(&small, at.x as f32, at.y as f32);
+        Rect::from_two_pos(corner(min), corner(max))
+    };
+    let outer = on_screen(whole.min, whole.max);
+    let visible = view.visible_frame_rect();
+    painter.rect_stroke(outer, 0.0, Stroke::new(1.0, Color32::from_gray(20)), StrokeKind::Outside);
+    let inner = on_screen(visible.min, visible.max).intersect(outer);
+    painter.rect_stroke(inner, 0.0, Stroke::new(3.0, Color32::from_black_alpha(150)), StrokeKind::Inside);
+    painter.rect_stroke(inner, 0.0, Stroke::new(1.5, Color32::WHITE), StrokeKind::Inside);
+    outer
+}
+
+/// The cursor that tells what the tool does.
+pub(super) fn cursor(tool: Tool, is_over_marker: bool) -> egui::CursorIcon {
+    match tool {
+        _ if is_over_marker => egui::CursorIcon::PointingHand,
+        Tool::Select => egui::CursorIcon::Default,
+        Tool::Points | Tool::Box => egui::CursorIcon::Crosshair,
+        // The circle is the cursor.
+        Tool::Brush | Tool::Eraser => egui::CursorIcon::None,
+    }
+}

@@ -1,0 +1,342 @@
+//! The pointer on the canvas: clicks, drags and strokes become actions; wheel and middle button move the view.
+//!
+//! The canvas is one egui response and the only source of pointer input here, so what lies above it (panels, windows,
+//! notices) never clicks through. Changes nothing of the labels itself: a drag lives here until it is let go.
+
+use std::sync::Arc;
+
+use bevy::math::DVec2;
+use bevy::prelude::Resource;
+use bevy_egui::egui::{self, PointerButton, Pos2, Response};
+
+use crate::label::{BoxPrompt, FrameSize, Mask, ObjectId, Point, PointLabel, Prompt, Stroke};
+
+use super::action::{Action, Tool};
+use super::canvas::{Canvas, ViewTransform};
+
+/// How near a marker the pointer must be to mean it, in points.
+const MARKER_REACH: f32 = 10.0;
+/// How far a press must move to be a drag, in points.
+const DRAG_THRESHOLD: f32 = 4.0;
+/// Zoom of one notch of a wheel (50 points of scrolling in egui).
+const ZOOM_PER_POINT: f64 = 0.004;
+
+/// What is being dragged.
+#[derive(Debug, Default)]
+pub(super) enum Drag {
+    /// Nothing.
+    #[default]
+    None,
+    /// A marker: its place in the list and where it is now, in pixels of the frame.
+    Marker {
+        /// Its place in the list.
+        index: usize,
+        /// Where it is now.
+        at: [f32; 2],
+        /// Whether it has moved far enough to be a drag and not a click.
+        has_moved: bool,
+    },
+    /// A box: its corners so far.
+    Box {
+        /// Where it was begun.
+        from: [f32; 2],
+        /// Where the pointer is.
+        to: [f32; 2],
+    },
+    /// A stroke over a mask.
+    Stroke {
+        /// What it is painted on.
+        base: Arc<Mask>,
+        /// Where the brush was.
+        stroke: Stroke,
+        /// Takes away instead of adding.
+        is_eraser: bool,
+        /// The mask as it would be now, for the eye.
+        result: Arc<Mask>,
+    },
+}
+
+/// The pointer's state between updates.
+#[derive(Resource, Debug, Default)]
+pub(super) struct Pointer {
+    /// What is being dragged.
+    pub drag: Drag,
+    /// The marker under the pointer.
+    pub hovered_marker: Option<usize>,
+    /// The object under the pointer.
+    pub hovered_object: Option<ObjectId>,
+    /// Where the pointer is, in pixels of the frame.
+    pub at: Option<[f32; 2]>,
+    /// The view was moved while the space bar was held: letting it go must not start playing.
+    pub space_moved_view: bool,
+    /// The click whose mask is to be previewed.
+    pub preview_point: Option<Point>,
+}
+
+/// What the pointer needs to know.
+pub(super) struct PointerView<'a> {
+    /// The tool in hand.
+    pub tool: Tool,
+    /// Radius of brush and eraser, in pixels of the frame.
+    pub brush_radius: f32,
+    /// Size of the frame.
+    pub size: FrameSize,
+    /// What is said about the selected object here.
+    pub prompt: Option<&'a Prompt>,
+    /// The selected object's mask here.
+    pub selected_mask: Option<Arc<Mask>>,
+    /// Why the selected object cannot be changed here.
+    pub is_protected: bool,
+    /// Whether the picture on screen is the frame the labeller is on; clicks on another one would land wrongly.
+    pub is_current: bool,
+}
+
+/// Handles one pass over the canvas.
+pub(super) fn handle(
+    response: &Response,
+    canvas: &mut Canvas,
+    pointer: &mut Pointer,
+    view: &PointerView,
+    actions: &mut Vec<Action>,
+) {
+    move_view(response, &mut canvas.view, pointer);
+    let hover = response.hover_pos().or_else(|| response.interact_pointer_pos());
+    let at = hover.map(|pos| frame_at(&canvas.view, pos));
+    pointer.at = at.filter(|_| response.hovered() || response.dragged());
+    pointer.hovered_marker = hover.and_then(|pos| marker_at(&canvas.view, view.prompt, pos));
+    pointer.hovered_object = at.and_then(|at| object_at(canvas, at));
+    let input = response.ctx.input(|i| (i.modifiers, i.key_down(egui::Key::Space)));
+    let (modifiers, is_space_down) = input;
+    if is_space_down || !view.is_current {
+        pointer.drag = Drag::None;
+        pointer.preview_point = None;
+        return;
+    }
+    preview(pointer, view, modifiers, response.hovered());
+    match view.tool {
+        Tool::Select => select(response, pointer, view, &canvas.view, actions),
+        Tool::Points => points(response, pointer, view, &canvas.view, actions),
+        Tool::Box => drag_box(response, pointer, view, &canvas.view, actions),
+        Tool::Brush => paint(response, pointer, view, &canvas.view, false, actions),
+        Tool::Eraser => paint(response, pointer, view, &canvas.view, true, actions),
+    }
+}
+
+fn dvec(pos: Pos2) -> DVec2 {
+    DVec2::new(f64::from(pos.x), f64::from(pos.y))
+}
+
+/// The place under the pointer, in pixels of the frame.
+fn frame_at(view: &ViewTransform, pos: Pos2) -> [f32; 2] {
+    let at = view.frame_from_screen(dvec(pos));
+    [at.x as f32, at.y as f32]
+}
+
+/// Where a place of the frame is on screen.
+pub(super) fn screen_at(view: &ViewTransform, x: f32, y: f32) -> Pos2 {
+    let at = view.screen_from_frame(DVec2::new(f64::from(x), f64::from(y)));
+    Pos2::new(at.x as f32, at.y as f32)
+}
+
+/// Wheel and pinch zoom at the pointer; the middle button, or the space bar with the left one, pans.
+fn move_view(response: &Response, view: &mut ViewTransform, pointer: &mut Pointer) {
+    let (zoom, scroll, is_space_down, is_space_released) = response.ctx.input(|i| {
+        (i.zoom_delta(), i.smooth_scroll_delta(), i.key_down(egui::Key::Space), i.key_released(egui::Key::Space))
+    });
+    if let Some(pos) = response.hover_pos() {
+        let factor = f64::from(zoom) * (f64::from(scroll.y) * ZOOM_PER_POINT).exp();
+        if (factor - 1.0).abs() > 1e-6 {
+            view.zoom_at(dvec(pos), factor);
+        }
+    }
+    let pans = response.dragged_by(PointerButton::Middle) || (is_space_down && response.dragged_by(PointerButton::Primary));
+    let delta = response.drag_delta();
+    if pans && delta != egui::Vec2::ZERO {
+        view.pan(DVec2::new(f64::from(delta.x), f64::from(delta.y)));
+        pointer.space_moved_view |= is_space_down;
+    }
+    if !is_space_down && !is_space_released {
+        pointer.space_moved_view = false;
+    }
+}
+
+fn marker_at(view: &ViewTransform, prompt: Option<&Prompt>, pos: Pos2) -> Option<usize> {
+    let Some(Prompt::Clicks { points, .. }) = prompt else { return None };
+    let distance = |point: &Point| screen_at(view, point.x, point.y).distance(pos);
+    let nearest = points.iter().enumerate().min_by(|a, b| distance(a.1).total_cmp(&distance(b.1)))?;
+    (distance(nearest.1) <= MARKER_REACH).then_some(nearest.0)
+}
+
+/// The topmost visible object under a place.
+fn object_at(canvas: &Canvas, [x, y]: [f32; 2]) -> Option<ObjectId> {
+    let (x, y) = (x.round(), y.round());
+    if x < 0.0 || y < 0.0 {
+        return None;
+    }
+    let hit = canvas.layers.iter().rev().find(|layer| layer.is_visible && layer.mask.contains(x as u32, y as u32));
+    hit.map(|layer| layer.object)
+}
+
+/// Shift held over the picture, or a marker being dragged, asks what the mask would be.
+fn preview(pointer: &mut Pointer, view: &PointerView, modifiers: egui::Modifiers, is_hovered: bool) {
+    let is_wanted = view.tool == Tool::Points && modifiers.shift && is_hovered && !view.is_protected;
+    let label = if modifiers.command { PointLabel::Negative } else { PointLabel::Positive };
+    // Whole pixels: a preview for every tenth of one would only keep the model busy.
+    let on_picture = pointer.at.filter(|at| is_inside(view.size, *at));
+    pointer.preview_point =
+        on_picture.filter(|_| is_wanted).map(|[x, y]| Point { x: x.round(), y: y.round(), label });
+}
+
+fn is_inside(size: FrameSize, [x, y]: [f32; 2]) -> bool {
+    x >= -0.5 && y >= -0.5 && x <= size.width as f32 - 0.5 && y <= size.height as f32 - 0.5
+}
+
+fn clamp_inside(size: FrameSize, [x, y]: [f32; 2]) -> [f32; 2] {
+    [x.clamp(0.0, size.width as f32 - 1.0), y.clamp(0.0, size.height as f32 - 1.0)]
+}
+
+fn select(
+    response: &Response,
+    pointer: &mut Pointer,
+    view: &PointerView,
+    transform: &ViewTransform,
+    actions: &mut Vec<Action>,
+) {
+    if drag_marker(response, pointer, view, transform, actions) {
+        return;
+    }
+    if response.clicked() {
+        actions.push(pointer.hovered_object.map_or(Action::Cancel, Action::Select));
+    }
+}
+
+fn points(
+    response: &Response,
+    pointer: &mut Pointer,
+    view: &PointerView,
+    transform: &ViewTransform,
+    actions: &mut Vec<Action>,
+) {
+    if drag_marker(response, pointer, view, transform, actions) {
+        return;
+    }
+    let (modifiers, pos) = (response.ctx.input(|i| i.modifiers), response.interact_pointer_pos());
+    let label = if response.secondary_clicked() || (response.clicked() && (modifiers.command || modifiers.alt)) {
+        PointLabel::Negative
+    } else if response.clicked() {
+        PointLabel::Positive
+    } else {
+        return;
+    };
+    let Some(at) = pos.map(|pos| frame_at(transform, pos)).filter(|at| is_inside(view.size, *at)) else { return };
+    // A click on a marker takes it away, whichever button.
+    match pos.and_then(|pos| marker_at(transform, view.prompt, pos)) {
+        Some(index) => actions.push(Action::DeletePoint { index }),
+        None => {
+            let [x, y] = clamp_inside(view.size, at);
+            actions.push(Action::AddPoint(Point { x, y, label }));
+        }
+    }
+}
+
+/// Moves the marker that the drag began on. True while there is one.
+fn drag_marker(
+    response: &Response,
+    pointer: &mut Pointer,
+    view: &PointerView,
+    transform: &ViewTransform,
+    actions: &mut Vec<Action>,
+) -> bool {
+    if response.drag_started_by(PointerButton::Primary) && !view.is_protected {
+        let origin = response.ctx.input(|i| i.pointer.press_origin());
+        if let Some(index) = origin.and_then(|pos| marker_at(transform, view.prompt, pos)) {
+            let at = origin.map_or([0.0; 2], |pos| frame_at(transform, pos));
+            pointer.drag = Drag::Marker { index, at, has_moved: false };
+        }
+    }
+    let Drag::Marker { index, at, has_moved } = &mut pointer.drag else { return false };
+    if let Some(pos) = response.interact_pointer_pos() {
+        *at = clamp_inside(view.size, frame_at(transform, pos));
+        *has_moved |= response.total_drag_delta().is_some_and(|moved| moved.length() > DRAG_THRESHOLD);
+    }
+    if response.drag_stopped() {
+        let (index, [x, y], has_moved) = (*index, *at, *has_moved);
+        pointer.drag = Drag::None;
+        if has_moved {
+            actions.push(Action::MovePoint { index, x, y });
+        }
+    }
+    true
+}
+
+fn drag_box(
+    response: &Response,
+    pointer: &mut Pointer,
+    view: &PointerView,
+    transform: &ViewTransform,
+    actions: &mut Vec<Action>,
+) {
+    let here = response.interact_pointer_pos().map(|pos| clamp_inside(view.size, frame_at(transform, pos)));
+    if response.drag_started_by(PointerButton::Primary)
+        && let Some(origin) = response.ctx.input(|i| i.pointer.press_origin())
+    {
+        let from = clamp_inside(view.size, frame_at(transform, origin));
+        pointer.drag = Drag::Box { from, to: from };
+    }
+    let Drag::Box { from, to } = &mut pointer.drag else { return };
+    *to = here.unwrap_or(*to);
+    if response.drag_stopped() {
+        let bounds = BoxPrompt::from([from[0], from[1], to[0], to[1]]);
+        pointer.drag = Drag::None;
+        // A box of less than two pixels is a slip of the hand.
+        if bounds.x1 - bounds.x0 >= 2.0 && bounds.y1 - bounds.y0 >= 2.0 {
+            actions.push(Action::SetBox(bounds));
+        }
+    }
+}
+
+fn paint(
+    response: &Response,
+    pointer: &mut Pointer,
+    view: &PointerView,
+    transform: &ViewTransform,
+    is_eraser: bool,
+    actions: &mut Vec<Action>,
+) {
+    let (is_pressed, is_down) =
+        response.ctx.input(|i| (i.pointer.button_pressed(PointerButton::Primary), i.pointer.primary_down()));
+    if is_pressed && response.contains_pointer() && !view.is_protected {
+        let base = view.selected_mask.clone().unwrap_or_else(|| Arc::new(Mask::empty(view.size)));
+        let stroke = Stroke::new(view.size, view.brush_radius);
+        pointer.drag = Drag::Stroke { result: base.clone(), base, stroke, is_eraser };
+    }
+    let Drag::Stroke { base, stroke, is_eraser, result } = &mut pointer.drag else { return };
+    // Every place the pointer passed since the last pass, so that quick strokes stay round.
+    for pos in pointer_path(&response.ctx) {
+        let [x, y] = frame_at(transform, pos);
+        stroke.move_to(x, y);
+    }
+    *result = Arc::new(if *is_eraser { base.erased(stroke) } else { base.painted(stroke) });
+    if !is_down {
+        if !stroke.is_empty() && **result != **base {
+            actions.push(Action::Paint(Mask::clone(result)));
+        }
+        pointer.drag = Drag::None;
+    }
+}
+
+/// Where the pointer went since the last pass.
+fn pointer_path(ctx: &egui::Context) -> Vec<Pos2> {
+    ctx.input(|i| {
+        let passed = i.events.iter().filter_map(|event| match event {
+            egui::Event::PointerMoved(pos) => Some(*pos),
+            egui::Event::PointerButton { pos, .. } => Some(*pos),
+            _ => None,
+        });
+        let mut path: Vec<Pos2> = passed.collect();
+        if path.is_empty() {
+            path.extend(i.pointer.latest_pos());
+        }
+        path
+    })
+}

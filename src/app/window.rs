@@ -1,0 +1,205 @@
+//! The real window: threads, plugins, cameras, sleeping and waking.
+//!
+//! An idle window costs nothing: it waits for input, for a thread's waker or for egui's own wishes, and for nothing else.
+//! While the clip plays it draws without pause. What is drawn is decided elsewhere.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy::app::TaskPoolThreadAssignmentPolicy;
+use bevy::prelude::*;
+use bevy::render::RenderPlugin;
+use bevy::render::settings::{RenderCreation, WgpuSettings};
+use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, RequestRedraw, WindowResolution};
+use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
+use bevy_egui::{EguiGlobalSettings, EguiPlugin, EguiPostUpdateSet, EguiPrimaryContextPass, PrimaryEguiContext};
+
+use crate::engine::{EngineThread, ModelChoice};
+use crate::video::{VideoThread, WorkerOptions};
+
+use super::action::Action;
+use super::action_log::ActionLog;
+use super::canvas::{CanvasPlugin, CanvasSet};
+use super::canvas_content::{answer_view_requests, fill_canvas};
+use super::input::Keymap;
+use super::notices::{Notices, Severity};
+use super::pointer::Pointer;
+use super::settings::{Settings, folders};
+use super::state::{ActionQueue, EngineLink, OpenClip, Playback, VideoLink, Waker};
+use super::ui::{UiState, draw_ui};
+use super::{AppStage, CorePlugin};
+
+/// What the command line says about the window.
+#[derive(Debug, Clone, Default)]
+pub struct WindowOptions {
+    /// Video file or folder to open.
+    pub clip: Option<PathBuf>,
+    /// Model to load; `None` takes the one of last time.
+    pub model: Option<ModelChoice>,
+    /// File for `--log`.
+    pub log: Option<PathBuf>,
+    /// Runs these actions one after another, for tests and screenshots.
+    pub script: Option<PathBuf>,
+}
+
+/// The camera egui draws with, over the canvas.
+const UI_CAMERA_ORDER: isize = 1;
+/// Longest sleep without a reason to wake: none.
+const IDLE_WAIT: Duration = Duration::from_secs(3600);
+/// Drawing without input or picture: how long the loop may run on after the last reason.
+const DEFAULT_SIZE: [u32; 2] = [1280, 720];
+
+/// Opens the window and runs until it is closed.
+///
+/// # Errors
+/// When a thread cannot be started or the log cannot be opened.
+pub fn run(options: WindowOptions) -> anyhow::Result<()> {
+    let folder = folders::config_folder();
+    let (settings, message) = Settings::load(folder.as_deref());
+    let (keymap, key_message) = Keymap::load(folder.as_deref());
+    let log = match &options.log {
+        None => ActionLog::default(),
+        Some(path) => ActionLog::to_file(path)
+            .map_err(|e| anyhow::anyhow!("{}: the log cannot be written: {e}", path.display()))?,
+    };
+    let mut app = App::new();
+    app.add_plugins(default_plugins(&settings));
+    let waker = waker(&app);
+    let video = WorkerOptions { cache_bytes: (settings.frame_cache_mb as usize) << 20, ..WorkerOptions::default() };
+    let wake = waker.0.clone();
+    app.insert_resource(VideoLink(VideoThread::spawn(video, move || wake())?));
+    let wake = waker.0.clone();
+    app.insert_resource(EngineLink(EngineThread::spawn(move || wake())?));
+    let model = options.model.clone().or_else(|| settings.model_choice());
+    app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
+    app.add_plugins((EguiPlugin::default(), CorePlugin, CanvasPlugin, WindowPlugins));
+    let mut notices = app.world_mut().resource_mut::<Notices>();
+    for message in message.into_iter().chain(key_message) {
+        notices.push(Severity::Warning, message, Vec::new());
+    }
+    let mut queue = app.world_mut().resource_mut::<ActionQueue>();
+    queue.0.extend(model.map(Action::LoadModel));
+    queue.0.extend(options.clip.map(Action::Open));
+    match app.run() {
+        AppExit::Success => Ok(()),
+        AppExit::Error(code) => anyhow::bail!("the window ended with an error ({code})"),
+    }
+}
+
+fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
+    let [width, height] = settings.window_size.unwrap_or(DEFAULT_SIZE);
+    let window = Window {
+        title: "Label Hub".to_owned(),
+        name: Some("label-hub".to_owned()),
+        resolution: WindowResolution::new(width, height),
+        present_mode: PresentMode::AutoVsync,
+        ..Window::default()
+    };
+    // Bevy's pools would take every core at once; the model and the decoder need them more.
+    let few_threads = bevy::app::TaskPoolOptions {
+        compute: TaskPoolThreadAssignmentPolicy { min_threads: 1, max_threads: 2, percent: 0.25, on_thread_spawn: None, on_thread_destroy: None },
+        ..bevy::app::TaskPoolOptions::default()
+    };
+    DefaultPlugins
+        .set(WindowPlugin { primary_window: Some(window), exit_condition: ExitCondition::OnPrimaryClosed, ..default() })
+        .set(TaskPoolPlugin { task_pool_options: few_threads })
+        .set(RenderPlugin {
+            render_creation: RenderCreation::Automatic(Box::new(WgpuSettings::default())),
+            ..default()
+        })
+}
+
+/// Wakes the sleeping event loop from any thread.
+fn waker(app: &App) -> Waker {
+    match app.world().get_resource::<EventLoopProxyWrapper>() {
+        None => Waker::default(),
+        Some(proxy) => {
+            let proxy = (**proxy).clone();
+            Waker(Arc::new(move || {
+                // A loop that has ended needs no waking.
+                proxy.send_event(WinitUserEvent::WakeUp).ok();
+            }))
+        }
+    }
+}
+
+/// egui, canvas and pointer around the core.
+struct WindowPlugins;
+
+impl Plugin for WindowPlugins {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<Pointer>()
+            .init_resource::<UiState>()
+            .insert_resource(WinitSettings { focused_mode: idle_mode(), unfocused_mode: idle_mode() })
+            .add_systems(Startup, spawn_ui_camera)
+            .add_systems(EguiPrimaryContextPass, draw_ui)
+            .add_systems(Update, (take_dropped_files, pace, title).in_set(AppStage::Sync))
+            .add_systems(Update, super::request::keep_settings.in_set(AppStage::Request))
+            .configure_sets(PostUpdate, CanvasSet.after(EguiPostUpdateSet::EndPass))
+            .add_systems(
+                PostUpdate,
+                (answer_view_requests, fill_canvas, wake_for_actions)
+                    .chain()
+                    .after(EguiPostUpdateSet::EndPass)
+                    .before(CanvasSet),
+            );
+        app.world_mut().resource_mut::<EguiGlobalSettings>().auto_create_primary_context = false;
+    }
+}
+
+fn idle_mode() -> UpdateMode {
+    UpdateMode::reactive_low_power(IDLE_WAIT)
+}
+
+fn spawn_ui_camera(mut commands: Commands) {
+    commands.spawn((
+        Camera2d,
+        Camera { order: UI_CAMERA_ORDER, clear_color: ClearColorConfig::None, ..default() },
+        Msaa::Off,
+        bevy::core_pipeline::tonemapping::Tonemapping::None,
+        PrimaryEguiContext,
+    ));
+}
+
+/// Files let go over the window are opened; of several, the first.
+fn take_dropped_files(mut drops: MessageReader<FileDragAndDrop>, mut queue: ResMut<ActionQueue>) {
+    for drop in drops.read() {
+        match drop {
+            FileDragAndDrop::DroppedFile { path_buf, .. } => {
+                queue.send(Action::Open(path_buf.clone()));
+                drops.clear();
+                return;
+            }
+            FileDragAndDrop::HoveredFile { .. } | FileDragAndDrop::HoveredFileCanceled { .. } => {}
+        }
+    }
+}
+
+/// Draws without pause while the clip plays, and only then.
+fn pace(playback: Res<Playback>, mut winit: ResMut<WinitSettings>) {
+    let mode = if playback.running.is_some() { UpdateMode::Continuous } else { idle_mode() };
+    if winit.focused_mode != mode {
+        winit.focused_mode = mode;
+        winit.unfocused_mode = mode;
+    }
+}
+
+/// What a pass of the panels asked for is done in an update of its own, at once.
+fn wake_for_actions(queue: Res<ActionQueue>, mut redraw: MessageWriter<RequestRedraw>) {
+    if !queue.0.is_empty() {
+        redraw.write(RequestRedraw);
+    }
+}
+
+/// The clip's name in the title bar.
+fn title(clip: Res<OpenClip>, mut windows: Query<&mut Window, With<PrimaryWindow>>) {
+    if !clip.is_changed() {
+        return;
+    }
+    let name = clip.clip().and_then(|clip| clip.path().file_name()).map(|name| name.to_string_lossy().into_owned());
+    let title = name.map_or_else(|| "Label Hub".to_owned(), |name| format!("{name} – Label Hub"));
+    for mut window in &mut windows {
+        window.title.clone_from(&title);
+    }
+}
