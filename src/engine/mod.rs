@@ -7,8 +7,14 @@
 
 mod device;
 mod frames;
+mod mailbox;
 mod memory;
+mod plan;
 mod protocol;
+mod sam2;
+mod segmenter;
+mod test_engine;
+mod worker;
 
 pub use device::{device_words, open_device};
 pub use frames::ClipFrames;
@@ -17,3 +23,7 @@ pub use protocol::{
     DeviceChoice, EngineCommand, EngineError, EngineEvent, FramePrompt, Generation, ModelChoice, ModelInfo,
     ModelSource, ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
 };
+pub use sam2::Sam2Segmenter;
+pub use segmenter::{Answered, Segmenter, StepDone};
+pub use test_engine::TestEngine;
+pub use worker::{EngineThread, Loader};
