@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use candle_core::Device;
 
-use label_hub::cli::frames::ClipFrames;
-use label_hub::cli::memory::{keep_freed, resident_kib};
+use label_hub::engine::ClipFrames;
+use label_hub::engine::{keep_freed, resident_kib};
 use label_hub::label::{FrameIdx, ObjectId, Point, PointLabel};
 use label_hub::sam2::Sam2;
 use label_hub::sam2::predictor::{ClickPrompt, Predictor, PredictorOptions, PropagationRequest};

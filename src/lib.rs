@@ -8,11 +8,12 @@
 //! | [`label`] | the vocabulary: frames, objects, prompts, masks | Bevy (but for derives), ffmpeg, candle |
 //! | [`video`] | frame index, exact seek, decode thread, frame cache, image folders | Bevy, candle |
 //! | [`sam2`] | SAM 2.1 in candle, its predictor, its CPU kernels | Bevy, ffmpeg |
+//! | [`engine`] | the boundary to the model: its words, its thread, the test engine | Bevy |
 //! | [`formats`] | files other tools read, one Rust file per format | Bevy, candle |
 //! | [`cli`] | the command line, one file per sub-command | Bevy |
 //!
 //! Data flows one way: [`video`] turns a file into frames, [`sam2`] turns frames and prompts into masks,
-//! [`formats`] turns masks into files. [`label`] holds the words they all speak.
+//! [`engine`] runs that on a thread of its own for the window, and [`formats`] turns masks into files. [`label`] holds the words they all speak.
 
 pub mod cli;
 pub mod engine;

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use label_hub::cli::device::DeviceChoice;
 use label_hub::cli::parity::{ParityArgs, Precision, Scenario, compare};
+use label_hub::engine::DeviceChoice;
 
 fn shared() -> PathBuf {
     std::env::var_os("LABEL_HUB_SHARED")

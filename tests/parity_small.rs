@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use label_hub::cli::device::DeviceChoice;
 use label_hub::cli::parity::{ParityArgs, Precision, compare};
+use label_hub::engine::DeviceChoice;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small")

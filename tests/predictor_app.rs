@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use candle_core::Device;
 
-use label_hub::cli::frames::ClipFrames;
+use label_hub::engine::ClipFrames;
 use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
 use label_hub::sam2::image::RgbFrame;
 use label_hub::sam2::predictor::{

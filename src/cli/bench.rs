@@ -11,15 +11,14 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
+use crate::engine::{self, ClipFrames, DeviceChoice};
 use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
 use crate::sam2::image::RgbFrame;
 use crate::sam2::model::Observation;
 use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
-use super::device::DeviceChoice;
 use super::exit::CliError;
-use super::frames::ClipFrames;
 use super::model_file::{find_model, models_folder};
 
 /// Time the model on this machine.
@@ -122,7 +121,7 @@ fn in_words(report: &BenchReport) -> String {
 
 fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let threads = super::threads::use_threads(args.threads.map(usize::from))?;
-    let device = super::device::open(args.device)?;
+    let device = engine::open_device(args.device)?;
     let model_path = find_model(&args.model, models_folder().as_deref())?;
     let model = Arc::new(Sam2::load(&model_path, args.resolution, &device)?);
     let mut clip = ClipFrames::open(&args.frames)?;
@@ -178,7 +177,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
         memory_encoder_ms: stage("memory_encoder", 0),
         mask_decoder_ms: stage("mask_decoder", 0),
         frames_per_second: track_ms.map(|ms| 1000.0 / ms),
-        peak_memory_mib: super::memory::peak_mib(),
+        peak_memory_mib: engine::peak_mib(),
     })
 }
 

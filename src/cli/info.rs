@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::clip_facts::{ClipFacts, decoder_version};
-use super::device::{self, DeviceChoice};
 use super::exit::{CliError, Exit};
 use super::model_file::models_folder;
+use crate::engine::{DeviceChoice, open_device};
 use crate::video;
 
 /// Arguments of `info`.
@@ -98,7 +98,7 @@ fn features() -> Vec<&'static str> {
 
 fn devices() -> Vec<Device> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let gpu = |is_compiled_in: bool, choice: DeviceChoice| match device::open(choice) {
+    let gpu = |is_compiled_in: bool, choice: DeviceChoice| match open_device(choice) {
         Ok(_) => "ready".to_owned(),
         Err(_) if !is_compiled_in => "not compiled in".to_owned(),
         Err(error) => error.to_string(),

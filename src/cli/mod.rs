@@ -6,13 +6,10 @@
 
 pub mod bench;
 pub mod clip_facts;
-pub mod device;
 pub mod exit;
 pub mod extract;
-pub mod frames;
 pub mod info;
 pub mod manifest;
-pub mod memory;
 pub mod model_file;
 pub mod parity;
 pub mod progress;

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::engine::{self, ClipFrames};
 use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
@@ -13,7 +14,6 @@ use crate::sam2::predictor::{ClickPrompt, FrameMasks, Predictor, PredictorOption
 use crate::video::{self, Clip, VideoError};
 
 use super::exit::CliError;
-use super::frames::ClipFrames;
 use super::signals::StopFlag;
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker};
 
@@ -83,7 +83,7 @@ impl Tracker for Sam2Tracker {
 
     fn start<'a>(&'a mut self, model: &Checkpoint, job: &'a TrackJob) -> Result<Box<dyn MaskStream + 'a>, CliError> {
         super::threads::use_threads(job.threads)?;
-        let device = super::device::open(job.device)?;
+        let device = engine::open_device(job.device)?;
         let options = LoadOptions { image_size: job.resolution.map(|side| side as usize), ..LoadOptions::default() };
         let model = Arc::new(Sam2::from_checkpoint(model, &options, &device)?);
         let options =

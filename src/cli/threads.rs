@@ -8,7 +8,7 @@ use anyhow::Context;
 /// # Errors
 /// When threads were already started.
 pub fn use_threads(threads: Option<usize>) -> anyhow::Result<usize> {
-    super::memory::keep_freed();
+    crate::engine::keep_freed();
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

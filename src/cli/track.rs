@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::device::DeviceChoice;
 use super::exit::{CliError, Exit};
 use super::manifest::{ClipEntry, FORMAT, Manifest, ModelEntry, OptionsEntry};
 use super::model_file::{find_model, models_folder};
@@ -23,6 +22,7 @@ use super::prompts::{JobPrompts, Statements};
 use super::run_folder::{MAX_PAD, RunFolder, default_folder};
 use super::signals::StopFlag;
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, Tracker, open_tracker};
+use crate::engine::DeviceChoice;
 use crate::label::FrameIdx;
 use crate::sam2::checkpoint::Checkpoint;
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::device::DeviceChoice;
 use super::exit::CliError;
 use super::prompts::JobPrompts;
 use super::signals::StopFlag;
+use crate::engine::DeviceChoice;
 use crate::label::{FrameIdx, FrameSize, Mask, ObjectId};
 use crate::sam2::checkpoint::Checkpoint;
 

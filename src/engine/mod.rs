@@ -5,9 +5,25 @@
 //! failure, a change of model or a restart the same requests bring the same masks. The room uses `label`, `video` and
 //! `sam2`, never Bevy.
 
+mod device;
+mod frames;
+mod mailbox;
+mod memory;
+mod plan;
 mod protocol;
+mod sam2;
+mod segmenter;
+mod test_engine;
+mod worker;
 
+pub use device::{device_words, open_device};
+pub use frames::ClipFrames;
+pub use memory::{keep_freed, peak_mib, resident_kib};
 pub use protocol::{
-    DeviceChoice, EngineCommand, EngineEvent, EngineError, FramePrompt, Generation, ModelChoice, ModelInfo, ModelSource,
-    ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
+    DeviceChoice, EngineCommand, EngineError, EngineEvent, FramePrompt, Generation, ModelChoice, ModelInfo,
+    ModelSource, ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
 };
+pub use sam2::Sam2Segmenter;
+pub use segmenter::{Answered, Segmenter, StepDone};
+pub use test_engine::TestEngine;
+pub use worker::{EngineThread, Loader};

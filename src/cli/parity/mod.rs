@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::cli::device::DeviceChoice;
 use crate::cli::exit::CliError;
+use crate::engine::{self, DeviceChoice};
 use crate::sam2::checkpoint::Checkpoint;
 
 pub use compare::{KeyReport, Precision};
@@ -75,8 +75,8 @@ pub fn compare(args: &ParityArgs) -> anyhow::Result<ParityReport> {
     let scenario: Scenario =
         serde_json::from_str(&text).with_context(|| format!("{}: not a parity scenario", args.scenario.display()))?;
     let golden = Checkpoint::open(&args.golden)?;
-    super::memory::keep_freed();
-    let device = super::device::open(args.device)?;
+    engine::keep_freed();
+    let device = engine::open_device(args.device)?;
     let results = run::run(&scenario, &args.checkpoint, &args.frames, &device, &golden)?;
     let mut keys = Vec::new();
     for (name, facts) in golden.tensors() {

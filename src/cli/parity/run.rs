@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 
+use crate::engine::ClipFrames;
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
@@ -14,7 +15,6 @@ use crate::sam2::model::{LoadOptions, Observation};
 use crate::sam2::position_encoding::sine_2d;
 use crate::sam2::predictor::{ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
-use super::super::frames::ClipFrames;
 use super::scenario::{Scenario, Step};
 
 /// Samples and results by golden key.

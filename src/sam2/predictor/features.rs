@@ -23,6 +23,16 @@ impl FeatureCache {
         FeatureCache { budget_bytes, kept: VecDeque::new() }
     }
 
+    /// Whether a frame's features are kept.
+    pub fn holds(&self, frame: FrameIdx) -> bool {
+        self.kept.iter().any(|(kept, _)| *kept == frame)
+    }
+
+    /// How many frames fit, judged by the latest; `None` before the first.
+    pub fn capacity(&self) -> Option<usize> {
+        self.kept.back().map(|(_, features)| (self.budget_bytes / features.bytes().max(1)).max(1))
+    }
+
     /// The features of a frame, encoded if they are not kept.
     ///
     /// # Errors

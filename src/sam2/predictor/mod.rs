@@ -10,6 +10,7 @@
 //! * an object starts at its own first prompt, not at the first prompt of any object;
 //! * only objects that changed are tracked again.
 
+mod answer;
 mod features;
 mod prompts;
 mod propagate;
@@ -28,9 +29,11 @@ use super::image::RgbFrame;
 use super::masks::{LowResLogits, masks_at_video_size};
 use super::model::Sam2;
 
+pub use answer::{Answer, Said};
 pub use prompts::ClickPrompt;
 pub use propagate::{Propagation, PropagationRequest};
 
+use answer::CorrectionFeatures;
 use features::FeatureCache;
 use spill::Spill;
 use track::ObjectTrack;
@@ -155,6 +158,8 @@ pub struct Predictor {
     size: FrameSize,
     objects: Vec<ObjectTrack>,
     features: FeatureCache,
+    /// Features of the tracked frame that is being corrected: every click and every look at a click wants them.
+    correction: Option<CorrectionFeatures>,
     spill: Spill,
 }
 
@@ -171,7 +176,7 @@ impl Predictor {
     ) -> Result<Self, Sam2Error> {
         let spill = Spill::new(options.spill_folder.clone())?;
         let features = FeatureCache::new(options.feature_cache_bytes);
-        Ok(Predictor { model, options, frame_count, size, objects: Vec::new(), features, spill })
+        Ok(Predictor { model, options, frame_count, size, objects: Vec::new(), features, correction: None, spill })
     }
 
     /// The model.
@@ -195,6 +200,32 @@ impl Predictor {
     /// When the frame cannot be read or the device fails.
     pub fn warm(&mut self, frames: &mut dyn FrameSource, frame: FrameIdx) -> Result<(), Sam2Error> {
         self.features.get(&self.model, frames, frame).map(drop)
+    }
+
+    /// Whether a frame is encoded: a click on it needs the decoder only.
+    pub fn is_warm(&self, frame: FrameIdx) -> bool {
+        self.features.holds(frame)
+    }
+
+    /// How many frames can be encoded at once before the first of them is let go; `None` before the first is encoded.
+    pub fn warm_capacity(&self) -> Option<usize> {
+        self.features.capacity()
+    }
+
+    /// Frames that carry a prompt of this object.
+    pub fn prompted_frames(&self, object: ObjectId) -> BTreeSet<FrameIdx> {
+        let track = self.objects.iter().find(|track| track.id == object);
+        track.map_or_else(BTreeSet::new, |track| track.prompted().map(FrameIdx).collect())
+    }
+
+    /// What is known of an object on a frame, without running the model.
+    ///
+    /// # Errors
+    /// When a spilled state cannot be read back.
+    pub fn mask_of(&self, object: ObjectId, frame: FrameIdx) -> Result<Option<ObjectMask>, Sam2Error> {
+        let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(None) };
+        let state = track.latest(frame.0, &self.spill, self.model.device())?;
+        state.map(|state| state.object_mask(object, track.is_prompted(frame.0))).transpose()
     }
 
     /// What is known of a frame, without running the model: prompted or tracked masks of every object that has one.
@@ -223,6 +254,7 @@ impl Predictor {
 
     /// Forgets a prompt: the frame is no longer a conditioning frame of this object.
     pub fn clear_prompts(&mut self, frame: FrameIdx, object: ObjectId) {
+        self.correction = None;
         if let Some(track) = self.objects.iter_mut().find(|track| track.id == object) {
             track.clear(frame.0, self.options.mode, &self.spill);
         }
@@ -230,6 +262,7 @@ impl Predictor {
 
     /// Forgets an object with everything it remembers.
     pub fn remove_object(&mut self, object: ObjectId) {
+        self.correction = None;
         if let Some(index) = self.objects.iter().position(|track| track.id == object) {
             self.objects.remove(index).forget(&self.spill);
         }

@@ -39,6 +39,23 @@ impl Predictor {
         object: ObjectId,
         prompt: ClickPrompt,
     ) -> Result<FrameMasks, Sam2Error> {
+        self.check_clicks(frame, object, &prompt)?;
+        let earlier = self.objects.iter().find(|t| t.id == object).and_then(|t| t.points.get(&frame.0));
+        let mut points = earlier.filter(|_| prompt.keep_earlier).cloned().unwrap_or_default();
+        points.extend(self.to_model_points(&prompt));
+        let output = self.answer_points(frames, frame, object, &points)?;
+        self.keep_answer(frame, object, FrameState::new(output, None))?;
+        self.track_mut(object).points.insert(frame.0, points);
+        self.masks(frame)
+    }
+
+    /// Whether clicks can be answered at all.
+    pub(super) fn check_clicks(
+        &self,
+        frame: FrameIdx,
+        object: ObjectId,
+        prompt: &ClickPrompt,
+    ) -> Result<(), Sam2Error> {
         let wrong = |reason: &str| Sam2Error::Prompt { object, frame, reason: reason.to_owned() };
         if prompt.points.is_empty() && prompt.bounds.is_none() {
             return Err(wrong("the prompt has neither a click nor a box"));
@@ -51,14 +68,7 @@ impl Predictor {
         if !numbers.into_iter().all(f32::is_finite) {
             return Err(wrong("a coordinate is not a number"));
         }
-        self.check_frame(frame, object)?;
-        let earlier = self.objects.iter().find(|t| t.id == object).and_then(|t| t.points.get(&frame.0));
-        let mut points = earlier.filter(|_| prompt.keep_earlier).cloned().unwrap_or_default();
-        points.extend(self.to_model_points(&prompt));
-        let output = self.answer_points(frames, frame, object, &points)?;
-        self.keep_answer(frame, object, FrameState::new(output, None))?;
-        self.track_mut(object).points.insert(frame.0, points);
-        self.masks(frame)
+        self.check_frame(frame, object)
     }
 
     /// Takes a mask as the object's mask on a frame and returns the frame's masks.
@@ -73,6 +83,20 @@ impl Predictor {
         object: ObjectId,
         mask: &Mask,
     ) -> Result<FrameMasks, Sam2Error> {
+        let output = self.take_mask(frames, frame, object, mask)?;
+        self.keep_answer(frame, object, FrameState::new(output, Some(Arc::new(mask.clone()))))?;
+        self.track_mut(object).points.remove(&frame.0);
+        self.masks(frame)
+    }
+
+    /// The heads' answer to a mask.
+    pub(super) fn take_mask(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        mask: &Mask,
+    ) -> Result<HeadsOutput, Sam2Error> {
         if mask.size() != self.size {
             let reason = format!("the mask is {}, the clip {}", mask.size(), self.size);
             return Err(Sam2Error::Prompt { object, frame, reason });
@@ -80,10 +104,7 @@ impl Predictor {
         self.check_frame(frame, object)?;
         let features = self.features.get(&self.model, frames, frame)?;
         let input = mask_at_input_size(mask, self.model.config().image_size);
-        let output = self.model.take_mask(&features, &input)?;
-        self.keep_answer(frame, object, FrameState::new(output, Some(Arc::new(mask.clone()))))?;
-        self.track_mut(object).points.remove(&frame.0);
-        self.masks(frame)
+        Ok(self.model.take_mask(&features, &input)?)
     }
 
     fn check_frame(&self, frame: FrameIdx, object: ObjectId) -> Result<(), Sam2Error> {
@@ -95,7 +116,7 @@ impl Predictor {
     }
 
     /// Pixels of the clip to pixels of the model's input; a box becomes two points before the clicks.
-    fn to_model_points(&self, prompt: &ClickPrompt) -> Vec<PromptPoint> {
+    pub(super) fn to_model_points(&self, prompt: &ClickPrompt) -> Vec<PromptPoint> {
         let side = self.model.config().image_size as f32;
         let (width, height) = (self.size.width as f32, self.size.height as f32);
         let at = |x: f32, y: f32, kind: PointKind| PromptPoint { x: x / width * side, y: y / height * side, kind };
@@ -138,7 +159,7 @@ impl Predictor {
         let previous = previous.map(|logits| logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).transpose()?;
         let conditioned = match tracked {
             None => model.without_memory(&features)?,
-            Some(tracked) => self.conditioned(frames, object, frame, tracked.is_reverse, &features)?,
+            Some(tracked) => self.conditioned(frames, object, (frame, tracked.is_reverse), None, &features)?,
         };
         let multimask = points.len() <= AMBIGUOUS_POINTS;
         Ok(model.predict(&features, &conditioned, points, previous.as_ref(), multimask)?)
@@ -150,12 +171,23 @@ impl Predictor {
         !is_tracked || self.options.corrections_condition || self.options.mode == Mode::App
     }
 
-    fn keep_answer(&mut self, frame: FrameIdx, object: ObjectId, mut state: FrameState) -> Result<(), Sam2Error> {
+    fn keep_answer(&mut self, frame: FrameIdx, object: ObjectId, state: FrameState) -> Result<(), Sam2Error> {
         let conditions = self.conditions(frame, object);
-        state.check(object, frame)?;
-        self.settle(&mut state)?;
+        let state = self.settled(state, frame, object)?;
         self.track_mut(object).set_pending(conditions, frame.0, state);
         Ok(())
+    }
+
+    /// A fresh state, checked to hold numbers, with its final logits.
+    pub(super) fn settled(
+        &self,
+        mut state: FrameState,
+        frame: FrameIdx,
+        object: ObjectId,
+    ) -> Result<FrameState, Sam2Error> {
+        state.check(object, frame)?;
+        self.settle(&mut state)?;
+        Ok(state)
     }
 
     /// Gives a fresh state its final logits: small holes filled, and, in the labeller's mode, rounded as the spill

@@ -9,7 +9,7 @@ use crate::label::{FrameIdx, ObjectId};
 use super::super::error::Sam2Error;
 use super::super::model::{FrameFeatures, MemoryAt, PointerAt};
 use super::select::{Known, Pick, Rules, select};
-use super::track::{FrameState, Reach, Visit};
+use super::track::{FrameState, ObjectTrack, Reach, Visit};
 use super::{FrameMasks, FrameSource, Mode, Predictor};
 
 /// What to track.
@@ -96,30 +96,83 @@ impl Predictor {
     ) -> Result<Option<FrameMasks>, Sam2Error> {
         while let Some(&frame) = run.frames.get(run.next) {
             let has_work = |id: &ObjectId| self.has_work(*id, frame, run.is_reverse);
-            let mut objects: Vec<ObjectId> = run.objects.iter().copied().filter(has_work).collect();
+            let objects: Vec<ObjectId> = run.objects.iter().copied().filter(has_work).collect();
             if objects.is_empty() {
                 run.next += 1;
                 continue;
             }
-            let usable = frames.is_usable(FrameIdx(frame));
-            let mut skipped = Vec::new();
-            if !usable.map_err(|reason| Sam2Error::Frame { frame: FrameIdx(frame), reason })? {
-                let is_said = |id: &ObjectId| self.objects.iter().any(|t| t.id == *id && t.is_prompted(frame));
-                (objects, skipped) = objects.into_iter().partition(is_said);
-            }
-            let mut masks = Vec::with_capacity(objects.len());
-            for &object in &objects {
-                let state = self.track_frame(frames, object, FrameIdx(frame), run.is_reverse)?;
-                let track = self.track_mut(object);
-                let revision = track.revision;
-                track.tracked.insert(frame, Visit { is_reverse: run.is_reverse, revision });
-                masks.push(state.object_mask(object, track.is_prompted(frame))?);
-            }
+            let masks = self.track_objects(frames, FrameIdx(frame), objects, run.is_reverse)?;
             run.next += 1;
             self.let_go(&run.objects, frame);
-            return Ok(Some(FrameMasks { frame: FrameIdx(frame), objects: masks, skipped }));
+            return Ok(Some(masks));
         }
         Ok(None)
+    }
+
+    /// Takes up what was said since the last run. [`Predictor::start`] does so too; this is for callers who lead through
+    /// the frames themselves, by [`Predictor::visit`].
+    ///
+    /// An object with a new or changed prompt is stale from then on, on all its frames: which of them the prompt reaches
+    /// is known only once they are tracked again.
+    ///
+    /// # Errors
+    /// When there is no object, a prompted frame cannot be read, or the model fails.
+    pub fn take_up(&mut self, frames: &mut dyn FrameSource) -> Result<(), Sam2Error> {
+        self.take_up_prompts(frames)
+    }
+
+    /// Whether a frame of an object carries a prompt, or was tracked with everything that was said and taken up.
+    pub fn is_current(&self, object: ObjectId, frame: FrameIdx) -> bool {
+        let is_known = |track: &ObjectTrack| track.is_current(frame.0) || track.is_prompted(frame.0);
+        self.objects.iter().any(|track| track.id == object && is_known(track))
+    }
+
+    /// Tracks one frame: those of `objects` that are reached from a prompt in this direction and are not current. Frames
+    /// are to be visited in order; `run` names all objects of the run, whose states far from here are let go.
+    ///
+    /// # Errors
+    /// As [`Predictor::step`].
+    pub fn visit(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        objects: &[ObjectId],
+        run: &[ObjectId],
+        is_reverse: bool,
+    ) -> Result<FrameMasks, Sam2Error> {
+        let has_work = |id: &ObjectId| self.has_work(*id, frame.0, is_reverse);
+        let objects: Vec<ObjectId> = objects.iter().copied().filter(has_work).collect();
+        if objects.is_empty() {
+            return Ok(FrameMasks { frame, objects: Vec::new(), skipped: Vec::new() });
+        }
+        let masks = self.track_objects(frames, frame, objects, is_reverse)?;
+        self.let_go(run, frame.0);
+        Ok(masks)
+    }
+
+    /// Tracks a frame of these objects; on a damaged one only what the user said stands.
+    fn track_objects(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        mut objects: Vec<ObjectId>,
+        is_reverse: bool,
+    ) -> Result<FrameMasks, Sam2Error> {
+        self.correction = None;
+        let mut skipped = Vec::new();
+        if !frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })? {
+            let is_said = |id: &ObjectId| self.objects.iter().any(|t| t.id == *id && t.is_prompted(frame.0));
+            (objects, skipped) = objects.into_iter().partition(is_said);
+        }
+        let mut masks = Vec::with_capacity(objects.len());
+        for &object in &objects {
+            let state = self.track_frame(frames, object, frame, is_reverse)?;
+            let track = self.track_mut(object);
+            let revision = track.revision;
+            track.tracked.insert(frame.0, Visit { is_reverse, revision });
+            masks.push(state.object_mask(object, track.is_prompted(frame.0))?);
+        }
+        Ok(FrameMasks { frame, objects: masks, skipped })
     }
 
     /// Takes up a tracked frame that an earlier run left in the spill folder; false when it left none that can be read,
@@ -148,8 +201,7 @@ impl Predictor {
                     Some(origin) => frame >= origin,
                     None => false,
                 };
-                let is_current = track.tracked.get(&frame).is_some_and(|t| t.revision == track.revision);
-                is_reached && !is_current
+                is_reached && !track.is_current(frame)
             }
         }
     }
@@ -159,6 +211,7 @@ impl Predictor {
         if self.objects.is_empty() {
             return Err(Sam2Error::NoObjects);
         }
+        self.correction = None;
         for index in 0..self.objects.len() {
             // An answer leaves the list only when it is stored: after an error the next attempt finds it again.
             while let Some((conditions, frame, mut state)) = self.objects[index].next_pending() {
@@ -200,7 +253,7 @@ impl Predictor {
             return Ok(state);
         }
         let features = self.features.get(&model, frames, frame)?;
-        let conditioned = self.conditioned(frames, object, frame, is_reverse, &features)?;
+        let conditioned = self.conditioned(frames, object, (frame, is_reverse), None, &features)?;
         let output = model.predict(&features, &conditioned, &[], None, true)?;
         // The memory is made of the mask as predicted, before holes are filled.
         let memory = model.remember(&features, &output.low_res, output.object_score, false)?;
@@ -214,15 +267,17 @@ impl Predictor {
         Ok(Arc::new(state))
     }
 
-    /// A frame's features with the object's memories mixed in.
+    /// A frame's features with the object's memories mixed in, except that of the conditioning frame `without`; `at` says
+    /// the frame and whether it is tracked backward.
     pub(super) fn conditioned(
         &mut self,
         frames: &mut dyn FrameSource,
         object: ObjectId,
-        frame: FrameIdx,
-        is_reverse: bool,
+        at: (FrameIdx, bool),
+        without: Option<FrameIdx>,
         features: &FrameFeatures,
     ) -> Result<Tensor, Sam2Error> {
+        let (frame, is_reverse) = at;
         let config = self.model.config();
         let rules = Rules {
             num_maskmem: config.memory.num_maskmem,
@@ -233,7 +288,7 @@ impl Predictor {
         let index = self.objects.iter().position(|t| t.id == object).expect("the caller's object exists");
         let selection = {
             let track = &self.objects[index];
-            let cond: Vec<u32> = track.cond_frames().collect();
+            let cond: Vec<u32> = track.cond_frames().filter(|t| Some(FrameIdx(*t)) != without).collect();
             let is_remembered = |t: u32| track.is_remembered(t);
             select(frame.0, is_reverse, &Known { cond: &cond, is_remembered: &is_remembered }, &rules)
         };

@@ -97,12 +97,32 @@ pub struct Visit {
     pub revision: u32,
 }
 
+/// What the clicks on a frame start from, so that they can be answered anew and mean the same.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Which reading of the first click was chosen.
+    pub choice: Option<usize>,
+    /// What the frame had been tracked to when the first of them came; `None` when they start from the picture alone.
+    pub base: Option<Base>,
+}
+
+/// A tracked frame before it was corrected.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Its logits, `[low-res side, low-res side]`.
+    pub low_res: Tensor,
+    /// Whether it was tracked backward.
+    pub is_reverse: bool,
+}
+
 /// An object's states and progress. Frames are plain numbers in here: the rules do arithmetic on them.
 pub struct ObjectTrack {
     /// The object.
     pub id: ObjectId,
     /// Points given so far per frame, in pixels of the model's input; later clicks are added to them.
     pub points: BTreeMap<u32, Vec<PromptPoint>>,
+    /// Of frames answered by [`Predictor::answer`](super::Predictor::answer).
+    pub heard: BTreeMap<u32, Heard>,
     /// Answers to prompts that take part in tracking from the next run on, in the order they were first given.
     pub pending_cond: Vec<(u32, FrameState)>,
     /// The same for corrections that the reference does not let condition.
@@ -121,6 +141,7 @@ impl ObjectTrack {
         ObjectTrack {
             id,
             points: BTreeMap::new(),
+            heard: BTreeMap::new(),
             pending_cond: Vec::new(),
             pending_other: Vec::new(),
             cond: BTreeMap::new(),
@@ -146,6 +167,17 @@ impl ObjectTrack {
         self.is_cond(frame) || holds(&self.pending_cond) || holds(&self.pending_other)
     }
 
+    /// Frames that carry a prompt.
+    pub fn prompted(&self) -> impl Iterator<Item = u32> + '_ {
+        let pending = self.pending_cond.iter().chain(&self.pending_other);
+        self.cond_frames().chain(pending.map(|(frame, _)| *frame))
+    }
+
+    /// Whether a frame was tracked with everything said that was taken up.
+    pub fn is_current(&self, frame: u32) -> bool {
+        self.tracked.get(&frame).is_some_and(|visit| visit.revision == self.revision)
+    }
+
     /// Whether a frame is remembered without conditioning.
     pub fn is_remembered(&self, frame: u32) -> bool {
         self.other.contains_key(&frame)
@@ -158,6 +190,11 @@ impl ObjectTrack {
             Some((_, old)) => *old = state,
             None => pending.push((frame, state)),
         }
+    }
+
+    /// Takes an answer back that was not taken up, in favour of the conditioning one before it.
+    pub fn drop_pending(&mut self, frame: u32) {
+        self.pending_cond.retain(|(f, _)| *f != frame);
     }
 
     /// The next answer to take up, conditioning ones last.
@@ -232,6 +269,7 @@ impl ObjectTrack {
     /// Forgets the prompt on a frame.
     pub fn clear(&mut self, frame: u32, mode: Mode, spill: &Spill) {
         self.points.remove(&frame);
+        self.heard.remove(&frame);
         self.pending_cond.retain(|(f, _)| *f != frame);
         self.pending_other.retain(|(f, _)| *f != frame);
         let Some(slot) = self.cond.remove(&frame) else { return };

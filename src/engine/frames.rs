@@ -1,4 +1,5 @@
-//! Hands a clip's frames to the model and minds the damaged ones.
+//! Hands a clip's frames to the model and minds the damaged ones. Used by whoever runs the model: the engine's thread and
+//! the command line. It decodes through `video` and knows nothing of prompts.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,5 +1,5 @@
-//! How much memory the process holds, where the system says, and how the allocator treats it. Called by the commands
-//! that run the model.
+//! How much memory the process holds, where the system says, and how the allocator treats it. Called by whoever
+//! runs the model.
 
 /// Makes glibc keep what is freed instead of handing it back to the system. Every layer of the model frees and asks for
 /// tens of megabytes; handed back, each page is cleared and mapped anew. Other systems' allocators are left as they are.

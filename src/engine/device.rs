@@ -1,21 +1,11 @@
-//! Where the model runs: what the user wrote, and the device it names.
+//! Where the model runs: what the user wrote, and the device it names. Called by the engine's thread and the command
+//! line; it opens devices and runs nothing on them.
 
-use candle_core::Device;
+use candle_core::{Device, DeviceLocation};
 
 use crate::sam2::Sam2Error;
 
-/// Where the model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// A GPU this build can use, otherwise the processor.
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU by number.
-    Cuda(usize),
-    /// An Apple GPU by number.
-    Metal(usize),
-}
+use super::protocol::DeviceChoice;
 
 impl DeviceChoice {
     /// Reads `auto`, `cpu`, `cuda:N` or `metal:N`.
@@ -39,7 +29,7 @@ impl DeviceChoice {
 ///
 /// # Errors
 /// When the named device cannot be used.
-pub fn open(choice: DeviceChoice) -> Result<Device, Sam2Error> {
+pub fn open_device(choice: DeviceChoice) -> Result<Device, Sam2Error> {
     let failed = |name: String| move |e: candle_core::Error| Sam2Error::Device { device: name, reason: e.to_string() };
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
@@ -58,6 +48,15 @@ pub fn open(choice: DeviceChoice) -> Result<Device, Sam2Error> {
             }
             Ok(Device::Cpu)
         }
+    }
+}
+
+/// A device as the status line names it.
+pub fn device_words(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "CPU".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("CUDA {gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("Metal {gpu_id}"),
     }
 }
 

@@ -1,0 +1,229 @@
+//! Which frames a run visits, in which order, and what of them the app is waiting for. Plain arithmetic on frame numbers;
+//! it runs no model.
+//!
+//! An object is visited from its origin (its first prompt going forward, its last going backward) up to the last frame
+//! the app lacks in that direction, within the range. On the way there are frames the app holds: the model runs on
+//! those that are not current, because later frames attend to them, and their masks are not delivered. Frames that are
+//! current and held are not visited at all.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::label::{FrameIdx, ObjectId};
+
+use super::protocol::{EngineError, ObjectPrompts, TrackDirection, TrackRequest};
+
+/// A frame to visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedFrame {
+    /// The frame.
+    pub frame: FrameIdx,
+    /// Whether it is reached going backward.
+    pub is_reverse: bool,
+    /// The objects, in the request's order.
+    pub objects: Vec<PlannedObject>,
+}
+
+/// An object on a frame to visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedObject {
+    /// The object.
+    pub object: ObjectId,
+    /// Whether the app lacks its mask here.
+    pub is_wanted: bool,
+}
+
+/// A run's frames.
+#[derive(Debug, Default)]
+pub struct Plan {
+    frames: VecDeque<PlannedFrame>,
+    /// All objects of the run.
+    pub objects: Vec<ObjectId>,
+}
+
+impl Plan {
+    /// Plans a run through a clip of `frame_count` frames. `is_current` says where the model knows a mask that is made
+    /// from all that was said.
+    ///
+    /// # Errors
+    /// When no object has a prompt, or the range is empty.
+    pub fn new(
+        request: &TrackRequest,
+        frame_count: u32,
+        is_current: &dyn Fn(ObjectId, FrameIdx) -> bool,
+    ) -> Result<Plan, EngineError> {
+        let objects: Vec<&ObjectPrompts> = request.objects.iter().filter(|o| !o.frames.is_empty()).collect();
+        if objects.is_empty() {
+            let reason = "there is nothing to track; click, box or paint the object on one frame first";
+            return Err(EngineError::Prompt(reason.to_owned()));
+        }
+        let last = request.last.0.min(frame_count.saturating_sub(1));
+        if request.first.0 > last {
+            let reason = format!("there is no frame from {} to {} in this clip", request.first, request.last);
+            return Err(EngineError::Prompt(reason));
+        }
+        let passes: &[bool] = match request.direction {
+            TrackDirection::Forward => &[false],
+            TrackDirection::Backward => &[true],
+            TrackDirection::Both => &[false, true],
+        };
+        let mut plan = Plan { frames: VecDeque::new(), objects: objects.iter().map(|o| o.object).collect() };
+        for &is_reverse in passes {
+            let mut visits: BTreeMap<u32, Vec<PlannedObject>> = BTreeMap::new();
+            for prompts in &objects {
+                for (frame, planned) in visits_of(prompts, request, last, is_reverse, is_current) {
+                    visits.entry(frame).or_default().push(planned);
+                }
+            }
+            let planned = |(frame, objects)| PlannedFrame { frame: FrameIdx(frame), is_reverse, objects };
+            if is_reverse {
+                plan.frames.extend(visits.into_iter().rev().map(planned));
+            } else {
+                plan.frames.extend(visits.into_iter().map(planned));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The frame to visit next.
+    pub fn next(&self) -> Option<&PlannedFrame> {
+        self.frames.front()
+    }
+
+    /// Takes the next frame off the plan.
+    pub fn done(&mut self) {
+        self.frames.pop_front();
+    }
+
+    /// Frames still to be visited.
+    pub fn remaining(&self) -> u32 {
+        u32::try_from(self.frames.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The frames of one pass on which an object has work, in any order.
+fn visits_of(
+    prompts: &ObjectPrompts,
+    request: &TrackRequest,
+    last: u32,
+    is_reverse: bool,
+    is_current: &dyn Fn(ObjectId, FrameIdx) -> bool,
+) -> Vec<(u32, PlannedObject)> {
+    let (Some((earliest, _)), Some((latest, _))) = (prompts.frames.first_key_value(), prompts.frames.last_key_value())
+    else {
+        return Vec::new();
+    };
+    let first = request.first.0;
+    let is_lacking = |frame: u32| !prompts.has.iter().any(|(from, to)| (from.0..=to.0).contains(&frame));
+    let reach = match (request.direction, is_reverse) {
+        (TrackDirection::Both, true) => {
+            // The forward pass has done everything from the first prompt on.
+            let Some(before) = earliest.0.checked_sub(1) else { return Vec::new() };
+            first..=last.min(before)
+        }
+        (TrackDirection::Forward | TrackDirection::Backward, true) => first..=last.min(latest.0),
+        (TrackDirection::Forward | TrackDirection::Backward | TrackDirection::Both, false) => {
+            first.max(earliest.0)..=last
+        }
+    };
+    let reach = if is_reverse {
+        match reach.clone().find(|frame| is_lacking(*frame)) {
+            Some(furthest) => furthest..=*reach.end(),
+            None => return Vec::new(),
+        }
+    } else {
+        match reach.clone().rev().find(|frame| is_lacking(*frame)) {
+            Some(furthest) => *reach.start()..=furthest,
+            None => return Vec::new(),
+        }
+    };
+    reach
+        .map(|frame| (frame, PlannedObject { object: prompts.object, is_wanted: is_lacking(frame) }))
+        .filter(|(frame, planned)| planned.is_wanted || !is_current(prompts.object, FrameIdx(*frame)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::protocol::FramePrompt;
+    use super::*;
+    use crate::label::Prompt;
+
+    fn object(id: u32, prompts: &[u32], has: &[(u32, u32)]) -> ObjectPrompts {
+        let prompt = Arc::new(Prompt::Clicks { points: Vec::new(), bounds: None });
+        let frames =
+            prompts.iter().map(|f| (FrameIdx(*f), FramePrompt { prompt: prompt.clone(), candidate: None })).collect();
+        let has = has.iter().map(|(a, b)| (FrameIdx(*a), FrameIdx(*b))).collect();
+        ObjectPrompts { object: ObjectId(id), frames, has }
+    }
+
+    /// Frame, and each object with whether it is wanted.
+    fn planned(request: &TrackRequest, current: &[u32]) -> Vec<(u32, Vec<(u32, bool)>)> {
+        let plan = Plan::new(request, 20, &|_, frame| current.contains(&frame.0)).expect("a plan");
+        let objects = |f: &PlannedFrame| f.objects.iter().map(|o| (o.object.0, o.is_wanted)).collect();
+        plan.frames.iter().map(|f| (f.frame.0, objects(f))).collect()
+    }
+
+    fn request(objects: Vec<ObjectPrompts>, first: u32, last: u32, direction: TrackDirection) -> TrackRequest {
+        TrackRequest { objects, first: FrameIdx(first), last: FrameIdx(last), direction }
+    }
+
+    #[test]
+    fn directions_start_at_the_prompts_and_stay_in_the_range() {
+        use TrackDirection::{Backward, Both, Forward};
+        let cases: [(&str, TrackDirection, &[u32], &[u32]); 7] = [
+            ("forward from the prompt", Forward, &[5], &[5, 6, 7, 8]),
+            ("backward from the prompt", Backward, &[5], &[5, 4, 3, 2]),
+            ("both", Both, &[5], &[5, 6, 7, 8, 4, 3, 2]),
+            ("both, from the first of two", Both, &[4, 7], &[4, 5, 6, 7, 8, 3, 2]),
+            ("a prompt before the range", Both, &[0], &[2, 3, 4, 5, 6, 7, 8]),
+            ("a prompt after the range", Both, &[12], &[8, 7, 6, 5, 4, 3, 2]),
+            ("out of reach", Forward, &[12], &[]),
+        ];
+        for (name, direction, prompts, expected) in cases {
+            let plan = planned(&request(vec![object(1, prompts, &[])], 2, 8, direction), &[]);
+            assert_eq!(plan.iter().map(|(f, _)| *f).collect::<Vec<_>>(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn held_frames_run_only_where_later_ones_need_them() {
+        let forward = |has: &[(u32, u32)], current: &[u32]| {
+            planned(&request(vec![object(1, &[2], has)], 0, 8, TrackDirection::Forward), current)
+        };
+        assert_eq!(forward(&[(0, 19)], &[]), [], "everything is held");
+        let on_the_way = forward(&[(0, 4), (7, 8)], &[]);
+        let expected: Vec<(u32, Vec<(u32, bool)>)> =
+            [(2, false), (3, false), (4, false), (5, true), (6, true)].map(|(f, w)| (f, vec![(1, w)])).into();
+        assert_eq!(on_the_way, expected, "nothing after the last frame that is lacking");
+        let current = forward(&[(0, 4)], &[2, 3, 4, 5]);
+        assert_eq!(current.iter().map(|(f, _)| *f).collect::<Vec<_>>(), [5, 6, 7, 8], "5 is current but lacking");
+    }
+
+    #[test]
+    fn objects_share_visits_and_those_without_prompts_are_ignored() {
+        let both = request(
+            vec![object(1, &[2], &[]), object(2, &[4], &[]), object(3, &[], &[])],
+            2,
+            5,
+            TrackDirection::Forward,
+        );
+        let expected = [
+            (2, vec![(1, true)]),
+            (3, vec![(1, true)]),
+            (4, vec![(1, true), (2, true)]),
+            (5, vec![(1, true), (2, true)]),
+        ];
+        assert_eq!(planned(&both, &[]), expected);
+    }
+
+    #[test]
+    fn nothing_to_track_and_empty_ranges_are_refused() {
+        let refused =
+            |request: &TrackRequest| matches!(Plan::new(request, 20, &|_, _| false), Err(EngineError::Prompt(_)));
+        assert!(refused(&request(vec![object(1, &[], &[])], 0, 9, TrackDirection::Both)));
+        assert!(refused(&request(vec![object(1, &[2], &[])], 9, 3, TrackDirection::Both)));
+        assert!(refused(&request(vec![object(1, &[2], &[])], 20, 30, TrackDirection::Both)));
+    }
+}

@@ -1,0 +1,262 @@
+//! SAM 2.1 as the engine's segmenter: turns the app's requests into calls of the predictor.
+//!
+//! **What a changed prompt re-runs.** The predictor counts an object's changes of prompts; every frame tracked at an
+//! older count is stale. So after a new, changed or removed prompt the whole object is tracked again, from its first
+//! prompt on (backward: from its last), as far as the run's range goes and the app lacks masks; prompted frames keep
+//! exactly their masks, and other objects are not touched. A prompt that is said, taken back and said again before the
+//! next run changes nothing. Removing a frame's prompts also drops what was tracked, since it may have come from them.
+//! A prompt given during a run is shown when the run gets to its frame; other frames feel it in the next run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::label::{FrameIdx, ObjectId, Prompt};
+use crate::sam2::checkpoint::Checkpoint;
+use crate::sam2::model::LoadOptions;
+use crate::sam2::predictor::{FrameMasks, ObjectMask, Predictor, PredictorOptions, Said};
+use crate::sam2::{Sam2, Sam2Error};
+
+use super::device::{device_words, open_device};
+use super::frames::ClipFrames;
+use super::memory::keep_freed;
+use super::plan::{Plan, PlannedFrame};
+use super::protocol::{
+    DeviceChoice, EngineError, FramePrompt, ModelInfo, ObjectPrompts, ObjectResult, PromptRequest, TrackRequest,
+};
+use super::segmenter::{Answered, Segmenter, StepDone};
+
+/// Frames assumed to fit in the feature cache before the first one says how large they are.
+const CAPACITY_UNKNOWN: usize = 1;
+
+/// A loaded model, and the predictor of the open clip.
+pub struct Sam2Segmenter {
+    model: Arc<Sam2>,
+    info: ModelInfo,
+    /// Made with the first request about a clip.
+    predictor: Option<Predictor>,
+    plan: Plan,
+}
+
+impl Sam2Segmenter {
+    /// Loads a checkpoint.
+    ///
+    /// # Errors
+    /// When the device cannot be used or the file is no model we know.
+    pub fn load(path: &Path, device: DeviceChoice, resolution: Option<u32>) -> Result<Self, EngineError> {
+        keep_freed();
+        let device = open_device(device).map_err(cannot_load)?;
+        let options = LoadOptions { image_size: resolution.map(|side| side as usize), ..LoadOptions::default() };
+        let checkpoint = Checkpoint::open(path).map_err(|e| cannot_load(e.into()))?;
+        let model = Sam2::from_checkpoint(&checkpoint, &options, &device).map_err(cannot_load)?;
+        let info = ModelInfo {
+            name: short_name(&model.config().name, path),
+            device: device_words(&device),
+            resolution: u32::try_from(model.config().image_size).ok(),
+            has_candidates: true,
+        };
+        Ok(Sam2Segmenter { model: Arc::new(model), info, predictor: None, plan: Plan::default() })
+    }
+
+    fn predictor(&mut self, frames: &ClipFrames) -> Result<&mut Predictor, EngineError> {
+        let predictor = match self.predictor.take() {
+            Some(predictor) => predictor,
+            None => {
+                let options = PredictorOptions::app();
+                Predictor::new(self.model.clone(), frames.frame_count(), frames.size(), options).map_err(failed)?
+            }
+        };
+        Ok(self.predictor.insert(predictor))
+    }
+
+    /// Brings what the predictor was told about the request's objects in line with the request.
+    fn sync(&mut self, frames: &mut ClipFrames, objects: &[ObjectPrompts]) -> Result<(), EngineError> {
+        let predictor = self.predictor(frames)?;
+        for prompts in objects {
+            for frame in predictor.prompted_frames(prompts.object) {
+                if !prompts.frames.contains_key(&frame) {
+                    predictor.clear_prompts(frame, prompts.object);
+                }
+            }
+            for (&frame, prompt) in &prompts.frames {
+                let said = said(prompt);
+                if !predictor.is_answered(frame, prompts.object, &said).map_err(failed)? {
+                    predictor.answer(frames, frame, prompts.object, &said).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Segmenter for Sam2Segmenter {
+    fn info(&self) -> ModelInfo {
+        self.info.clone()
+    }
+
+    fn forget_clip(&mut self) {
+        self.predictor = None;
+        self.plan = Plan::default();
+    }
+
+    fn is_encoded(&self, frame: FrameIdx) -> bool {
+        self.predictor.as_ref().is_some_and(|predictor| predictor.is_warm(frame))
+    }
+
+    fn encoded_capacity(&self) -> usize {
+        self.predictor.as_ref().and_then(Predictor::warm_capacity).unwrap_or(CAPACITY_UNKNOWN)
+    }
+
+    fn encode(&mut self, frames: &mut ClipFrames, frame: FrameIdx) -> Result<(), EngineError> {
+        self.predictor(frames)?.warm(frames, frame).map_err(failed)
+    }
+
+    fn answer(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<Answered, EngineError> {
+        let said = said(&request.prompt);
+        let predictor = self.predictor(frames)?;
+        let answer = predictor.answer(frames, request.frame, request.object, &said).map_err(failed)?;
+        Ok(Answered {
+            result: results(predictor, request.frame, vec![answer.mask]).remove(0),
+            candidates: results(predictor, request.frame, answer.readings),
+        })
+    }
+
+    fn preview(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<ObjectResult, EngineError> {
+        let predictor = self.predictor(frames)?;
+        let considered = predictor.consider(frames, request.frame, request.object, &said(&request.prompt));
+        Ok(results(predictor, request.frame, vec![considered.map_err(failed)?]).remove(0))
+    }
+
+    fn clear_prompt(&mut self, object: ObjectId, frame: FrameIdx) {
+        if let Some(predictor) = &mut self.predictor {
+            predictor.clear_prompts(frame, object);
+        }
+    }
+
+    fn forget(&mut self, object: ObjectId) {
+        if let Some(predictor) = &mut self.predictor {
+            predictor.remove_object(object);
+        }
+    }
+
+    fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<u32, EngineError> {
+        // Planned twice: a request that makes no sense should not cost a run of the model.
+        self.plan = Plan::new(request, frames.frame_count(), &|_, _| false)?;
+        self.sync(frames, &request.objects)?;
+        let predictor = self.predictor(frames)?;
+        predictor.take_up(frames).map_err(failed)?;
+        self.plan = Plan::new(request, frames.frame_count(), &|object, frame| predictor.is_current(object, frame))?;
+        Ok(self.plan.remaining())
+    }
+
+    fn step(&mut self, frames: &mut ClipFrames) -> Result<Option<StepDone>, EngineError> {
+        let Some(PlannedFrame { frame, is_reverse, objects }) = self.plan.next().cloned() else { return Ok(None) };
+        let run = self.plan.objects.clone();
+        let predictor = self.predictor(frames)?;
+        let visited: Vec<ObjectId> = objects.iter().map(|planned| planned.object).collect();
+        let mut made = predictor.visit(frames, frame, &visited, &run, is_reverse).map_err(failed)?;
+        let wanted: Vec<ObjectId> = objects.iter().filter(|p| p.is_wanted).map(|p| p.object).collect();
+        made.skipped.retain(|object| wanted.contains(object));
+        let mut masks = Vec::with_capacity(wanted.len());
+        for object in wanted {
+            match made.objects.iter().position(|mask| mask.object == object) {
+                Some(at) => masks.push(made.objects.swap_remove(at)),
+                // The app lost it, or never got it: the predictor still knows it.
+                None if predictor.is_current(object, frame) => {
+                    masks.extend(predictor.mask_of(object, frame).map_err(failed)?);
+                }
+                // Damaged, or its prompts were taken back during the run.
+                None => {}
+            }
+        }
+        let results = results(predictor, frame, masks);
+        self.plan.done();
+        Ok(Some(StepDone { frame, results, skipped: made.skipped, remaining: self.plan.remaining() }))
+    }
+}
+
+fn said(prompt: &FramePrompt) -> Said<'_> {
+    match &*prompt.prompt {
+        Prompt::Clicks { points, bounds } => {
+            Said::Clicks { points, bounds: *bounds, choice: prompt.candidate.map(usize::from) }
+        }
+        Prompt::Mask(mask) => Said::Mask(mask),
+    }
+}
+
+/// Masks at the clip's size.
+fn results(predictor: &Predictor, frame: FrameIdx, objects: Vec<ObjectMask>) -> Vec<ObjectResult> {
+    let masks = FrameMasks { frame, objects, skipped: Vec::new() };
+    let made = predictor.video_masks(&masks);
+    let pairs = masks.objects.into_iter().zip(made);
+    pairs
+        .map(|(object, mask)| ObjectResult {
+            object: object.object,
+            mask,
+            object_score: object.object_score,
+            predicted_iou: object.predicted_iou,
+            stability: object.stability,
+        })
+        .collect()
+}
+
+/// "tiny" for the published 2.1 models, "tiny (2.0)" for the older ones; a model of one's own as its description or its
+/// file calls it.
+fn short_name(name: &str, path: &Path) -> String {
+    let spaced = |size: &str| size.replace('_', " ");
+    if let Some(size) = name.strip_prefix("sam2.1_hiera_") {
+        return spaced(size);
+    }
+    if let Some(size) = name.strip_prefix("sam2_hiera_") {
+        return format!("{} (2.0)", spaced(size));
+    }
+    if !name.is_empty() {
+        return name.to_owned();
+    }
+    path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+fn cannot_load(error: Sam2Error) -> EngineError {
+    EngineError::Model(match error {
+        // The room's own words speak of command-line options.
+        Sam2Error::Device { device, reason } => {
+            format!("device {device} cannot be used: {reason}; choose the processor in the settings")
+        }
+        other => other.to_string(),
+    })
+}
+
+fn failed(error: Sam2Error) -> EngineError {
+    match error {
+        Sam2Error::Frame { frame, reason } => EngineError::Frame { frame, reason },
+        Sam2Error::Prompt { .. } | Sam2Error::NoPrompt { .. } | Sam2Error::NoObjects => {
+            EngineError::Prompt(error.to_string())
+        }
+        Sam2Error::Compute(cause) => EngineError::Inference(cause.to_string()),
+        Sam2Error::NotANumber { .. } | Sam2Error::Spill { .. } => EngineError::Inference(error.to_string()),
+        Sam2Error::Checkpoint(_)
+        | Sam2Error::ReadConfig { .. }
+        | Sam2Error::BadConfig { .. }
+        | Sam2Error::UnknownModel { .. }
+        | Sam2Error::BadImageSize { .. }
+        | Sam2Error::Device { .. } => cannot_load(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short() {
+        let cases = [
+            ("sam2.1_hiera_tiny", "tiny"),
+            ("sam2.1_hiera_base_plus", "base plus"),
+            ("sam2_hiera_large", "large (2.0)"),
+            ("my model", "my model"),
+            ("", "weights"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(short_name(name, Path::new("/models/weights.pt")), expected);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Answers to everything said about an object on a frame, for a labeller who may change her mind: the same words give
+//! the same mask, whatever was said and taken back in between. Used by the engine; [`Mode::App`](super::Mode::App) only.
+//!
+//! Clicks are answered one by one, each refining the mask before, a box first. What they start from is remembered with
+//! the first of them: the picture alone, or the mask the frame had been tracked to. A list that only appends to the one
+//! answered before goes on from its answer, any other one starts over.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point};
+
+use super::super::error::Sam2Error;
+use super::super::model::FrameFeatures;
+use super::super::prompt_encoder::{PointKind, PromptPoint};
+use super::spill::LOGIT_LIMIT;
+use super::track::{Base, FrameState, Heard};
+use super::{ClickPrompt, FrameSource, ObjectMask, Predictor};
+
+/// Everything said about an object on a frame.
+#[derive(Debug, Clone, Copy)]
+pub enum Said<'a> {
+    /// Clicks, a box, or both.
+    Clicks {
+        /// In the order they were made, in pixels of the clip.
+        points: &'a [Point],
+        /// The box.
+        bounds: Option<BoxPrompt>,
+        /// Which of the first click's readings stands; `None` is the likeliest. A box has one reading only.
+        choice: Option<usize>,
+    },
+    /// The mask itself.
+    Mask(&'a Mask),
+}
+
+/// The answer to what was said.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The mask that stands.
+    pub mask: ObjectMask,
+    /// The readings of a single click, the likeliest first; empty when more was said, and when the object is not there.
+    pub readings: Vec<ObjectMask>,
+}
+
+/// A frame's features with an object's memories mixed in.
+pub(super) struct CorrectionFeatures {
+    object: ObjectId,
+    frame: FrameIdx,
+    features: Tensor,
+}
+
+/// An answer that nothing remembers yet.
+struct Draft {
+    points: Vec<PromptPoint>,
+    heard: Heard,
+    state: FrameState,
+    readings: Vec<FrameState>,
+}
+
+impl Predictor {
+    /// Answers everything that is said about an object on a frame and remembers it, in place of what was said before.
+    ///
+    /// # Errors
+    /// When the words make no sense, the frame cannot be read, or the model fails; what was said before stands then.
+    pub fn answer(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        said: &Said,
+    ) -> Result<Answer, Sam2Error> {
+        let draft = self.draft(frames, frame, object, said)?;
+        let answer = draft.answer(object)?;
+        let is_standing = self.is_standing(frame, object, &draft.state)?;
+        let track = self.track_mut(object);
+        track.heard.insert(frame.0, draft.heard);
+        if draft.points.is_empty() {
+            track.points.remove(&frame.0);
+        } else {
+            track.points.insert(frame.0, draft.points);
+        }
+        if is_standing {
+            // Said, taken back, said again: what was tracked with it stays current.
+            track.drop_pending(frame.0);
+        } else {
+            track.set_pending(true, frame.0, draft.state);
+        }
+        Ok(answer)
+    }
+
+    /// Answers as [`Predictor::answer`] would, and remembers nothing.
+    ///
+    /// # Errors
+    /// As [`Predictor::answer`].
+    pub fn consider(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        said: &Said,
+    ) -> Result<ObjectMask, Sam2Error> {
+        Ok(self.draft(frames, frame, object, said)?.answer(object)?.mask)
+    }
+
+    /// Whether exactly this was answered on the frame last.
+    pub fn is_answered(&self, frame: FrameIdx, object: ObjectId, said: &Said) -> Result<bool, Sam2Error> {
+        let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(false) };
+        if !track.is_prompted(frame.0) {
+            return Ok(false);
+        }
+        match said {
+            Said::Clicks { points, bounds, choice } => {
+                let wanted = self.checked_points(frame, object, points, *bounds)?;
+                let is_chosen = track.heard.get(&frame.0).is_some_and(|heard| heard.choice == *choice);
+                Ok(is_chosen && track.points.get(&frame.0) == Some(&wanted))
+            }
+            Said::Mask(mask) => {
+                let state = track.latest(frame.0, &self.spill, self.model.device())?;
+                Ok(state.is_some_and(|state| state.supplied.as_deref() == Some(*mask)))
+            }
+        }
+    }
+
+    fn draft(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        said: &Said,
+    ) -> Result<Draft, Sam2Error> {
+        match *said {
+            Said::Clicks { points, bounds, choice } => {
+                let points = self.checked_points(frame, object, points, bounds)?;
+                self.draft_clicks(frames, frame, object, points, choice)
+            }
+            Said::Mask(mask) => {
+                let output = self.take_mask(frames, frame, object, mask)?;
+                let heard = Heard { choice: None, base: self.base(frame, object)? };
+                let state = self.settled(FrameState::new(output, Some(Arc::new(mask.clone()))), frame, object)?;
+                Ok(Draft { points: Vec::new(), heard, state, readings: Vec::new() })
+            }
+        }
+    }
+
+    fn draft_clicks(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        points: Vec<PromptPoint>,
+        choice: Option<usize>,
+    ) -> Result<Draft, Sam2Error> {
+        let heard = Heard { choice, base: self.base(frame, object)? };
+        // A single click always starts over: its readings are wanted as well as its mask.
+        let going_on = if points.len() > 1 { self.appended_to(frame, object, &points, choice)? } else { None };
+        let (mut done, mut state) = match going_on {
+            Some((done, state)) => (done, Some(state)),
+            None => (0, None),
+        };
+        let features = self.features.get(&self.model, frames, frame)?;
+        let conditioned = self.features_to_correct(frames, frame, object, heard.base.as_ref(), &features)?;
+        let model = self.model.clone();
+        let mut readings = Vec::new();
+        while done < points.len() {
+            done += if points[done].kind == PointKind::TopLeft { 2 } else { 1 };
+            let previous = state.as_ref().map(|s: &FrameState| &s.low_res);
+            let previous = previous.or(heard.base.as_ref().map(|base| &base.low_res));
+            let previous = previous.map(|logits| logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).transpose()?;
+            if done == 1 {
+                let made = model.predict_readings(&features, &conditioned, &points[..1], previous.as_ref())?;
+                let made = made.into_iter().map(|output| self.settled(FrameState::new(output, None), frame, object));
+                readings = made.collect::<Result<Vec<_>, _>>()?;
+                let chosen = choice.unwrap_or(0);
+                let count = readings.len();
+                state = Some(readings.get(chosen).cloned().ok_or_else(|| {
+                    let reason = format!("reading {chosen} was chosen of a click that has {count}");
+                    Sam2Error::Prompt { object, frame, reason }
+                })?);
+            } else {
+                let output = model.predict(&features, &conditioned, &points[..done], previous.as_ref(), false)?;
+                state = Some(self.settled(FrameState::new(output, None), frame, object)?);
+            }
+        }
+        if points.len() > 1 {
+            readings.clear();
+        }
+        let state = state.expect("checked points are at least one");
+        Ok(Draft { points, heard, state, readings })
+    }
+
+    /// Where the frame's last answer covers the beginning of this list: how much of it, and the answer.
+    fn appended_to(
+        &self,
+        frame: FrameIdx,
+        object: ObjectId,
+        points: &[PromptPoint],
+        choice: Option<usize>,
+    ) -> Result<Option<(usize, FrameState)>, Sam2Error> {
+        let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(None) };
+        let is_chosen = track.heard.get(&frame.0).is_some_and(|heard| heard.choice == choice);
+        let Some(answered) = track.points.get(&frame.0).filter(|_| is_chosen) else { return Ok(None) };
+        if !points.starts_with(answered) {
+            return Ok(None);
+        }
+        let state = track.latest(frame.0, &self.spill, self.model.device())?;
+        Ok(state.map(|state| (answered.len(), FrameState { memory: None, ..FrameState::clone(&state) })))
+    }
+
+    /// What clicks on the frame start from: remembered with the first of them, else what it was tracked to.
+    fn base(&self, frame: FrameIdx, object: ObjectId) -> Result<Option<Base>, Sam2Error> {
+        let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(None) };
+        if let Some(heard) = track.heard.get(&frame.0) {
+            return Ok(heard.base.clone());
+        }
+        let Some(visit) = track.tracked.get(&frame.0).filter(|_| !track.is_prompted(frame.0)) else { return Ok(None) };
+        let state = track.latest(frame.0, &self.spill, self.model.device())?;
+        Ok(state.map(|state| Base { low_res: state.low_res.clone(), is_reverse: visit.is_reverse }))
+    }
+
+    /// The frame's features as its clicks see them: with the object's memories where they correct a tracked mask.
+    fn features_to_correct(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        base: Option<&Base>,
+        features: &FrameFeatures,
+    ) -> Result<Tensor, Sam2Error> {
+        let track = self.objects.iter().find(|track| track.id == object);
+        let leads = track.is_some_and(|track| track.cond_frames().any(|other| other != frame.0));
+        let Some(base) = base.filter(|_| leads) else { return Ok(self.model.without_memory(features)?) };
+        if let Some(kept) = self.correction.as_ref().filter(|c| (c.object, c.frame) == (object, frame)) {
+            return Ok(kept.features.clone());
+        }
+        // The frame does not attend to what was said of it before: every answer starts from the same place.
+        let mixed = self.conditioned(frames, object, (frame, base.is_reverse), Some(frame), features)?;
+        self.correction = Some(CorrectionFeatures { object, frame, features: mixed.clone() });
+        Ok(mixed)
+    }
+
+    /// Whether the frame conditions with exactly this answer already.
+    fn is_standing(&mut self, frame: FrameIdx, object: ObjectId, state: &FrameState) -> Result<bool, Sam2Error> {
+        let (spill, device) = (&self.spill, self.model.device());
+        let Some(track) = self.objects.iter_mut().find(|track| track.id == object) else { return Ok(false) };
+        let Some(standing) = track.cond(frame.0, spill, device)? else { return Ok(false) };
+        let values = |s: &FrameState| s.low_res.flatten_all()?.to_vec1::<f32>();
+        Ok(standing.supplied == state.supplied && values(&standing)? == values(state)?)
+    }
+
+    /// The list in pixels of the model's input, a box as its two corners before the clicks.
+    fn checked_points(
+        &self,
+        frame: FrameIdx,
+        object: ObjectId,
+        points: &[Point],
+        bounds: Option<BoxPrompt>,
+    ) -> Result<Vec<PromptPoint>, Sam2Error> {
+        let prompt = ClickPrompt { points, bounds, keep_earlier: false };
+        self.check_clicks(frame, object, &prompt)?;
+        Ok(self.to_model_points(&prompt))
+    }
+}
+
+impl Draft {
+    fn answer(&self, object: ObjectId) -> Result<Answer, Sam2Error> {
+        let is_there = self.state.object_score > 0.0;
+        let readings = self.readings.iter().filter(|_| is_there);
+        Ok(Answer {
+            mask: self.state.object_mask(object, true)?,
+            readings: readings.map(|reading| reading.object_mask(object, true)).collect::<Result<_, _>>()?,
+        })
+    }
+}
