@@ -165,3 +165,54 @@ fn keep_joined(shape: &mut Shape, core: &Shape) {
     }
     *shape = joined;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::FrameSize;
+
+    const SIZE: FrameSize = FrameSize { width: 60, height: 40 };
+
+    /// A striped square of 12 pixels at (`x`, `y`) on a speckled ground, and its shape.
+    fn scene(x: i32, y: i32) -> (Picture, Shape) {
+        let mut shape = Shape::empty(SIZE);
+        let pixels = (0..SIZE.area()).map(|i| {
+            let (px, py) = coordinates(SIZE, i);
+            shape.on[i] = (x..x + 12).contains(&px) && (y..y + 12).contains(&py);
+            match (shape.on[i], (px - x) % 4 < 2) {
+                (true, true) => [220, 200, 30],
+                (true, false) => [180, 40, 160],
+                (false, _) => [30 + ((px * 7 + py * 3) % 5 * 10) as u8, 100, 60],
+            }
+        });
+        let pixels = pixels.collect();
+        (Picture { size: SIZE, pixels }, shape)
+    }
+
+    #[test]
+    fn a_moved_object_is_found_to_the_pixel() {
+        let (from, shape) = scene(10, 10);
+        let likeness = Likeness::of(&from, &shape);
+        for (x, y) in [(10, 10), (13, 8), (26, 20), (0, 0)] {
+            let (to, expected) = scene(x, y);
+            let followed = follow(&from, &shape, &to, &likeness);
+            assert_eq!(followed.shape, expected, "at {x}, {y}");
+            assert_eq!(followed.kept, 1.0);
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_gone_leaves_nothing() {
+        let (from, shape) = scene(10, 10);
+        let (to, _) = scene(100, 100);
+        let followed = follow(&from, &shape, &to, &Likeness::of(&from, &shape));
+        assert_eq!(followed.shape.area(), 0);
+    }
+
+    #[test]
+    fn an_empty_shape_stays_empty() {
+        let (from, _) = scene(10, 10);
+        let nothing = Shape::empty(SIZE);
+        assert_eq!(follow(&from, &nothing, &from, &Likeness::of(&from, &nothing)).shape.area(), 0);
+    }
+}

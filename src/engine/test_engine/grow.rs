@@ -154,3 +154,64 @@ fn colour_around(picture: &Picture, (x, y): (i32, i32)) -> [f32; 3] {
 pub fn difference(a: [f32; 3], b: [f32; 3]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: FrameSize = FrameSize { width: 40, height: 20 };
+
+    /// A red rectangle with a darker right half on grey.
+    fn picture() -> Picture {
+        let pixels = (0..SIZE.area()).map(|i| match coordinates(SIZE, i) {
+            (10..20, 5..15) => [200, 40, 40],
+            (20..30, 5..15) => [150, 30, 30],
+            _ => [90, 90, 90],
+        });
+        Picture { size: SIZE, pixels: pixels.collect() }
+    }
+
+    fn words(points: &[(f32, f32, PointLabel)], bounds: Option<BoxPrompt>) -> Words {
+        let points: Vec<Point> = points.iter().map(|&(x, y, label)| Point { x, y, label }).collect();
+        Words::new(&points, bounds, SIZE)
+    }
+
+    #[test]
+    fn a_click_reads_as_a_part_and_as_the_whole() {
+        let made = readings(&picture(), &words(&[(15.0, 10.0, PointLabel::Positive)], None), None, 0);
+        let mut areas: Vec<usize> = made.iter().map(|reading| reading.shape.area()).collect();
+        areas.sort_unstable();
+        assert_eq!(areas, [100, 100, 200], "one half by the two narrow tolerances, both by the wide one");
+        assert!(made.is_sorted_by(|a, b| a.quality >= b.quality));
+    }
+
+    #[test]
+    fn later_clicks_build_on_the_chosen_reading() {
+        let picture = picture();
+        let first = words(&[(15.0, 10.0, PointLabel::Positive)], None);
+        let single = readings(&picture, &first, None, 0);
+        let wide = single.iter().position(|reading| reading.shape.area() == 200).expect("the wide reading");
+        let both = words(&[(15.0, 10.0, PointLabel::Positive), (5.0, 10.0, PointLabel::Negative)], None);
+        assert_eq!(readings(&picture, &both, None, wide)[0].shape, single[wide].shape);
+        let narrow = (wide + 1) % 3;
+        assert_eq!(readings(&picture, &both, None, narrow)[0].shape, single[narrow].shape);
+    }
+
+    #[test]
+    fn clicks_correct_the_mask_they_start_from() {
+        let picture = picture();
+        let mut base = Shape::empty(SIZE);
+        base.on[..400].fill(true);
+        let words = words(&[(15.0, 12.0, PointLabel::Positive), (2.0, 2.0, PointLabel::Negative)], None);
+        let made = &readings(&picture, &words, Some(&base), 0)[0].shape;
+        assert!(made.has(15, 12) && !made.has(2, 2) && !made.has(35, 5), "grey goes, red comes");
+        assert!(made.has(25, 7), "what nobody spoke of stays");
+    }
+
+    #[test]
+    fn a_box_holds_what_grows_from_its_middle() {
+        let bounds = Some(BoxPrompt { x0: 12.0, y0: 6.0, x1: 17.0, y1: 9.0 });
+        let made = &readings(&picture(), &words(&[], bounds), None, 0)[0];
+        assert_eq!(made.shape.area(), 6 * 4);
+    }
+}

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn shrinking_and_growing_keeps_a_disc() {
-        for (width, height) in [(1920, 1080), (640, 1137), (321, 7)] {
+        for (width, height) in [(1920, 1080), (640, 1137), (401, 99)] {
             let full = FrameSize { width, height };
             let radius = f64::from(height.min(width)) / 3.0;
             let disc = Mask::from_fn(full, |i| {
