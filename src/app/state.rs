@@ -84,14 +84,8 @@ impl OpenClip {
 }
 
 /// The frame the labeller is on. The picture follows as soon as it is decoded.
-#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Playhead(pub FrameIdx);
-
-impl Default for Playhead {
-    fn default() -> Self {
-        Playhead(FrameIdx(0))
-    }
-}
 
 /// The picture on screen, and the one on its way.
 #[derive(Resource, Debug, Default)]

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use crate::label::{FrameIdx, Mask, ObjectId, Prompt};
+pub use crate::label::FramePrompt;
+use crate::label::{FrameIdx, Mask, ObjectId};
 use crate::video::Clip;
 
 /// Tells requests apart; a larger one is newer.
@@ -59,15 +59,6 @@ pub struct ModelInfo {
     pub resolution: Option<u32>,
     /// Whether a click may have several readings the labeller can choose among.
     pub has_candidates: bool,
-}
-
-/// Everything said about one object on one frame, with the reading the labeller chose.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FramePrompt {
-    /// Clicks, a box, or a mask.
-    pub prompt: Arc<Prompt>,
-    /// Which of the candidates of the first click stands; `None` is the model's own choice.
-    pub candidate: Option<u8>,
 }
 
 /// All prompts of one object.

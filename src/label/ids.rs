@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A frame of the open clip: its rank by presentation time, from 0.
 ///
 /// This is the only clock outside `video/`; presentation timestamps stay in there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "gui", derive(bevy::ecs::component::Component))]
 #[serde(transparent)]
 pub struct FrameIdx(pub u32);

@@ -92,7 +92,8 @@ pub(super) fn select(world: &mut World, id: ObjectId) {
 }
 
 fn select_place(world: &mut World, place: usize) {
-    if let Some((id, _)) = world.resource::<LabelIndex>().objects().nth(place) {
+    let found = world.resource::<LabelIndex>().objects().nth(place);
+    if let Some((id, _)) = found {
         select(world, id);
     }
 }

@@ -1,0 +1,152 @@
+//! What the labeller is told: short, specific, with a way out, and kept in a log.
+//!
+//! Whoever notices something pushes it here once. Good news leaves by itself after it could be read; warnings and errors
+//! stay until they are dismissed. Draws nothing.
+
+use std::collections::VecDeque;
+use std::time::SystemTime;
+
+use bevy::prelude::Resource;
+
+use super::action::Action;
+
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at this.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+/// Something said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// Its own number.
+    pub id: u64,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The text.
+    pub text: String,
+    /// What can be done about it, as buttons.
+    pub ways_out: Vec<(String, Action)>,
+    /// When it was said last.
+    pub at: SystemTime,
+    /// How often it was said.
+    pub count: u32,
+    /// How long it has been on screen, in seconds.
+    shown_secs: f32,
+}
+
+/// How long good news stays, in seconds.
+const INFO_SECS: f32 = 7.0;
+/// Notices on screen at once; the log has the others.
+const MOST_ON_SCREEN: usize = 5;
+/// Notices in the log.
+const LOG_LENGTH: usize = 1000;
+
+/// Everything that was said.
+#[derive(Resource, Debug, Default)]
+pub struct Notices {
+    on_screen: Vec<Notice>,
+    log: VecDeque<Notice>,
+    last_id: u64,
+}
+
+impl Notices {
+    /// Says something. The same thing said again is counted, not stacked.
+    pub fn push(&mut self, severity: Severity, text: impl Into<String>, ways_out: Vec<(String, Action)>) {
+        let (text, at) = (text.into(), SystemTime::now());
+        if let Some(same) = self.on_screen.iter_mut().find(|notice| (notice.severity, &notice.text) == (severity, &text)) {
+            (same.count, same.at, same.shown_secs) = (same.count + 1, at, 0.0);
+            let id = same.id;
+            if let Some(logged) = self.log.iter_mut().find(|notice| notice.id == id) {
+                (logged.count, logged.at) = (logged.count + 1, at);
+            }
+            return;
+        }
+        self.last_id += 1;
+        let notice = Notice { id: self.last_id, severity, text, ways_out, at, count: 1, shown_secs: 0.0 };
+        self.log.push_back(notice.clone());
+        if self.log.len() > LOG_LENGTH {
+            self.log.pop_front();
+        }
+        self.on_screen.push(notice);
+        while self.on_screen.len() > MOST_ON_SCREEN {
+            // Good news makes room first.
+            let least = self.on_screen.iter().position(|notice| notice.severity == Severity::Info).unwrap_or(0);
+            self.on_screen.remove(least);
+        }
+    }
+
+    /// Takes one from the screen; it stays in the log.
+    pub fn dismiss(&mut self, id: u64) {
+        self.on_screen.retain(|notice| notice.id != id);
+    }
+
+    /// Those on screen, the newest last.
+    pub fn on_screen(&self) -> &[Notice] {
+        &self.on_screen
+    }
+
+    /// All of them, the newest last.
+    pub fn log(&self) -> impl DoubleEndedIterator<Item = &Notice> + ExactSizeIterator {
+        self.log.iter()
+    }
+
+    /// Lets time pass for those that leave by themselves; not while the pointer is over them.
+    pub fn age(&mut self, shown_secs: f32, is_hovered: bool) {
+        if is_hovered {
+            return;
+        }
+        self.on_screen.retain_mut(|notice| match notice.severity {
+            Severity::Info => {
+                notice.shown_secs += shown_secs;
+                notice.shown_secs < INFO_SECS
+            }
+            Severity::Warning | Severity::Error => true,
+        });
+    }
+
+    /// When the next one leaves by itself, in seconds from now.
+    pub fn next_expiry_secs(&self) -> Option<f32> {
+        let leaving = self.on_screen.iter().filter(|notice| notice.severity == Severity::Info);
+        leaving.map(|notice| INFO_SECS - notice.shown_secs).min_by(f32::total_cmp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_news_leaves_and_errors_stay() {
+        let mut notices = Notices::default();
+        notices.push(Severity::Info, "saved", Vec::new());
+        notices.push(Severity::Error, "disk full", Vec::new());
+        notices.age(INFO_SECS + 1.0, true);
+        assert_eq!(notices.on_screen().len(), 2, "not while it is hovered");
+        assert!(notices.next_expiry_secs().is_some());
+        notices.age(INFO_SECS + 1.0, false);
+        assert_eq!(notices.on_screen().iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["disk full"]);
+        assert_eq!((notices.next_expiry_secs(), notices.log().len()), (None, 2));
+        notices.dismiss(notices.on_screen()[0].id);
+        assert!(notices.on_screen().is_empty());
+    }
+
+    #[test]
+    fn repeats_are_counted_and_many_are_bounded() {
+        let mut notices = Notices::default();
+        for _ in 0..3 {
+            notices.push(Severity::Error, "no answer", Vec::new());
+        }
+        assert_eq!((notices.on_screen().len(), notices.on_screen()[0].count), (1, 3));
+        for i in 0..2000 {
+            notices.push(Severity::Info, format!("news {i}"), Vec::new());
+        }
+        assert_eq!((notices.on_screen().len(), notices.log().len()), (MOST_ON_SCREEN, LOG_LENGTH));
+        assert_eq!(notices.on_screen()[0].text, "no answer", "errors outlast good news");
+    }
+}
