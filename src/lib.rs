@@ -14,6 +14,8 @@
 //! Data flows one way: [`video`] turns a file into frames, [`sam2`] turns frames and prompts into masks,
 //! [`formats`] turns masks into files. [`label`] holds the words they all speak.
 
+#[cfg(feature = "gui")]
+pub mod app;
 pub mod cli;
 pub mod engine;
 pub mod formats;

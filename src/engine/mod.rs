@@ -8,6 +8,6 @@
 mod protocol;
 
 pub use protocol::{
-    DeviceChoice, EngineCommand, EngineEvent, EngineError, FramePrompt, Generation, ModelChoice, ModelInfo, ModelSource,
-    ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
+    DeviceChoice, EngineCommand, EngineError, EngineEvent, FramePrompt, Generation, ModelChoice, ModelInfo,
+    ModelSource, ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
 };

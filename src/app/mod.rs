@@ -1,0 +1,3 @@
+//! Everything Bevy: the window and what is in it.
+
+pub mod canvas;
