@@ -35,7 +35,10 @@ impl ColourTransform {
         let largest = f64::from((1_u32 << format.bit_depth) - 1);
         // One 8-bit step in this depth, as a share of the largest code.
         let step = f64::from(1_u32 << (format.bit_depth - 8)) / largest;
-        let (black, luma_span, chroma_span) = match colour.range {
+        let is_plain_grey = format == PlaneFormat { layout: Layout::Gray, bit_depth: 8 };
+        // swscale takes 8-bit grey as it is, whatever range it claims; deeper grey it does scale.
+        let range = if is_plain_grey { Range::Full } else { colour.range };
+        let (black, luma_span, chroma_span) = match range {
             Range::Limited => (16.0 * step, 219.0 * step, 224.0 * step),
             Range::Full => (0.0, 1.0, 1.0),
         };
