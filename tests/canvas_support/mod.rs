@@ -163,11 +163,8 @@ impl Stage {
         *self.app.world().resource::<UploadCounts>()
     }
 
-    /// Draws and reads back.
+    /// Draws and reads back the very next update: what changed must be seen at once.
     pub fn shot(&mut self) -> RgbImage {
-        // The first update uploads; the second draws for sure with what the first uploaded.
-        self.app.update();
-        self.app.update();
         let arrived = self.app.world().resource::<Arrived>().clone();
         let take = || arrived.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         take();

@@ -182,8 +182,10 @@ fn params(
     }
     // A linear sample covers two texels.
     let taps = (scale / 2.0 - 0.01).ceil().clamp(bevy::math::DVec2::ONE, bevy::math::DVec2::splat(MAX_TAPS));
-    let is_filled = if style.is_outline_only { 0.0 } else { 1.0 };
-    let line = |width: f32| if switches & MINIMAP == 0 { width * pixels_per_point } else { 0.0 };
+    let is_minimap = switches & MINIMAP != 0;
+    // The minimap has no outlines, so it keeps its fills.
+    let is_filled = if style.is_outline_only && !is_minimap { 0.0 } else { 1.0 };
+    let line = |width: f32| if is_minimap { 0.0 } else { width * pixels_per_point };
     OverlayParams {
         rect: Vec4::new(rect.min.x, rect.min.y, rect.max.x, rect.max.y) * pixels_per_point,
         texels_from_pixels: Vec4::from((origin.as_vec2(), scale.as_vec2())),

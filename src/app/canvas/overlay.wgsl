@@ -265,7 +265,8 @@ fn filled(colour: vec3<f32>, stack: u32, pixel: vec2<f32>) -> vec3<f32> {
                 opacity += params.fills.z;
             }
             if has(slot, DIMMED) {
-                opacity *= params.fills.w * mix(0.5, 1.8, stripes(pixel.x - pixel.y, 8.0 * point, 0.35));
+                let hatch = mix(0.5, 1.8, stripes(pixel.x - pixel.y, 8.0 * point, 0.35));
+                opacity *= params.fills.w * select(hatch, 1.0, is_on(MINIMAP));
             }
             result = mix(result, params.palette[slot].rgb, clamp(opacity, 0.0, 1.0));
         }

@@ -11,6 +11,7 @@ use bevy::prelude::*;
 use bevy::render::render_resource::{
     Extent3d, TextureDimension, TextureFormat, TextureViewDescriptor, TextureViewDimension,
 };
+use bevy::render::renderer::RenderDevice;
 
 use super::label_map::{LabelMap, MAX_SLOT};
 use super::planes::{FrameReading, Texels, texels_of};
@@ -99,17 +100,33 @@ fn is_same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
 }
 
 /// Uploads the frame's planes when the frame is another one.
+///
+/// A picture larger than the graphics device allows is not shown, and the log says so; the device would refuse it and
+/// take the program down.
 pub(super) fn upload_frame(
     canvas: Res<Canvas>,
+    device: Option<Res<RenderDevice>>,
     mut textures: ResMut<CanvasTextures>,
     mut images: ResMut<Assets<Image>>,
     mut counts: ResMut<UploadCounts>,
 ) {
-    if is_same(canvas.frame.as_ref(), textures.frame.as_ref()) {
+    let largest_side = device.map_or(u32::MAX, |device| device.limits().max_texture_dimension_2d);
+    let frame = canvas.frame.as_ref().filter(|frame| {
+        let FrameSize { width, height } = frame.size();
+        let fits = width.max(height) <= largest_side;
+        if !fits {
+            error_once!(
+                "a {} picture is too large for this graphics device, which ends at {largest_side}",
+                frame.size()
+            );
+        }
+        fits
+    });
+    if is_same(frame, textures.frame.as_ref()) {
         return;
     }
-    textures.frame = canvas.frame.clone();
-    let Some(frame) = &canvas.frame else { return };
+    textures.frame = frame.cloned();
+    let Some(frame) = frame else { return };
     let (planes, reading) = texels_of(frame);
     textures.reading = reading;
     for (number, texels) in planes.into_iter().enumerate() {
