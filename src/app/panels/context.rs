@@ -2,18 +2,26 @@
 
 use bevy_egui::egui::{self, Button, Response, RichText, Ui, WidgetText};
 
-use super::super::action::Action;
+use super::super::action::{Action, Theme};
 use super::super::facts::AppFacts;
+use super::super::theme::Colours;
 
 /// What panels share while they are drawn.
 pub struct UiContext<'a> {
     /// The app's state in plain words.
     pub facts: &'a AppFacts,
+    /// Dark or light.
+    pub theme: Theme,
     /// The key that sends an action, for tooltips and menus.
     pub shortcut: &'a dyn Fn(&Action) -> Option<String>,
 }
 
 impl UiContext<'_> {
+    /// The theme's colours.
+    pub fn colours(&self) -> Colours {
+        Colours::of(self.theme)
+    }
+
     /// What hovering says: the action, its key, and why it cannot be done just now.
     pub fn tooltip(&self, action: &Action) -> String {
         let mut text = action.label().into_owned();
@@ -46,12 +54,16 @@ impl UiContext<'_> {
 
     /// A small frameless button with an icon; its name for the screen reader and for tests is the action's label.
     pub fn icon_button(&self, ui: &mut Ui, icon: &str, action: Action, actions: &mut Vec<Action>) -> Response {
-        let name = action.label().into_owned();
-        let is_possible = action.unavailable_because(self.facts).is_none();
         let button = Button::new(RichText::new(icon).size(16.0)).frame(false).min_size(egui::vec2(24.0, 24.0));
-        let response = self.action_widget(ui, button, action, actions);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, is_possible, &name));
+        let response = self.action_widget(ui, button, action.clone(), actions);
+        self.name(&response, &action);
         response
+    }
+
+    /// Names a widget that shows an icon only, for the screen reader and for tests.
+    pub fn name(&self, response: &Response, action: &Action) {
+        let is_possible = action.unavailable_because(self.facts).is_none();
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, is_possible, action.label()));
     }
 
     /// A row of a menu: text at the left, key at the right. Closes the menu when clicked.

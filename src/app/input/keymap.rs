@@ -1,0 +1,230 @@
+//! Which key sends which action: a preset, and what the labeller changed about it.
+//!
+//! Saved as TOML in the config folder. A key means one thing at a time: binding it elsewhere says whose it was. Reads no
+//! events; the window asks [`Keymap::action_for`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bevy::prelude::Resource;
+use bevy_egui::egui::{Key, Modifiers};
+use serde::{Deserialize, Serialize};
+
+use super::super::action::{Action, Panel};
+use super::super::settings::{read_toml, write_config};
+use super::chord::KeyChord;
+use super::presets::Preset;
+use crate::formats::FormatError;
+
+const FILE_NAME: &str = "keys.toml";
+
+/// Keys and actions.
+#[derive(Resource, Debug, Clone, PartialEq)]
+pub struct Keymap {
+    preset: Preset,
+    bindings: Vec<(Action, KeyChord)>,
+    /// Entries of the file that no action of this version answers to; they are kept.
+    unknown: BTreeMap<String, Vec<KeyChord>>,
+}
+
+/// The key already sends something else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clash {
+    /// What it sends.
+    pub holder: Action,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct KeyFile {
+    preset: Preset,
+    /// All keys of the actions that differ from the preset.
+    keys: BTreeMap<String, Vec<KeyChord>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Keymap::preset(Preset::Default)
+    }
+}
+
+impl Keymap {
+    /// A preset as it is.
+    pub fn preset(preset: Preset) -> Self {
+        Keymap { preset, bindings: preset.bindings(), unknown: BTreeMap::new() }
+    }
+
+    /// Which preset it started from.
+    pub fn preset_name(&self) -> Preset {
+        self.preset
+    }
+
+    /// The keys of an action.
+    pub fn chords<'a>(&'a self, action: &'a Action) -> impl Iterator<Item = KeyChord> + 'a {
+        self.bindings.iter().filter(move |(bound, _)| bound == action).map(|(_, chord)| *chord)
+    }
+
+    /// An action's keys for menus and tooltips; `None` when it has none.
+    pub fn shortcut_text(&self, action: &Action) -> Option<String> {
+        self.chords(action).next().map(|chord| chord.to_string())
+    }
+
+    /// What a key press means.
+    pub fn action_for(&self, key: Key, modifiers: Modifiers) -> Option<Action> {
+        let pressed = KeyChord::pressed(key, modifiers);
+        self.bindings.iter().find(|(_, chord)| *chord == pressed).map(|(action, _)| action.clone())
+    }
+
+    /// Gives a key to an action.
+    ///
+    /// # Errors
+    /// When the key sends something else; nothing is changed then.
+    pub fn bind(&mut self, action: &Action, chord: KeyChord) -> Result<(), Clash> {
+        match self.bindings.iter().find(|(_, bound)| *bound == chord) {
+            Some((holder, _)) if holder != action => Err(Clash { holder: holder.clone() }),
+            Some(_) => Ok(()),
+            None => {
+                self.bindings.push((action.clone(), chord));
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives a key to an action and takes it from whoever had it.
+    pub fn bind_anyway(&mut self, action: &Action, chord: KeyChord) {
+        self.bindings.retain(|(_, bound)| *bound != chord);
+        self.bindings.push((action.clone(), chord));
+    }
+
+    /// Takes all keys from an action.
+    pub fn unbind(&mut self, action: &Action) {
+        self.bindings.retain(|(bound, _)| bound != action);
+    }
+
+    /// Actions without which a labeller is stuck and which have no key.
+    pub fn missing_essentials(&self) -> Vec<Action> {
+        let essential = [Action::Undo, Action::Cancel, Action::TogglePanel(Panel::CommandPalette), Action::PlayPause];
+        essential.into_iter().filter(|action| self.chords(action).next().is_none()).collect()
+    }
+
+    /// Reads the keys in `folder`. The second value says what was wrong with them.
+    pub fn load(folder: Option<&Path>) -> (Keymap, Option<String>) {
+        let Some(path) = folder.map(|folder| folder.join(FILE_NAME)) else { return (Keymap::default(), None) };
+        let file = match read_toml::<KeyFile>(&path) {
+            Ok(file) => file.unwrap_or_default(),
+            Err(message) => return (Keymap::default(), Some(message)),
+        };
+        let mut keymap = Keymap::preset(file.preset);
+        let actions = Action::without_arguments();
+        let mut clashes = Vec::new();
+        for (id, chords) in file.keys {
+            let Some(action) = actions.iter().find(|action| action.id() == id) else {
+                keymap.unknown.insert(id, chords);
+                continue;
+            };
+            keymap.unbind(action);
+            for chord in chords {
+                if let Some(Clash { holder }) = keymap.bind(action, chord).err() {
+                    clashes.push(format!("{chord} is {} and {}", holder.label(), action.label()));
+                    keymap.bind_anyway(action, chord);
+                }
+            }
+        }
+        let message = match (clashes.is_empty(), keymap.missing_essentials().first()) {
+            (true, None) => None,
+            (false, _) => Some(format!("{}: {}; the latter stands", path.display(), clashes.join(", "))),
+            (true, Some(action)) => Some(format!("{}: \"{}\" has no key", path.display(), action.label())),
+        };
+        (keymap, message)
+    }
+
+    /// Writes what differs from the preset to `folder`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), FormatError> {
+        let preset = Keymap::preset(self.preset);
+        let mut keys = self.unknown.clone();
+        for action in Action::without_arguments() {
+            let own: Vec<KeyChord> = self.chords(&action).collect();
+            if own != preset.chords(&action).collect::<Vec<_>>() {
+                keys.insert(action.id().into_owned(), own);
+            }
+        }
+        let file = KeyFile { preset: self.preset, keys };
+        let text = toml::to_string_pretty(&file).expect("keys are plain TOML values");
+        write_config(&folder.join(FILE_NAME), &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is rare enough to be found in the palette, or needs a deliberate hand.
+    const PALETTE_ONLY: [&str; 15] = [
+        "open_folder",
+        "open_model",
+        "import_classes",
+        "retry_model",
+        "reset_all",
+        "track_both",
+        "track_selected_stale",
+        "track_selected_forward",
+        "track_selected_backward",
+        "track_selected_both",
+        "track_selected_frame",
+        "stop_tracking",
+        "quit",
+        "lock",
+        "loop",
+    ];
+
+    #[test]
+    fn every_action_has_a_default_key_or_is_meant_for_the_palette() {
+        let keymap = Keymap::default();
+        for action in Action::without_arguments() {
+            let is_meant = PALETTE_ONLY.contains(&action.id().as_ref());
+            assert!(is_meant || keymap.chords(&action).next().is_some(), "{} has no key", action.id());
+        }
+    }
+
+    #[test]
+    fn no_key_means_two_things_in_any_preset() {
+        for preset in Preset::ALL {
+            let keymap = Keymap::preset(preset);
+            for (i, (action, chord)) in keymap.bindings.iter().enumerate() {
+                let other = keymap.bindings[..i].iter().find(|(_, bound)| bound == chord);
+                assert!(other.is_none(), "{preset:?}: {chord} is {action:?} and {other:?}");
+            }
+            assert!(keymap.missing_essentials().is_empty(), "{preset:?}");
+        }
+    }
+
+    #[test]
+    fn a_taken_key_is_only_given_away_on_purpose() {
+        let mut keymap = Keymap::default();
+        let undo_key = KeyChord::plain(Key::Z).command();
+        assert_eq!(keymap.bind(&Action::NewObject, undo_key), Err(Clash { holder: Action::Undo }));
+        assert_eq!(keymap.action_for(Key::Z, Modifiers::COMMAND), Some(Action::Undo));
+        keymap.bind_anyway(&Action::NewObject, undo_key);
+        assert_eq!(keymap.action_for(Key::Z, Modifiers::COMMAND), Some(Action::NewObject));
+        assert_eq!(keymap.missing_essentials(), [Action::Undo]);
+    }
+
+    #[test]
+    fn changed_keys_come_back_and_foreign_entries_survive() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join(FILE_NAME), "preset = \"cvat\"\n[keys]\nfrom_tomorrow = [\"Ctrl+B\"]\n")
+            .expect("a file");
+        let (mut keymap, message) = Keymap::load(Some(folder.path()));
+        assert_eq!((keymap.preset_name(), message), (Preset::Cvat, None));
+        assert_eq!(keymap.action_for(Key::F, Modifiers::NONE), Some(Action::Step(1)));
+        keymap.unbind(&Action::First);
+        keymap.bind_anyway(&Action::First, KeyChord::plain(Key::F5));
+        keymap.save(folder.path()).expect("written");
+        assert_eq!(Keymap::load(Some(folder.path())), (keymap, None));
+        let text = std::fs::read_to_string(folder.path().join(FILE_NAME)).expect("the file");
+        assert!(text.contains("from_tomorrow"), "{text}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Finds actions by what somebody remembers of their names.
+
+use super::super::action::Action;
+
+/// The actions whose labels match `query`, best first, with the matching characters' positions in the label. An empty
+/// query finds all, in order.
+pub fn search(query: &str, actions: &[Action]) -> Vec<(Action, Vec<usize>)> {
+    if query.trim().is_empty() {
+        return actions.iter().map(|action| (action.clone(), Vec::new())).collect();
+    }
+    let labels: Vec<String> = actions.iter().map(|action| action.label().into_owned()).collect();
+    let config = frizbee::Config { max_typos: Some(1), sort: true, ..frizbee::Config::default() };
+    let found = frizbee::match_list_indices(query.trim(), &labels, &config);
+    found
+        .into_iter()
+        .map(|hit| {
+            let mut places: Vec<usize> = hit.indices.iter().map(|at| *at as usize).collect();
+            places.sort_unstable();
+            (actions[hit.index as usize].clone(), places)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_found_by_parts_and_by_initials() {
+        let all = Action::without_arguments();
+        let first = |query: &str| search(query, &all).first().map(|(action, _)| action.label().into_owned());
+        assert_eq!(first("new obj").as_deref(), Some("New object"));
+        assert_eq!(first("undo").as_deref(), Some("Undo"));
+        assert_eq!(first("zoom fit").as_deref(), Some("Zoom to fit"));
+        assert_eq!(search("", &all).len(), all.len());
+        assert!(search("qqqqqq", &all).is_empty());
+    }
+
+    #[test]
+    fn matching_characters_are_pointed_out() {
+        let hits = search("undo", &[Action::Undo]);
+        assert_eq!(hits[0].1, [0, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,132 @@
+//! The line at the bottom: what the next click does, and how clip, model and memory stand.
+
+use bevy_egui::egui::{Align, Layout, RichText, Ui};
+
+use super::super::action::{Action, Panel, Tool};
+use super::super::facts::{AppFacts, ClipState, ModelState};
+use super::UiContext;
+use crate::label::Prompt;
+
+/// What it shows at the right.
+pub struct StatusView {
+    /// Whether the masks are written.
+    pub saved: String,
+    /// The model and its device.
+    pub model: String,
+    /// The test engine is no model.
+    pub is_test_engine: bool,
+    /// Memory in use.
+    pub memory: Option<String>,
+}
+
+/// Height of the bar, in points.
+pub const STATUS_HEIGHT: f32 = 24.0;
+
+/// Draws it.
+pub fn status_bar_ui(ui: &mut Ui, cx: &UiContext, view: &StatusView, actions: &mut Vec<Action>) {
+    ui.horizontal_centered(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if let Some(memory) = &view.memory {
+                ui.label(RichText::new(memory).small().color(cx.colours().quiet)).on_hover_text("Memory in use");
+            }
+            let mut model = RichText::new(&view.model).small();
+            model = match cx.facts.model {
+                ModelState::Failed => model.color(ui.visuals().error_fg_color),
+                ModelState::None => model.color(ui.visuals().warn_fg_color),
+                ModelState::Ready if view.is_test_engine => model.color(ui.visuals().warn_fg_color),
+                ModelState::Ready | ModelState::Loading => model.color(cx.colours().quiet),
+            };
+            let response = ui.link(model).on_hover_text("Choose another model in the settings");
+            if response.clicked() {
+                actions.push(Action::TogglePanel(Panel::Settings));
+            }
+            ui.label(RichText::new(&view.saved).small().color(cx.colours().quiet));
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(bevy_egui::egui::Label::new(next_click_hint(cx.facts)).truncate());
+            });
+        });
+    });
+}
+
+/// What the next click on the picture does.
+pub fn next_click_hint(facts: &AppFacts) -> String {
+    match facts.clip {
+        ClipState::None => return "Open a video, or drop one here.".to_owned(),
+        ClipState::Opening => return "Reading the clip…".to_owned(),
+        ClipState::Open => {}
+    }
+    let changes_labels = match facts.tool {
+        Tool::Select => false,
+        Tool::Points | Tool::Box | Tool::Brush | Tool::Eraser => true,
+    };
+    if changes_labels && facts.is_selected_locked {
+        return "This object is locked: unlock it in the list to change it.".to_owned();
+    }
+    if changes_labels && facts.is_approved_here {
+        return "This frame is approved: press Y to change it again.".to_owned();
+    }
+    let whose = if facts.selected.is_some() { "the selected object" } else { "a new object" };
+    let hint = match facts.tool {
+        Tool::Select => "Click an object to select it.".to_owned(),
+        Tool::Points => points_hint(facts, whose),
+        Tool::Box => format!("Drag a box around {whose}."),
+        Tool::Brush => format!("Paint {whose}; [ and ] change the brush."),
+        Tool::Eraser => format!("Erase from {whose}; [ and ] change the eraser."),
+    };
+    match facts.model {
+        ModelState::Ready => hint,
+        ModelState::Loading => format!("{hint} The model is loading; clicks wait for it."),
+        ModelState::None if matches!(facts.tool, Tool::Points | Tool::Box) => {
+            format!("{hint} No model is loaded; clicks wait for one.")
+        }
+        ModelState::Failed if matches!(facts.tool, Tool::Points | Tool::Box) => {
+            format!("{hint} The model failed; clicks wait for another.")
+        }
+        ModelState::None | ModelState::Failed => hint,
+    }
+}
+
+fn points_hint(facts: &AppFacts, whose: &str) -> String {
+    match facts.prompt_here.as_deref() {
+        Some(Prompt::Mask(_)) => "Click to replace the painted mask by clicks.".to_owned(),
+        Some(Prompt::Clicks { .. }) => {
+            "Click to add, right-click to exclude, click a marker to take it away. Shift previews.".to_owned()
+        }
+        None if facts.has_mask_here => "Click to correct: left adds, right excludes. Shift previews.".to_owned(),
+        None => format!("Click {whose}. Shift previews."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::label::ObjectId;
+
+    #[test]
+    fn the_hint_says_what_a_click_does_now() {
+        let open = AppFacts { clip: ClipState::Open, model: ModelState::Ready, ..AppFacts::default() };
+        let selected = AppFacts { selected: Some(ObjectId(1)), ..open.clone() };
+        let clicks = Arc::new(Prompt::Clicks { points: Vec::new(), bounds: None });
+        let cases = [
+            (AppFacts::default(), "Open a video"),
+            (open.clone(), "Click a new object"),
+            (selected.clone(), "Click the selected object"),
+            (AppFacts { has_mask_here: true, ..selected.clone() }, "Click to correct"),
+            (AppFacts { prompt_here: Some(clicks), ..selected.clone() }, "right-click to exclude"),
+            (AppFacts { tool: Tool::Select, ..selected.clone() }, "select"),
+            (AppFacts { tool: Tool::Box, ..open.clone() }, "Drag a box around a new object"),
+            (AppFacts { tool: Tool::Brush, ..selected.clone() }, "Paint the selected object"),
+            (AppFacts { tool: Tool::Eraser, ..selected.clone() }, "Erase from"),
+            (AppFacts { is_approved_here: true, ..selected.clone() }, "approved"),
+            (AppFacts { is_selected_locked: true, ..selected.clone() }, "locked"),
+            (AppFacts { model: ModelState::None, ..open.clone() }, "clicks wait for one"),
+            (AppFacts { model: ModelState::Loading, ..open }, "is loading"),
+        ];
+        for (facts, part) in cases {
+            let hint = next_click_hint(&facts);
+            assert!(hint.contains(part), "{hint:?} lacks {part:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Going through time: buttons, the frame number, the clock, the in/out range, the zoom.
+
+use bevy_egui::egui::{Align, DragValue, Layout, RichText, Ui};
+use egui_phosphor::regular as icon;
+
+use super::super::action::Action;
+use super::UiContext;
+use crate::label::FrameIdx;
+
+/// What it shows.
+pub struct TransportView {
+    /// When the current frame is shown, in seconds from the first.
+    pub secs: f64,
+    /// Speed while playing; 1 is the clip's own.
+    pub speed: Option<f64>,
+    /// Whether playing starts over at the end.
+    pub is_looping: bool,
+    /// Whether the picture is still being decoded.
+    pub is_waiting: bool,
+    /// Zoom, in percent.
+    pub zoom_percent: f64,
+}
+
+/// Height of the bar, in points.
+pub const TRANSPORT_HEIGHT: f32 = 32.0;
+
+/// Draws it.
+pub fn transport_ui(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: &mut Vec<Action>) {
+    let figures = super::super::theme::figures();
+    ui.horizontal_centered(|ui| {
+        cx.icon_button(ui, icon::SKIP_BACK, Action::First, actions);
+        cx.icon_button(ui, icon::CARET_LEFT, Action::Step(-1), actions);
+        let play = if cx.facts.is_playing { icon::PAUSE } else { icon::PLAY };
+        cx.icon_button(ui, play, Action::PlayPause, actions);
+        cx.icon_button(ui, icon::CARET_RIGHT, Action::Step(1), actions);
+        cx.icon_button(ui, icon::SKIP_FORWARD, Action::Last, actions);
+        ui.add_space(8.0);
+        frame_number(ui, cx, view, actions);
+        let mut time = RichText::new(format!("{:.3} s", view.secs)).font(figures.clone());
+        if view.is_waiting {
+            time = time.color(ui.visuals().warn_fg_color);
+        }
+        ui.label(time);
+        if let Some(speed) = view.speed.filter(|speed| *speed != 1.0) {
+            ui.label(RichText::new(format!("{speed}×")).font(figures.clone()).color(ui.visuals().hyperlink_color));
+        }
+        ui.add_space(8.0);
+        let range = match cx.facts.in_out {
+            Some((first, last)) => format!("in {first} … out {last}"),
+            None => format!("in 0 … out {}", cx.facts.frame_count.saturating_sub(1)),
+        };
+        ui.label(RichText::new(range).font(figures.clone()).color(cx.colours().quiet))
+            .on_hover_text("The range that playing and tracking stay in: I and O set it, Shift+I clears it");
+        let is_looping = ui.selectable_label(view.is_looping, icon::REPEAT).on_hover_text(cx.tooltip(&Action::ToggleLoop));
+        if is_looping.clicked() {
+            actions.push(Action::ToggleLoop);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| zoom_menu(ui, cx, view, actions));
+    });
+}
+
+/// The frame number, which can be dragged and typed into.
+fn frame_number(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: &mut Vec<Action>) {
+    let last = cx.facts.frame_count.saturating_sub(1);
+    let digits = last.to_string().len().max(5);
+    let mut frame = cx.facts.frame.0;
+    let number = DragValue::new(&mut frame)
+        .range(0..=last)
+        .speed(0.25)
+        .update_while_editing(false)
+        .custom_formatter(move |value, _| format!("{:0digits$}", value as u32));
+    let response = ui.add_enabled(cx.facts.frame_count > 0, number).on_hover_text("Frame: drag, or click to type");
+    if view.is_waiting {
+        let bottom = response.rect.left_bottom()..=response.rect.right_bottom();
+        ui.painter().line_segment([*bottom.start(), *bottom.end()], (2.0, ui.visuals().warn_fg_color));
+    }
+    if response.changed() && frame != cx.facts.frame.0 {
+        actions.push(Action::GoTo(FrameIdx(frame)));
+    }
+    ui.label(RichText::new(format!("/ {:0digits$}", cx.facts.frame_count)).font(super::super::theme::figures()));
+}
+
+fn zoom_menu(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: &mut Vec<Action>) {
+    let text = RichText::new(format!("{:.0} % {}", view.zoom_percent, icon::CARET_DOWN)).font(super::super::theme::figures());
+    ui.menu_button(text, |ui| {
+        cx.menu_item(ui, "Fit", Action::ZoomFit, actions);
+        cx.menu_item(ui, "Actual pixels", Action::ZoomActual, actions);
+        cx.menu_item(ui, "Zoom in", Action::ZoomIn, actions);
+        cx.menu_item(ui, "Zoom out", Action::ZoomOut, actions);
+        ui.separator();
+        cx.menu_item(ui, "Outlines only", Action::ToggleOutlineOnly, actions);
+        cx.menu_item(ui, "Show or hide all masks", Action::ToggleOverlay, actions);
+    });
+}
