@@ -3,11 +3,13 @@
 //! `overlay.wgsl` reads [`OverlayParams`] field by field; change both together. Must not touch pixels.
 
 use bevy::asset::embedded_asset;
+use bevy::mesh::MeshVertexBufferLayoutRef;
 use bevy::prelude::*;
-use bevy::render::render_resource::{AsBindGroup, ShaderType};
+use bevy::render::render_resource::{AsBindGroup, RenderPipelineDescriptor, ShaderType, SpecializedMeshPipelineError};
 use bevy::shader::ShaderRef;
-use bevy::sprite_render::{AlphaMode2d, Material2d};
+use bevy::sprite_render::{AlphaMode2d, Material2d, Material2dKey};
 
+use super::planes::{FrameReading, PlaneKind};
 use super::textures::{CanvasTextures, slots};
 use super::view::{TexelsFromPixels, ViewTransform};
 use super::{Canvas, Layer, Quad, UploadCounts};
@@ -26,7 +28,7 @@ const SELECTED: u32 = 1;
 const HOVERED: u32 = 2;
 const DIMMED: u32 = 4;
 
-/// The bits of `switches.z`.
+/// The bits of `switches.y`.
 const HAS_FRAME: u32 = 1;
 const HAS_PREVIEW: u32 = 2;
 const GRID: u32 = 4;
@@ -56,15 +58,31 @@ pub(crate) struct OverlayParams {
     lines: Vec4,
     /// Red, green, blue; pixels per point.
     background: Vec4,
-    /// Where the planes are, levels of the label map, switches, and nothing.
-    switches: UVec4,
+    /// Levels of the label map, and switches.
+    switches: UVec2,
     /// Colour and bits of each slot.
     palette: [Vec4; 256],
 }
 
+/// What the shader is compiled for: the shape of a clip's planes. Everything that may change while a clip is open is a
+/// parameter instead, for a shader being compiled draws nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PlaneShape {
+    kind: PlaneKind,
+    has_two_byte_samples: bool,
+}
+
+impl From<&OverlayMaterial> for PlaneShape {
+    fn from(material: &OverlayMaterial) -> Self {
+        material.shape
+    }
+}
+
 /// The canvas's material: parameters and textures.
 #[derive(Asset, AsBindGroup, TypePath, Debug, Clone)]
+#[bind_group_data(PlaneShape)]
 pub(crate) struct OverlayMaterial {
+    shape: PlaneShape,
     #[uniform(0)]
     params: OverlayParams,
     #[texture(1)]
@@ -92,12 +110,28 @@ impl Material2d for OverlayMaterial {
     fn alpha_mode(&self) -> AlphaMode2d {
         AlphaMode2d::Opaque
     }
+
+    fn specialize(
+        descriptor: &mut RenderPipelineDescriptor,
+        _layout: &MeshVertexBufferLayoutRef,
+        key: Material2dKey<Self>,
+    ) -> Result<(), SpecializedMeshPipelineError> {
+        let PlaneShape { kind, has_two_byte_samples } = key.bind_group_data;
+        if let Some(fragment) = &mut descriptor.fragment {
+            fragment.shader_defs.push(kind.shader_def().into());
+            if has_two_byte_samples {
+                fragment.shader_defs.push("TWO_BYTE_SAMPLES".into());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl OverlayMaterial {
     pub fn new(textures: &CanvasTextures) -> Self {
         let canvas = Canvas::default();
         OverlayMaterial {
+            shape: shape(&textures.reading),
             params: params(&canvas, textures, canvas.rect, &canvas.view, [Vec4::ZERO; 256], 0),
             plane_0: textures.planes[0].clone(),
             plane_1: textures.planes[1].clone(),
@@ -145,10 +179,15 @@ pub(super) fn update_materials(
         let Some(mut material) = materials.get_mut(&material.0) else { continue };
         let params = params(&canvas, &textures, rect.unwrap_or_default(), &view, palette, switches);
         // Touching the material rebuilds its bind group, with the textures as they now are.
-        if must_rebind || material.params != params {
+        if must_rebind || material.params != params || material.shape != shape(&textures.reading) {
             material.params = params;
+            material.shape = shape(&textures.reading);
         }
     }
+}
+
+fn shape(reading: &FrameReading) -> PlaneShape {
+    PlaneShape { kind: reading.kind, has_two_byte_samples: reading.has_two_byte_samples }
 }
 
 fn main_switches(canvas: &Canvas) -> u32 {
@@ -205,7 +244,7 @@ fn params(
             style.outline_opacity,
         ),
         background: Vec4::from((codes(style.background), pixels_per_point)),
-        switches: UVec4::new(reading.kind.shader_code(), textures.label_depth as u32, switches, 0),
+        switches: UVec2::new(textures.label_depth as u32, switches),
         palette,
     }
 }

@@ -1,6 +1,7 @@
 // The canvas: a frame's planes, the label map and the preview mask become one picture.
 //
-// Bound by material.rs, whose OverlayParams this file repeats field by field. Everything is computed per physical pixel
+// Bound by material.rs, whose OverlayParams this file repeats field by field and which defines one of PLANES_RGB, _LUMA,
+// _THREE and _TWO, and TWO_BYTE_SAMPLES above 8 bits. Everything is computed per physical pixel
 // from its position on the window; colours are sRGB codes from 0 to 1 until the last line. Positions on the frame are in
 // texels from the picture's top-left edge.
 
@@ -16,7 +17,7 @@ struct Params {
     fills: vec4<f32>,
     lines: vec4<f32>,
     background: vec4<f32>,
-    switches: vec4<u32>,
+    switches: vec2<u32>,
     palette: array<vec4<f32>, 256>,
 }
 
@@ -27,10 +28,6 @@ struct Params {
 @group(#{MATERIAL_BIND_GROUP}) @binding(4) var plane_2: texture_2d<f32>;
 @group(#{MATERIAL_BIND_GROUP}) @binding(5) var label_map: texture_2d_array<u32>;
 @group(#{MATERIAL_BIND_GROUP}) @binding(6) var preview: texture_2d<u32>;
-
-const KIND_RGB = 0u;
-const KIND_LUMA = 1u;
-const KIND_THREE_PLANES = 2u;
 
 const SELECTED = 1u;
 const HOVERED = 2u;
@@ -51,7 +48,7 @@ const PREVIEW_SLOT = 255u;
 const FAR = 1e6;
 
 fn is_on(bit: u32) -> bool {
-    return (params.switches.z & bit) != 0u;
+    return (params.switches.y & bit) != 0u;
 }
 
 // ---------------------------------------------------------------- the quad
@@ -67,71 +64,62 @@ fn vertex(@location(0) position: vec3<f32>) -> @builtin(position) vec4<f32> {
 
 // ---------------------------------------------------------------- the frame
 
+fn texel_of(plane: texture_2d<f32>, at: vec2<i32>) -> vec4<f32> {
+    return textureLoad(plane, clamp(at, vec2(0), vec2<i32>(textureDimensions(plane)) - 1), 0);
+}
+
+fn sampled(plane: texture_2d<f32>, texel: vec2<f32>) -> vec4<f32> {
+    return textureSampleLevel(plane, plane_sampler, texel / vec2<f32>(textureDimensions(plane)), 0.0);
+}
+
 // A sample above 8 bits is two bytes; the weights make one value of them.
-fn sample_at(plane: texture_2d<f32>, at: vec2<i32>) -> vec4<f32> {
-    let last = vec2<i32>(textureDimensions(plane)) - 1;
-    return textureLoad(plane, clamp(at, vec2(0), last), 0);
+fn whole_value(plane: texture_2d<f32>, at: vec2<i32>) -> f32 {
+    return dot(texel_of(plane, at).xy, params.sampling.xy);
 }
 
-fn value_of(texel: vec4<f32>) -> f32 {
-    return dot(texel.xy, params.sampling.xy);
-}
-
-// Two-byte samples are put together before they are mixed: a sampler's 8 bits of precision would spoil the high byte.
-fn mixed_value(plane: texture_2d<f32>, texel: vec2<f32>) -> f32 {
-    if params.sampling.y == 0.0 {
-        return textureSampleLevel(plane, plane_sampler, texel / vec2<f32>(textureDimensions(plane)), 0.0).x;
-    }
+#ifdef TWO_BYTE_SAMPLES
+// Put together before they are mixed: a sampler's 8 bits of precision would spoil the high byte.
+fn value(plane: texture_2d<f32>, texel: vec2<f32>) -> f32 {
     let corner = floor(texel - 0.5);
     let share = texel - 0.5 - corner;
     let at = vec2<i32>(corner);
-    let top = mix(value_of(sample_at(plane, at)), value_of(sample_at(plane, at + vec2(1, 0))), share.x);
-    let bottom = mix(value_of(sample_at(plane, at + vec2(0, 1))), value_of(sample_at(plane, at + vec2(1, 1))), share.x);
+    let top = mix(whole_value(plane, at), whole_value(plane, at + vec2(1, 0)), share.x);
+    let bottom = mix(whole_value(plane, at + vec2(0, 1)), whole_value(plane, at + vec2(1, 1)), share.x);
     return mix(top, bottom, share.y);
 }
-
-fn chroma_at(texel: vec2<f32>) -> vec2<f32> {
-    let at = texel * params.chroma.xy + params.chroma.zw;
-    switch params.switches.x {
-        case KIND_LUMA: { return vec2(0.0); }
-        case KIND_THREE_PLANES: { return vec2(mixed_value(plane_1, at), mixed_value(plane_2, at)); }
-        default: {
-            return textureSampleLevel(plane_1, plane_sampler, at / vec2<f32>(textureDimensions(plane_1)), 0.0).xy;
-        }
-    }
+#else
+fn value(plane: texture_2d<f32>, texel: vec2<f32>) -> f32 {
+    return sampled(plane, texel).x;
 }
+#endif
 
-fn samples_of_pixel(texel: vec2<f32>) -> vec3<f32> {
-    let at = floor(texel);
-    let first = sample_at(plane_0, vec2<i32>(at));
-    if params.switches.x == KIND_RGB {
-        return first.rgb;
-    }
-    return vec3(value_of(first), chroma_at(at + 0.5));
-}
-
-fn samples_between_pixels(texel: vec2<f32>) -> vec3<f32> {
-    if params.switches.x == KIND_RGB {
-        return textureSampleLevel(plane_0, plane_sampler, texel / params.frame.xy, 0.0).rgb;
-    }
-    return vec3(mixed_value(plane_0, texel), chroma_at(texel));
+// Luma and chroma, or red, green and blue, mixed from the four samples around a place.
+fn samples_at(texel: vec2<f32>) -> vec3<f32> {
+    let chroma = texel * params.chroma.xy + params.chroma.zw;
+#ifdef PLANES_RGB
+    return sampled(plane_0, texel).rgb;
+#else ifdef PLANES_LUMA
+    return vec3(value(plane_0, texel), 0.0, 0.0);
+#else ifdef PLANES_TWO
+    return vec3(value(plane_0, texel), sampled(plane_1, chroma).xy);
+#else
+    return vec3(value(plane_0, texel), value(plane_1, chroma), value(plane_2, chroma));
+#endif
 }
 
 fn frame_colour(texel: vec2<f32>) -> vec3<f32> {
+    // In a frame pixel's middle nothing is mixed but the chroma that lies between pixels anyway.
+    let middle = select(texel, floor(texel) + 0.5, is_on(NEAREST));
+    let taps = vec2<u32>(params.sampling.zw);
+    let step = params.texels_from_pixels.zw / params.sampling.zw;
+    let first = middle - (params.sampling.zw - 1.0) * 0.5 * step;
     var samples = vec3(0.0);
-    if is_on(NEAREST) {
-        samples = samples_of_pixel(texel);
-    } else {
-        let taps = vec2<u32>(params.sampling.zw);
-        let step = params.texels_from_pixels.zw / params.sampling.zw;
-        let first = texel - params.texels_from_pixels.zw * 0.5 + step * 0.5;
-        for (var y = 0u; y < taps.y; y++) {
-            for (var x = 0u; x < taps.x; x++) {
-                samples += samples_between_pixels(first + vec2(f32(x), f32(y)) * step);
-            }
+    for (var y = 0u; y < taps.y; y++) {
+        for (var x = 0u; x < taps.x; x++) {
+            samples += samples_at(first + vec2(f32(x), f32(y)) * step);
         }
-        samples /= params.sampling.z * params.sampling.w;
     }
+    samples /= params.sampling.z * params.sampling.w;
     let extended = vec4(samples, 1.0);
     let rgb = vec3(
         dot(params.rgb_rows[0], extended), dot(params.rgb_rows[1], extended), dot(params.rgb_rows[2], extended)
@@ -149,7 +137,7 @@ fn stack_at(texel: vec2<f32>) -> u32 {
         return 0u;
     }
     var stack = 0u;
-    for (var level = 0u; level < params.switches.y; level++) {
+    for (var level = 0u; level < params.switches.x; level++) {
         stack |= textureLoad(label_map, at, level, 0).x << (8u * level);
     }
     if is_on(HAS_PREVIEW) && textureLoad(preview, at, 0).x != 0u {
@@ -321,7 +309,7 @@ fn gridded(colour: vec3<f32>, texel: vec2<f32>) -> vec3<f32> {
 }
 
 fn with_overlay(frame: vec3<f32>, texel: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
-    if params.switches.y == 0u && !is_on(HAS_PREVIEW) {
+    if params.switches.x == 0u && !is_on(HAS_PREVIEW) {
         return frame;
     }
     let here = stack_at(texel);

@@ -11,7 +11,7 @@ use crate::label::FrameSize;
 use crate::video::{Frame, Layout, Plane, PlaneFormat};
 
 /// Where the shader finds the parts of a colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum PlaneKind {
     /// Red, green and blue in the first texture.
     #[default]
@@ -25,13 +25,13 @@ pub(super) enum PlaneKind {
 }
 
 impl PlaneKind {
-    /// The number overlay.wgsl knows it by.
-    pub fn shader_code(self) -> u32 {
+    /// What overlay.wgsl knows it by.
+    pub fn shader_def(self) -> &'static str {
         match self {
-            PlaneKind::Rgb => 0,
-            PlaneKind::Luma => 1,
-            PlaneKind::ThreePlanes => 2,
-            PlaneKind::TwoPlanes => 3,
+            PlaneKind::Rgb => "PLANES_RGB",
+            PlaneKind::Luma => "PLANES_LUMA",
+            PlaneKind::ThreePlanes => "PLANES_THREE",
+            PlaneKind::TwoPlanes => "PLANES_TWO",
         }
     }
 }
@@ -40,6 +40,8 @@ impl PlaneKind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct FrameReading {
     pub kind: PlaneKind,
+    /// Above 8 bits.
+    pub has_two_byte_samples: bool,
     pub transform: ColourTransform,
     /// What the two channels of a sample weigh: a sample above 8 bits is two bytes, lowest first.
     pub byte_weights: Vec2,
@@ -51,6 +53,7 @@ impl Default for FrameReading {
     fn default() -> Self {
         FrameReading {
             kind: PlaneKind::default(),
+            has_two_byte_samples: false,
             transform: ColourTransform::IDENTITY,
             byte_weights: Vec2::X,
             chroma_scale: Vec2::ONE,
@@ -96,7 +99,14 @@ fn reading(format: PlaneFormat, transform: ColourTransform) -> FrameReading {
         Vec2::X
     };
     let (chroma_scale, chroma_offset) = chroma_placement(format.layout);
-    FrameReading { kind, transform, byte_weights, chroma_scale, chroma_offset }
+    FrameReading {
+        kind,
+        has_two_byte_samples: format.bit_depth > 8,
+        transform,
+        byte_weights,
+        chroma_scale,
+        chroma_offset,
+    }
 }
 
 fn plane_texels(plane: Plane<'_>, format: PlaneFormat, number: usize) -> Texels {
