@@ -39,15 +39,13 @@ pub struct WindowOptions {
     pub model: Option<ModelChoice>,
     /// File for `--log`.
     pub log: Option<PathBuf>,
-    /// Runs these actions one after another, for tests and screenshots.
-    pub script: Option<PathBuf>,
 }
 
 /// The camera egui draws with, over the canvas.
 const UI_CAMERA_ORDER: isize = 1;
 /// Longest sleep without a reason to wake: none.
 const IDLE_WAIT: Duration = Duration::from_secs(3600);
-/// Drawing without input or picture: how long the loop may run on after the last reason.
+/// Size of the window at the very first start.
 const DEFAULT_SIZE: [u32; 2] = [1280, 720];
 
 /// Opens the window and runs until it is closed.
@@ -135,7 +133,7 @@ impl Plugin for WindowPlugins {
             .add_systems(Startup, spawn_ui_camera)
             .add_systems(EguiPrimaryContextPass, draw_ui)
             .add_systems(Update, (take_dropped_files, pace, title).in_set(AppStage::Sync))
-            .add_systems(Update, super::request::keep_settings.in_set(AppStage::Request))
+            .add_systems(Update, super::settings::keeper::keep_settings.in_set(AppStage::Request))
             .configure_sets(PostUpdate, CanvasSet.after(EguiPostUpdateSet::EndPass))
             .add_systems(
                 PostUpdate,
@@ -177,8 +175,13 @@ fn take_dropped_files(mut drops: MessageReader<FileDragAndDrop>, mut queue: ResM
 }
 
 /// Draws without pause while the clip plays, and only then.
-fn pace(playback: Res<Playback>, mut winit: ResMut<WinitSettings>) {
-    let mode = if playback.running.is_some() { UpdateMode::Continuous } else { idle_mode() };
+fn pace(playback: Res<Playback>, notices: Res<Notices>, mut winit: ResMut<WinitSettings>) {
+    let mode = match (playback.running, notices.next_expiry_secs()) {
+        (Some(_), _) => UpdateMode::Continuous,
+        // Wakes once, when the next notice may leave.
+        (None, Some(secs)) => UpdateMode::reactive_low_power(Duration::from_secs_f32(secs.max(0.1))),
+        (None, None) => idle_mode(),
+    };
     if winit.focused_mode != mode {
         winit.focused_mode = mode;
         winit.unfocused_mode = mode;

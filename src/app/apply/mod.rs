@@ -26,7 +26,7 @@ use super::labels;
 use super::notices::{Notices, Severity};
 use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
 
-pub(super) use clips::clip_opened;
+pub(super) use clips::{clip_opened, is_test_engine};
 pub(super) use prompts::ask_model;
 
 /// What the model's thread sent since the last update.

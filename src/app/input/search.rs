@@ -9,8 +9,9 @@ pub fn search(query: &str, actions: &[Action]) -> Vec<(Action, Vec<usize>)> {
         return actions.iter().map(|action| (action.clone(), Vec::new())).collect();
     }
     let labels: Vec<String> = actions.iter().map(|action| action.label().into_owned()).collect();
-    let config = frizbee::Config { max_typos: Some(1), sort: true, ..frizbee::Config::default() };
-    let found = frizbee::match_list_indices(query.trim(), &labels, &config);
+    // Words may stand in any order; each must be found.
+    let mut matcher = frizbee::Matcher::from_query(query.trim(), &frizbee::Config::default());
+    let found = matcher.match_list_indices(&labels);
     found
         .into_iter()
         .map(|hit| {

@@ -4,5 +4,17 @@
 //! [`Action`](super::action::Action) in the list it is given. `ui` gathers the views and lays the panels out.
 
 mod context;
+pub mod help_window;
+pub mod inspector;
+pub mod notices_panel;
+pub mod objects;
+pub mod palette_window;
+pub mod settings_window;
+pub mod status_bar;
+pub mod timeline;
+pub mod toolbar;
+pub mod top_bar;
+pub mod transport;
+pub mod welcome;
 
 pub use context::UiContext;

@@ -4,6 +4,7 @@
 //! goes on with the defaults. Keys of other versions survive a rewrite. Pure data; nothing here draws.
 
 pub mod folders;
+pub(super) mod keeper;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

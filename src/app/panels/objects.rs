@@ -1,0 +1,208 @@
+//! The list of objects: what they are, how they look, what they have.
+
+use bevy_egui::egui::{
+    Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, RichText, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
+};
+use egui_phosphor::regular as icon;
+
+use super::super::action::{Action, FileQuestion};
+use super::UiContext;
+use crate::label::{ObjectId, Rgb, palette};
+
+/// One object.
+#[derive(Debug, Clone)]
+pub struct ObjectRow {
+    /// The object.
+    pub id: ObjectId,
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub class: Option<String>,
+    /// Its colour.
+    pub colour: Rgb,
+    /// Not drawn.
+    pub is_hidden: bool,
+    /// The only one drawn.
+    pub is_solo: bool,
+    /// Protected.
+    pub is_locked: bool,
+    /// Frames with a mask.
+    pub masks: usize,
+    /// Frames with a prompt.
+    pub prompts: usize,
+    /// Frames whose mask is stale.
+    pub stale: usize,
+}
+
+/// What it shows.
+pub struct ObjectsView<'a> {
+    /// In order.
+    pub rows: &'a [ObjectRow],
+    /// The classes to choose from.
+    pub classes: &'a [String],
+}
+
+/// What is being typed.
+#[derive(Debug, Default)]
+pub struct ObjectsState {
+    renaming: Option<(ObjectId, String)>,
+    new_class: String,
+}
+
+/// Height of a row, in points.
+const ROW_HEIGHT: f32 = 28.0;
+
+/// Draws it.
+pub fn objects_ui(ui: &mut Ui, cx: &UiContext, view: &ObjectsView, state: &mut ObjectsState, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("OBJECTS").small().color(cx.colours().quiet));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let keys = (cx.shortcut)(&Action::NewObject).map(|keys| format!("  {keys}")).unwrap_or_default();
+            let button = Button::new(format!("{} New{keys}", icon::PLUS)).frame(false);
+            cx.action_widget(ui, button, Action::NewObject, actions);
+        });
+    });
+    if view.rows.is_empty() {
+        ui.label(RichText::new("Click something in the picture: that makes the first object.").color(cx.colours().quiet));
+        return;
+    }
+    if ui.input(|i| i.key_pressed(Key::F2))
+        && let Some(row) = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected)
+    {
+        state.renaming = Some((row.id, row.name.clone()));
+    }
+    ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]).show_rows(ui, ROW_HEIGHT, view.rows.len(), |ui, shown| {
+        for row in &view.rows[shown] {
+            row_ui(ui, cx, row, state, actions);
+        }
+    });
+    if let Some(row) = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected) {
+        details_ui(ui, cx, row, view.classes, state, actions);
+    }
+}
+
+fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState, actions: &mut Vec<Action>) {
+    let is_selected = cx.facts.selected == Some(row.id);
+    let width = ui.available_width();
+    let (rect, response) = ui.allocate_exact_size(Vec2::new(width, ROW_HEIGHT), Sense::click());
+    let fill = if is_selected {
+        ui.visuals().selection.bg_fill
+    } else if response.hovered() {
+        ui.visuals().widgets.hovered.bg_fill
+    } else {
+        Color32::TRANSPARENT
+    };
+    ui.painter().rect_filled(rect, CornerRadius::same(4), fill);
+    let mut ui = ui.new_child(bevy_egui::egui::UiBuilder::new().max_rect(rect.shrink2(Vec2::new(4.0, 0.0))).layout(Layout::left_to_right(Align::Center)));
+    let number = RichText::new(format!("{:>2}", row.id.0)).font(super::super::theme::figures());
+    ui.label(number);
+    swatch(&mut ui, row, actions);
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let eye = if row.is_hidden { icon::EYE_SLASH } else { icon::EYE };
+        cx.icon_button(ui, eye, Action::ToggleHidden(Some(row.id)), actions);
+        let lock = if row.is_locked { icon::LOCK_SIMPLE } else { icon::LOCK_SIMPLE_OPEN };
+        cx.icon_button(ui, lock, Action::ToggleLock(Some(row.id)), actions);
+        if row.stale > 0 {
+            let stale = RichText::new(format!("{}", row.stale)).font(super::super::theme::figures()).color(ui.visuals().warn_fg_color);
+            ui.label(stale).on_hover_text(format!("{} masks are stale: track to renew them", row.stale));
+        }
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| name_ui(ui, cx, row, state, actions));
+    });
+    if response.clicked() {
+        actions.push(Action::Select(row.id));
+    }
+    if response.double_clicked() {
+        state.renaming = Some((row.id, row.name.clone()));
+    }
+}
+
+/// The name, or the field in which it is changed.
+fn name_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState, actions: &mut Vec<Action>) {
+    match &mut state.renaming {
+        Some((id, text)) if *id == row.id => {
+            let field = ui.add(TextEdit::singleline(text).desired_width(ui.available_width()));
+            if ui.input(|i| i.key_pressed(Key::Escape)) {
+                state.renaming = None;
+            } else if field.lost_focus() {
+                actions.push(Action::Rename(row.id, std::mem::take(text)));
+                state.renaming = None;
+            } else {
+                field.request_focus();
+            }
+        }
+        Some(_) | None => {
+            let colour = if row.is_hidden { cx.colours().quiet } else { cx.colours().text };
+            let name = RichText::new(&row.name).color(colour);
+            ui.add(Label::new(name).truncate().selectable(false).sense(Sense::hover()));
+        }
+    }
+}
+
+/// The colour, which opens the palette.
+fn swatch(ui: &mut Ui, row: &ObjectRow, actions: &mut Vec<Action>) {
+    let [r, g, b] = row.colour;
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(16.0), Sense::click());
+    ui.painter().rect_filled(rect, CornerRadius::same(8), Color32::from_rgb(r, g, b));
+    ui.painter().rect_stroke(rect, CornerRadius::same(8), Stroke::new(1.0, ui.visuals().window_stroke.color), StrokeKind::Inside);
+    let response = response.on_hover_text("Colour");
+    bevy_egui::egui::Popup::menu(&response).show(|ui| {
+        bevy_egui::egui::Grid::new("palette").spacing(Vec2::splat(4.0)).show(ui, |ui| {
+            for (i, colour) in palette::PALETTE.iter().enumerate() {
+                let [r, g, b] = *colour;
+                let button = Button::new("").fill(Color32::from_rgb(r, g, b)).min_size(Vec2::splat(24.0));
+                if ui.add(button).clicked() {
+                    actions.push(Action::SetColour(row.id, *colour));
+                    ui.close();
+                }
+                if i % 6 == 5 {
+                    ui.end_row();
+                }
+            }
+        });
+    });
+}
+
+/// The selected object's class, counts, solo and delete.
+fn details_ui(
+    ui: &mut Ui,
+    cx: &UiContext,
+    row: &ObjectRow,
+    classes: &[String],
+    state: &mut ObjectsState,
+    actions: &mut Vec<Action>,
+) {
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        let shown = row.class.as_deref().unwrap_or("no class");
+        ComboBox::from_id_salt("class").selected_text(shown).width(120.0).show_ui(ui, |ui| {
+            if ui.selectable_label(row.class.is_none(), "no class").clicked() {
+                actions.push(Action::SetClass(row.id, None));
+            }
+            for class in classes {
+                if ui.selectable_label(row.class.as_ref() == Some(class), class).clicked() {
+                    actions.push(Action::SetClass(row.id, Some(class.clone())));
+                }
+            }
+            ui.separator();
+            let field = ui.add(TextEdit::singleline(&mut state.new_class).hint_text("new class…").desired_width(112.0));
+            if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) && !state.new_class.trim().is_empty() {
+                actions.push(Action::SetClass(row.id, Some(std::mem::take(&mut state.new_class))));
+                ui.close();
+            }
+            if ui.button("Import list…").clicked() {
+                actions.push(Action::Ask(FileQuestion::ImportClasses));
+                ui.close();
+            }
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let delete = cx.icon_button(ui, icon::TRASH, Action::DeleteObject(Some(row.id)), actions);
+            delete.on_hover_text(format!("{} masks and {} prompts go with it; undo brings them back", row.masks, row.prompts));
+            let solo = ui.selectable_label(row.is_solo, "Solo").on_hover_text(cx.tooltip(&Action::ToggleSolo(Some(row.id))));
+            if solo.clicked() {
+                actions.push(Action::ToggleSolo(Some(row.id)));
+            }
+        });
+    });
+    let counts = format!("{} masks · {} prompted · {} stale", row.masks, row.prompts, row.stale);
+    ui.label(RichText::new(counts).small().color(cx.colours().quiet));
+}

@@ -1,0 +1,111 @@
+//! One lane: its stretches as bars, dense ones column by column.
+
+use bevy_egui::egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2};
+
+use super::super::UiContext;
+use super::{LaneState, LaneView, Scale, Segment};
+use crate::label::FrameIdx;
+
+/// Draws the stretches of a lane that are in `bar`. The number of shapes is bounded by its width.
+pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, lane: &LaneView) {
+    let visible = visible(lane.segments, scale, bar);
+    let [r, g, b] = lane.colour;
+    let colour = Color32::from_rgb(r, g, b);
+    painter.rect_filled(bar, 0.0, cx.colours().panel.gamma_multiply(0.6));
+    if visible.len() as f32 <= bar.width() / 3.0 {
+        for segment in visible {
+            draw_segment(painter, cx, bar, scale, segment, colour);
+        }
+        return;
+    }
+    // Several to a pixel: of each column the most telling one.
+    let mut at = 0;
+    let mut column = bar.left().floor();
+    while column < bar.right() && at < visible.len() {
+        let (from, to) = (scale.frame(column), scale.frame(column + 2.0));
+        while at < visible.len() && f64::from(visible[at].last.0) + 1.0 <= from {
+            at += 1;
+        }
+        let here = visible[at..].iter().take_while(|segment| f64::from(segment.first.0) < to);
+        if let Some(state) = here.map(|segment| segment.state).min() {
+            let rect = Rect::from_min_size(Pos2::new(column, bar.top()), Vec2::new(2.0, bar.height()));
+            painter.rect_filled(rect, 0.0, tone(cx, state, colour));
+        }
+        column += 2.0;
+    }
+}
+
+/// The stretches that reach into the bar.
+fn visible<'a>(segments: &'a [Segment], scale: &Scale, bar: Rect) -> &'a [Segment] {
+    let (from, to) = (scale.frame(bar.left()), scale.frame(bar.right()));
+    let start = segments.partition_point(|segment| f64::from(segment.last.0) + 1.0 <= from);
+    let end = segments.partition_point(|segment| f64::from(segment.first.0) < to);
+    &segments[start.min(end)..end]
+}
+
+fn tone(cx: &UiContext, state: LaneState, colour: Color32) -> Color32 {
+    match state {
+        LaneState::Prompted => cx.colours().text,
+        LaneState::Stale => colour.gamma_multiply(0.35),
+        LaneState::Approved | LaneState::Painted | LaneState::Tracked => colour,
+        LaneState::Absent => cx.colours().line,
+    }
+}
+
+fn draw_segment(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, segment: &Segment, colour: Color32) {
+    let left = scale.x(f64::from(segment.first.0)).max(bar.left() - 4.0);
+    let right = scale.x(f64::from(segment.last.0) + 1.0).min(bar.right() + 4.0);
+    let rect = Rect::from_min_max(Pos2::new(left, bar.top()), Pos2::new(right.max(left + 1.0), bar.bottom()));
+    match segment.state {
+        LaneState::Prompted => {
+            painter.rect_filled(rect, 0.0, colour);
+            let (centre, half) = (rect.center(), 5.0);
+            let corners = [Vec2::new(0.0, -half), Vec2::new(half, 0.0), Vec2::new(0.0, half), Vec2::new(-half, 0.0)];
+            let points = corners.map(|corner| centre + corner).to_vec();
+            painter.add(Shape::convex_polygon(points, cx.colours().text, Stroke::new(1.0, cx.colours().field)));
+        }
+        LaneState::Tracked | LaneState::Painted => {
+            painter.rect_filled(rect, 0.0, colour);
+            if segment.state == LaneState::Painted {
+                let line = [rect.left_top() + Vec2::new(0.0, 1.0), rect.right_top() + Vec2::new(0.0, 1.0)];
+                painter.line_segment(line, Stroke::new(2.0, cx.colours().text));
+            }
+        }
+        LaneState::Approved => {
+            painter.rect_filled(rect, 0.0, colour);
+            let line = [rect.left_bottom() - Vec2::new(0.0, 1.5), rect.right_bottom() - Vec2::new(0.0, 1.5)];
+            painter.line_segment(line, Stroke::new(3.0, cx.colours().text));
+        }
+        LaneState::Stale => {
+            painter.rect_filled(rect, 0.0, tone(cx, LaneState::Stale, colour));
+            hatch(painter, rect, colour);
+        }
+        LaneState::Absent => {
+            painter.rect_stroke(rect.shrink2(Vec2::new(0.0, 3.0)), 0.0, Stroke::new(1.0, cx.colours().quiet), StrokeKind::Inside);
+        }
+    }
+}
+
+/// Slanted lines, so that stale is told without colour.
+fn hatch(painter: &Painter, rect: Rect, colour: Color32) {
+    let painter = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
+    let mut x = (rect.left() / 6.0).floor() * 6.0 - rect.height();
+    while x < rect.right() {
+        painter.line_segment([Pos2::new(x, rect.bottom()), Pos2::new(x + rect.height(), rect.top())], Stroke::new(1.5, colour));
+        x += 6.0;
+    }
+}
+
+/// What a frame of a lane is like, in words.
+pub(super) fn word(lane: &LaneView, frame: FrameIdx) -> &'static str {
+    let at = lane.segments.partition_point(|segment| segment.last < frame);
+    match lane.segments.get(at).filter(|segment| segment.first <= frame).map(|segment| segment.state) {
+        None => "no mask yet",
+        Some(LaneState::Prompted) => "prompted",
+        Some(LaneState::Stale) => "stale",
+        Some(LaneState::Approved) => "approved",
+        Some(LaneState::Painted) => "painted",
+        Some(LaneState::Tracked) => "tracked",
+        Some(LaneState::Absent) => "not in the frame",
+    }
+}

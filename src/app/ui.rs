@@ -1,0 +1,355 @@
+//! Lays the panels out around the canvas, once per pass of egui: views are gathered from the world, panels draw them,
+//! actions go into the queue.
+//!
+//! Keys are read here too, so that a key never reaches both a text field and the labels. Changes nothing else.
+
+use std::time::Instant;
+
+use bevy::prelude::*;
+use bevy_egui::egui::{self, CentralPanel, Frame, LayerId, Margin, Panel as Side, Rect as EguiRect, Sense, UiBuilder, Vec2 as EguiVec};
+use bevy_egui::{EguiContext, PrimaryEguiContext};
+
+use super::action::{Action, Tool};
+use super::canvas::Canvas;
+use super::canvas_marks;
+use super::facts::{AppFacts, ClipState};
+use super::input::Keymap;
+use super::labels::{self, LabelIndex, MaskPixels};
+use super::notices::Notices;
+use super::panels::inspector::inspector_ui;
+use super::panels::notices_panel::notices_ui;
+use super::panels::objects::{ObjectsState, ObjectsView, objects_ui};
+use super::panels::status_bar::{STATUS_HEIGHT, status_bar_ui};
+use super::panels::timeline::{LaneView, TimelineState, TimelineView, timeline_ui};
+use super::panels::toolbar::{TOOLBAR_WIDTH, toolbar_ui};
+use super::panels::top_bar::{TOP_BAR_HEIGHT, TopBarView, top_bar_ui};
+use super::panels::transport::{TRANSPORT_HEIGHT, TransportView, transport_ui};
+use super::panels::welcome::{opening_ui, welcome_ui};
+use super::panels::{UiContext, palette_window, settings_window};
+use super::pointer::{self, Pointer, PointerView};
+use super::settings::Settings;
+use super::state::{
+    ActionQueue, Answers, OpenClip, Playback, Playhead, Preview, Saving, Selection, Shown, ToolInHand, VideoLink, Windows,
+};
+use super::theme;
+use super::ui_views::{self, LaneCache};
+use super::ui_windows::{self, Dialog};
+
+/// What the panels remember between passes.
+#[derive(Resource, Default)]
+pub struct UiState {
+    pub(super) objects: ObjectsState,
+    pub(super) timeline: TimelineState,
+    pub(super) palette: palette_window::PaletteState,
+    pub(super) help_filter: String,
+    pub(super) settings_tab: settings_window::SettingsTab,
+    pub(super) rebinding: Option<ui_windows::Rebinding>,
+    pub(super) dialog: Option<Dialog>,
+    lanes: LaneCache,
+    hovered_marker: Option<usize>,
+    look: Option<(super::action::Theme, f32)>,
+    aged: Option<Instant>,
+}
+
+/// The pass.
+pub(super) fn draw_ui(world: &mut World) {
+    let mut contexts = world.query_filtered::<&mut EguiContext, With<PrimaryEguiContext>>();
+    let Ok(mut context) = contexts.single_mut(world) else { return };
+    let ctx = context.get_mut().clone();
+    world.resource_scope(|world, mut state: Mut<UiState>| {
+        let mut actions = Vec::new();
+        look(&ctx, world, &mut state);
+        ui_windows::show_dialog(&ctx, world, &mut state, &mut actions);
+        keys(&ctx, world, &mut state, &mut actions);
+        let facts = world.resource::<AppFacts>().clone();
+        let keymap = world.resource::<Keymap>().clone();
+        let shortcut = |action: &Action| keymap.shortcut_text(action);
+        let cx = UiContext { facts: &facts, theme: world.resource::<Settings>().theme, shortcut: &shortcut };
+        panels(&ctx, world, &cx, &mut state, &mut actions);
+        ui_windows::windows(&ctx, world, &cx, &mut state, &mut actions);
+        notices(&ctx, world, &cx, &mut state, &mut actions);
+        world.resource_mut::<ActionQueue>().0.extend(actions);
+    });
+}
+
+/// Theme and scale, when they have changed.
+fn look(ctx: &egui::Context, world: &World, state: &mut UiState) {
+    let settings = world.resource::<Settings>();
+    let wanted = (settings.theme, settings.ui_scale);
+    if state.look == Some(wanted) {
+        return;
+    }
+    if state.look.is_none() {
+        theme::install_fonts(ctx);
+        // Ctrl and + are ours.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
+    }
+    theme::apply(ctx, settings.theme);
+    ctx.set_zoom_factor(settings.ui_scale);
+    state.look = Some(wanted);
+}
+
+/// Key presses become actions, unless somebody is typing.
+fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &mut Vec<Action>) {
+    let has_panel = world.resource::<Windows>().panel.is_some();
+    if state.dialog.is_some() {
+        return;
+    }
+    if ui_windows::take_rebinding_key(ctx, world, state) {
+        return;
+    }
+    let is_typing = ctx.text_edit_focused();
+    if !is_typing && !has_panel {
+        // Tab walks through objects and Space plays: no button may keep the focus and take them.
+        if let Some(focused) = ctx.memory(|memory| memory.focused()) {
+            ctx.memory_mut(|memory| memory.surrender_focus(focused));
+        }
+    }
+    let space_moved_view = world.get_resource::<Pointer>().is_some_and(|pointer| pointer.space_moved_view);
+    let keymap = world.resource::<Keymap>();
+    let events = ctx.input(|i| i.events.clone());
+    for event in events {
+        let egui::Event::Key { key, pressed, repeat, modifiers, .. } = event else { continue };
+        let Some(action) = keymap.action_for(key, modifiers) else { continue };
+        let is_allowed = if is_typing {
+            // Escape leaves a field by itself; it also closes the window the field is in.
+            has_panel && action == Action::Cancel
+        } else {
+            !has_panel || key != egui::Key::Tab
+        };
+        // The space bar held moves the picture, so it plays when it is let go.
+        let is_now = if key == egui::Key::Space { !pressed && !space_moved_view } else { pressed };
+        if is_allowed && is_now && (!repeat || may_repeat(&action)) {
+            actions.push(action);
+        }
+    }
+}
+
+/// Whether holding the key goes on doing it.
+fn may_repeat(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Step(_) | Action::BrushLarger | Action::BrushSmaller | Action::ZoomIn | Action::ZoomOut | Action::Undo | Action::Redo
+    )
+}
+
+fn panels(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {
+    let builder = UiBuilder::new().layer_id(LayerId::background()).max_rect(ctx.viewport_rect());
+    let mut root = egui::Ui::new(ctx.clone(), "window".into(), builder);
+    let fill = cx.colours().panel;
+    let bar = Frame::new().fill(fill).inner_margin(Margin::symmetric(8, 0));
+    Side::top("top").exact_size(TOP_BAR_HEIGHT).frame(bar).show(&mut root, |ui| {
+        let settings = world.resource::<Settings>();
+        let view = TopBarView {
+            clip_name: ui_views::clip_name(world),
+            recent: &settings.recent,
+            progress: ui_views::progress(world),
+            saving: world.resource::<Saving>().progress.as_ref().map(|_| world.resource::<Saving>().counts),
+            has_errors: ui_views::has_errors(world),
+        };
+        top_bar_ui(ui, cx, &view, actions);
+    });
+    Side::bottom("status").exact_size(STATUS_HEIGHT).frame(bar).show(&mut root, |ui| {
+        status_bar_ui(ui, cx, &ui_views::status(world), actions);
+    });
+    if cx.facts.clip == ClipState::Open {
+        timeline_panel(&mut root, world, cx, state, bar, actions);
+        Side::left("tools").exact_size(TOOLBAR_WIDTH).resizable(false).frame(Frame::new().fill(fill)).show(&mut root, |ui| {
+            toolbar_ui(ui, cx, world.resource::<ToolInHand>().brush_radius * 2.0, actions);
+        });
+        right_panel(&mut root, world, cx, state, actions);
+    }
+    CentralPanel::default().frame(Frame::NONE).show(&mut root, |ui| canvas_panel(ui, world, cx, state, actions));
+}
+
+fn timeline_panel(
+    root: &mut egui::Ui,
+    world: &mut World,
+    cx: &UiContext,
+    state: &mut UiState,
+    bar: Frame,
+    actions: &mut Vec<Action>,
+) {
+    let height = world.resource::<Settings>().timeline_height;
+    let panel = Side::bottom("timeline").resizable(true).default_size(height).size_range(80.0..=600.0).frame(bar);
+    let shown = panel.show(root, |ui| {
+        let view = TransportView {
+            secs: ui_views::secs(world),
+            speed: world.resource::<Playback>().running.map(|stretch| stretch.speed),
+            is_looping: world.resource::<Playback>().is_looping,
+            is_waiting: ui_views::is_waiting(world),
+            zoom_percent: world.resource::<Canvas>().view.percent(),
+        };
+        let (strip, _) = ui.allocate_exact_size(EguiVec::new(ui.available_width(), TRANSPORT_HEIGHT), Sense::hover());
+        let mut transport = ui.new_child(UiBuilder::new().max_rect(strip));
+        transport_ui(&mut transport, cx, &view, actions);
+        ui_views::refresh_lanes(world, &mut state.lanes);
+        let rows = ui_views::object_rows(world);
+        let lanes: Vec<LaneView> = rows
+            .iter()
+            .map(|row| LaneView {
+                object: row.id,
+                name: &row.name,
+                colour: row.colour,
+                is_hidden: row.is_hidden,
+                segments: state.lanes.segments(row.id),
+            })
+            .collect();
+        let cached = world.resource::<VideoLink>().0.cached();
+        let view = TimelineView { lanes: &lanes, cached: &cached, is_waiting: view.is_waiting };
+        timeline_ui(ui, cx, &view, &mut state.timeline, actions);
+    });
+    remember(world, shown.response.rect.height(), |settings| &mut settings.timeline_height);
+}
+
+fn right_panel(root: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {
+    let width = world.resource::<Settings>().right_panel_width;
+    let frame = Frame::new().fill(cx.colours().panel).inner_margin(Margin::same(8));
+    let panel = Side::right("objects").resizable(true).default_size(width).size_range(220.0..=480.0).frame(frame);
+    let shown = panel.show(root, |ui| {
+        let rows = ui_views::object_rows(world);
+        let classes = world.resource::<labels::Classes>().0.clone();
+        let half = (ui.available_height() * 0.5).max(160.0);
+        ui.allocate_ui(EguiVec::new(ui.available_width(), half), |ui| {
+            ui.set_min_height(half);
+            let view = ObjectsView { rows: &rows, classes: &classes };
+            objects_ui(ui, cx, &view, &mut state.objects, actions);
+        });
+        ui.separator();
+        egui::ScrollArea::vertical().id_salt("inspector").auto_shrink([false, false]).show(ui, |ui| {
+            let parts = ui_views::InspectorParts::gather(world);
+            state.hovered_marker = inspector_ui(ui, cx, &parts.view(), actions);
+        });
+    });
+    remember(world, shown.response.rect.width(), |settings| &mut settings.right_panel_width);
+}
+
+/// Keeps a panel's size for the next start.
+fn remember(world: &mut World, size: f32, place: impl Fn(&mut Settings) -> &mut f32) {
+    let mut settings = world.resource_mut::<Settings>();
+    let is_same = (*place(settings.bypass_change_detection()) - size).abs() < 0.5;
+    if !is_same {
+        *place(&mut settings) = size;
+    }
+}
+
+fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {
+    let area = ui.available_rect_before_wrap();
+    match cx.facts.clip {
+        ClipState::Open => {}
+        ClipState::None => {
+            ui.painter().rect_filled(area, 0.0, cx.colours().canvas);
+            let recent = world.resource::<Settings>().recent.clone();
+            let frame = Frame::new().fill(cx.colours().panel).inner_margin(Margin::same(16));
+            frame.show(ui, |ui| {
+                ui.set_min_size(ui.available_size());
+                welcome_ui(ui, cx, &recent, actions);
+            });
+        }
+        ClipState::Opening => {
+            let frame = Frame::new().fill(cx.colours().panel).inner_margin(Margin::same(16));
+            frame.show(ui, |ui| {
+                ui.set_min_size(ui.available_size());
+                opening_ui(ui, cx, &ui_views::opening(world));
+            });
+        }
+    }
+    let place = |world: &mut World, rect: Rect| {
+        let mut canvas = world.resource_mut::<Canvas>();
+        canvas.rect = rect;
+        canvas.pixels_per_point = ui.ctx().pixels_per_point();
+        canvas.view.set_layout(rect, ui.ctx().pixels_per_point());
+    };
+    if cx.facts.clip != ClipState::Open {
+        place(world, Rect::EMPTY);
+        return;
+    }
+    place(world, Rect::new(area.min.x, area.min.y, area.max.x, area.max.y));
+    let response = ui.allocate_rect(area, Sense::click_and_drag());
+    world.resource_scope(|world, mut canvas: Mut<Canvas>| {
+        world.resource_scope(|world, mut pointer: Mut<Pointer>| {
+            pointer_on_canvas(&response, world, cx, &mut canvas, &mut pointer, actions);
+            let painter = ui.painter_at(area);
+            let minimap = marks_on_canvas(&painter, world, cx, state, &canvas, &pointer);
+            canvas.minimap = minimap.map(|r: EguiRect| Rect::new(r.min.x, r.min.y, r.max.x, r.max.y));
+            if response.hovered() {
+                let is_over_marker = pointer.hovered_marker.is_some() && matches!(cx.facts.tool, Tool::Points | Tool::Select);
+                ui.ctx().set_cursor_icon(canvas_marks::cursor(cx.facts.tool, is_over_marker));
+            }
+        });
+    });
+}
+
+fn pointer_on_canvas(
+    response: &egui::Response,
+    world: &mut World,
+    cx: &UiContext,
+    canvas: &mut Canvas,
+    pointer: &mut Pointer,
+    actions: &mut Vec<Action>,
+) {
+    let Some(size) = world.resource::<OpenClip>().clip().map(crate::video::Clip::size) else { return };
+    let frame = world.resource::<Playhead>().0;
+    let selected_mask = world.resource::<Selection>().0.and_then(|object| {
+        let entity = world.resource::<LabelIndex>().mask(object, frame)?;
+        world.get::<MaskPixels>(entity).map(|pixels| pixels.mask.clone())
+    });
+    let view = PointerView {
+        tool: cx.facts.tool,
+        brush_radius: world.resource::<ToolInHand>().brush_radius,
+        size,
+        prompt: cx.facts.prompt_here.as_deref(),
+        selected_mask,
+        is_protected: cx.facts.is_selected_locked || cx.facts.is_approved_here,
+        is_current: world.resource::<Shown>().idx() == Some(frame),
+    };
+    pointer::handle(response, canvas, pointer, &view, actions);
+    let wanted = pointer.preview_point;
+    let mut preview = world.resource_mut::<Preview>();
+    if preview.point != wanted {
+        preview.point = wanted;
+        // The question is sent in the next update.
+        response.ctx.request_repaint();
+    }
+}
+
+fn marks_on_canvas(
+    painter: &egui::Painter,
+    world: &World,
+    cx: &UiContext,
+    state: &UiState,
+    canvas: &Canvas,
+    pointer: &Pointer,
+) -> Option<EguiRect> {
+    let shown = world.resource::<Shown>();
+    let is_current = shown.idx() == Some(cx.facts.frame);
+    let colour = cx.facts.selected.and_then(|object| labels::facts(world, object)).map(|facts| facts.colour);
+    let prompt = cx.facts.prompt_here.as_deref().filter(|_| is_current).zip(colour);
+    let damage = shown.frame.as_ref().and_then(|frame| frame.damage()).map(ToString::to_string);
+    let marks = canvas_marks::Marks {
+        prompt,
+        tool: cx.facts.tool,
+        brush_radius: world.resource::<ToolInHand>().brush_radius,
+        is_encoding: world.resource::<Answers>().encoding == Some(cx.facts.frame),
+        damage,
+        has_minimap: world.resource::<Settings>().minimap,
+        accent: cx.colours().accent,
+        hovered_marker: state.hovered_marker,
+    };
+    canvas_marks::draw(painter, canvas, pointer, &marks)
+}
+
+fn notices(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {
+    let settings = world.resource::<Settings>();
+    let (right, bottom) = match cx.facts.clip {
+        ClipState::Open => (settings.right_panel_width, settings.timeline_height),
+        ClipState::None | ClipState::Opening => (0.0, 0.0),
+    };
+    let offset = EguiVec::new(right + 16.0, bottom + STATUS_HEIGHT + 16.0);
+    let is_hovered = notices_ui(ctx, cx, world.resource::<Notices>(), offset, actions);
+    let now = Instant::now();
+    let passed = state.aged.replace(now).map_or(0.0, |then| now.duration_since(then).as_secs_f32());
+    if world.resource::<Notices>().next_expiry_secs().is_some() {
+        world.resource_mut::<Notices>().age(passed, is_hovered);
+    }
+}

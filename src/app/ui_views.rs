@@ -1,0 +1,204 @@
+//! Gathers what the panels show from the world. Reads only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bevy::prelude::*;
+
+use crate::label::{FrameMark, FramePrompt, ObjectId, Rgb};
+
+use super::labels::{self, LabelIndex, Marks};
+use super::notices::{Notices, Severity};
+use super::panels::inspector::InspectorView;
+use super::panels::objects::ObjectRow;
+use super::panels::status_bar::StatusView;
+use super::panels::timeline::{Segment, segments};
+use super::panels::top_bar::ProgressView;
+use super::panels::welcome::OpeningView;
+use super::state::{
+    Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Playhead, Saving, Selection, Shown,
+};
+
+/// The open clip's name.
+pub(super) fn clip_name(world: &World) -> Option<String> {
+    let path = world.resource::<OpenClip>().clip()?.path();
+    Some(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
+}
+
+/// How the run goes.
+pub(super) fn progress(world: &World) -> Option<ProgressView> {
+    let run = world.resource::<CurrentRun>().0.as_ref()?;
+    let done = run.total.saturating_sub(run.remaining);
+    let passed = run.since.elapsed().as_secs_f32();
+    let frames_per_sec = (done > 0 && passed > 0.0).then(|| done as f32 / passed);
+    let secs_left = frames_per_sec.filter(|_| done > 1).map(|speed| run.remaining as f32 / speed);
+    Some(ProgressView { done, total: run.total, frames_per_sec, secs_left, name: run.name.clone() })
+}
+
+/// Whether an error is on screen.
+pub(super) fn has_errors(world: &World) -> bool {
+    world.resource::<Notices>().on_screen().iter().any(|notice| notice.severity == Severity::Error)
+}
+
+/// Clip, model, memory.
+pub(super) fn status(world: &World) -> StatusView {
+    let model = world.resource::<Model>();
+    let is_test_engine = model.choice.as_ref().is_some_and(super::apply::is_test_engine);
+    let text = match &model.status {
+        ModelStatus::None => "no model".to_owned(),
+        ModelStatus::Loading(_) => "loading the model…".to_owned(),
+        ModelStatus::Ready(info) => match info.resolution {
+            Some(resolution) => format!("{} on {}, {resolution} px", info.name, info.device),
+            None => format!("{} on {}", info.name, info.device),
+        },
+        ModelStatus::Failed(_) => "the model failed".to_owned(),
+    };
+    let saving = world.resource::<Saving>();
+    let has_masks = world.resource::<super::facts::AppFacts>().has_masks;
+    let saved = match (&saving.progress, &saving.last) {
+        (Some(_), _) => "saving…".to_owned(),
+        (None, Some(last)) => last.clone(),
+        (None, None) if has_masks => "masks not saved yet (Ctrl+S)".to_owned(),
+        (None, None) => String::new(),
+    };
+    let memory = crate::engine::resident_kib().map(|kib| format!("{:.1} GB", kib as f64 / 1_048_576.0));
+    StatusView { saved, model: text, is_test_engine, memory }
+}
+
+/// The clip that is being read.
+pub(super) fn opening(world: &World) -> OpeningView {
+    match &world.resource::<OpenClip>().status {
+        ClipStatus::Opening { path, progress, .. } => OpeningView {
+            name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            frames: progress.map(|progress| progress.frames_seen),
+            fraction: progress.and_then(|progress| progress.fraction),
+        },
+        ClipStatus::None | ClipStatus::Open(_) => OpeningView { name: String::new(), frames: None, fraction: None },
+    }
+}
+
+/// Seconds from the clip's first frame to the current one.
+pub(super) fn secs(world: &World) -> f64 {
+    let Some(clip) = world.resource::<OpenClip>().clip() else { return 0.0 };
+    let at = clip.index().pts_secs(world.resource::<Playhead>().0);
+    at.map_or(0.0, |at| at - clip.index().start_secs())
+}
+
+/// Whether the current frame's picture is on its way.
+pub(super) fn is_waiting(world: &World) -> bool {
+    super::receive::is_waiting(world.resource::<Shown>(), *world.resource::<Playhead>())
+}
+
+/// The objects, in order.
+pub(super) fn object_rows(world: &World) -> Vec<ObjectRow> {
+    let solo = world.resource::<Overlay>().solo;
+    let index = world.resource::<LabelIndex>();
+    let rows = index.objects().filter_map(|(id, entity)| {
+        let facts = labels::facts(world, id)?;
+        let marks = world.get::<Marks>(entity)?;
+        Some(ObjectRow {
+            id,
+            name: facts.name.clone(),
+            class: facts.class.clone(),
+            colour: facts.colour,
+            is_hidden: facts.is_hidden,
+            is_solo: solo == Some(id),
+            is_locked: facts.is_locked,
+            masks: marks.frames.len(),
+            prompts: index.prompts_of(id).count(),
+            stale: marks.frames.values().filter(|mark| mark.is_stale(facts.revision)).count(),
+        })
+    });
+    rows.collect()
+}
+
+/// What made a lane as it is; when it differs, the lane is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LaneKey {
+    changes: u64,
+    revision: u64,
+    prompts: usize,
+}
+
+/// The lanes' stretches, kept while their objects do not change.
+#[derive(Debug, Default)]
+pub(super) struct LaneCache(BTreeMap<ObjectId, (LaneKey, Vec<Segment>)>);
+
+impl LaneCache {
+    /// An object's stretches.
+    pub(super) fn segments(&self, object: ObjectId) -> &[Segment] {
+        self.0.get(&object).map_or(&[], |(_, segments)| segments.as_slice())
+    }
+}
+
+/// Brings the lanes up to date.
+pub(super) fn refresh_lanes(world: &World, cache: &mut LaneCache) {
+    let index = world.resource::<LabelIndex>();
+    cache.0.retain(|object, _| index.object(*object).is_some());
+    for (object, entity) in index.objects() {
+        let (Some(facts), Some(marks)) = (labels::facts(world, object), world.get::<Marks>(entity)) else { continue };
+        let key = LaneKey { changes: marks.changes, revision: facts.revision, prompts: index.prompts_of(object).count() };
+        if cache.0.get(&object).is_some_and(|(known, _)| *known == key) {
+            continue;
+        }
+        let prompted: BTreeSet<_> = index.prompts_of(object).map(|(frame, _)| frame).collect();
+        cache.0.insert(object, (key, segments(&marks.frames, &prompted, facts.revision)));
+    }
+}
+
+/// What the inspector shows, owned.
+pub(super) struct InspectorParts {
+    object: Option<(String, Rgb)>,
+    said: Option<FramePrompt>,
+    mark: Option<FrameMark>,
+    is_stale: bool,
+    frame_area: u64,
+    candidates: Vec<f32>,
+    damage: Option<String>,
+    is_waiting_for_answer: bool,
+}
+
+impl InspectorParts {
+    /// From the world.
+    pub(super) fn gather(world: &World) -> Self {
+        let frame = world.resource::<Playhead>().0;
+        let object = world.resource::<Selection>().0;
+        let answers = world.resource::<Answers>();
+        let shown = world.resource::<Shown>().frame.as_ref().filter(|shown| shown.idx() == frame);
+        let mut parts = InspectorParts {
+            object: None,
+            said: None,
+            mark: None,
+            is_stale: false,
+            frame_area: world.resource::<OpenClip>().clip().map_or(1, |clip| clip.size().area() as u64),
+            candidates: Vec::new(),
+            damage: shown.and_then(|shown| shown.damage()).map(ToString::to_string),
+            is_waiting_for_answer: false,
+        };
+        let Some((id, facts)) = object.and_then(|id| Some((id, labels::facts(world, id)?))) else { return parts };
+        parts.object = Some((facts.name.clone(), facts.colour));
+        parts.said = labels::said(world, id, frame).cloned();
+        parts.mark = labels::mark(world, id, frame);
+        parts.is_stale = parts.mark.is_some_and(|mark| mark.is_stale(facts.revision));
+        let key = (id, frame);
+        parts.is_waiting_for_answer = answers.pending.contains_key(&key) || answers.wanted.contains(&key);
+        if let Some(candidates) = answers.candidates.as_ref().filter(|c| (c.object, c.frame) == key) {
+            parts.candidates.clone_from(&candidates.predicted_ious);
+        }
+        parts
+    }
+
+    /// As the panel takes it.
+    pub(super) fn view(&self) -> InspectorView<'_> {
+        InspectorView {
+            object: self.object.as_ref().map(|(name, colour)| (name.as_str(), *colour)),
+            prompt: self.said.as_ref().map(|said| said.prompt.as_ref()),
+            mark: self.mark,
+            is_stale: self.is_stale,
+            frame_area: self.frame_area,
+            candidates: &self.candidates,
+            chosen: self.said.as_ref().and_then(|said| said.candidate),
+            damage: self.damage.as_deref(),
+            is_waiting_for_answer: self.is_waiting_for_answer,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Windows over the window: palette, keys, settings, log, and the dialog of files.
+
+use std::path::Path;
+
+use bevy::prelude::*;
+use bevy_egui::egui::{self, Align2, Vec2 as EguiVec};
+use egui_file_dialog::FileDialog;
+
+use super::action::{Action, FileQuestion, Panel};
+use super::input::{Clash, KeyChord, Keymap, search};
+use super::notices::{Notices, Severity};
+use super::panels::help_window::help_ui;
+use super::panels::notices_panel::log_ui;
+use super::panels::palette_window::palette_ui;
+use super::panels::settings_window::{SettingsRequest, SettingsView, settings_ui};
+use super::panels::UiContext;
+use super::settings::{Settings, folders};
+use super::state::{Model, ModelStatus, OpenClip, Windows};
+use super::ui::UiState;
+use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+
+/// A dialog of files and what its answer is for.
+pub(super) struct Dialog {
+    question: FileQuestion,
+    dialog: FileDialog,
+}
+
+/// A key is being given to an action.
+pub(super) struct Rebinding {
+    action: Action,
+    /// The key that was pressed and belongs to another action.
+    taken: Option<(KeyChord, Action)>,
+}
+
+/// The open window, if any.
+pub(super) fn windows(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {
+    let Some(panel) = world.resource::<Windows>().panel else {
+        state.rebinding = None;
+        return;
+    };
+    let (title, size) = match panel {
+        Panel::CommandPalette => ("Commands", EguiVec::new(520.0, 360.0)),
+        Panel::Help => ("Keys", EguiVec::new(760.0, 520.0)),
+        Panel::Settings => ("Settings", EguiVec::new(640.0, 480.0)),
+        Panel::Log => ("Log", EguiVec::new(640.0, 400.0)),
+    };
+    let mut is_open = true;
+    let room = ctx.viewport_rect().size() - EguiVec::splat(48.0);
+    let window = egui::Window::new(title).id(egui::Id::new(title)).open(&mut is_open).collapsible(false);
+    let window = window.resizable(false).fixed_size(size.min(room)).anchor(Align2::CENTER_CENTER, EguiVec::ZERO);
+    window.show(ctx, |ui| match panel {
+        Panel::CommandPalette => {
+            let all = Action::without_arguments();
+            if let Some(action) = palette_ui(ui, cx, &mut state.palette, &|query| search(query, &all)) {
+                actions.push(Action::TogglePanel(Panel::CommandPalette));
+                actions.push(action);
+            }
+        }
+        Panel::Help => help_ui(ui, cx, &mut state.help_filter),
+        Panel::Settings => settings(ui, world, cx, state, actions),
+        Panel::Log => log_ui(ui, cx, world.resource::<Notices>()),
+    });
+    if !is_open {
+        actions.push(Action::TogglePanel(panel));
+    }
+}
+
+fn settings(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {
+    let mut requests = Vec::new();
+    {
+        let settings = world.resource::<Settings>();
+        let model = world.resource::<Model>();
+        let clash = state.rebinding.as_ref().and_then(|rebinding| {
+            let (chord, holder) = rebinding.taken.as_ref()?;
+            Some(format!("{chord} is \"{}\" already.", holder.label()))
+        });
+        let view = SettingsView {
+            ui_scale: settings.ui_scale,
+            fill_opacity: settings.fill_opacity,
+            outline_width: settings.outline_width,
+            outline_only: settings.outline_only,
+            minimap: settings.minimap,
+            frame_cache_mb: settings.frame_cache_mb,
+            choice: model.choice.as_ref(),
+            model_text: model_text(model),
+            preset: world.resource::<Keymap>().preset_name(),
+            rebinding: state.rebinding.as_ref().map(|rebinding| &rebinding.action),
+            clash,
+        };
+        settings_ui(ui, cx, &view, &mut state.settings_tab, actions, &mut requests);
+    }
+    for request in requests {
+        take_request(world, state, request);
+    }
+}
+
+fn model_text(model: &Model) -> String {
+    match &model.status {
+        ModelStatus::None => "No model is loaded: you can open, play and paint, but not click or track.".to_owned(),
+        ModelStatus::Loading(_) => "The model is being loaded…".to_owned(),
+        ModelStatus::Ready(info) => match info.resolution {
+            Some(resolution) => format!("{} is ready on {}, at {resolution} pixels.", info.name, info.device),
+            None => format!("{} is ready on {}.", info.name, info.device),
+        },
+        ModelStatus::Failed(reason) => reason.clone(),
+    }
+}
+
+fn take_request(world: &mut World, state: &mut UiState, request: SettingsRequest) {
+    match request {
+        SettingsRequest::Preset(preset) => world.insert_resource(Keymap::preset(preset)),
+        SettingsRequest::Rebind(action) => {
+            state.rebinding = Some(Rebinding { action, taken: None });
+            return;
+        }
+        SettingsRequest::CancelRebind => {
+            state.rebinding = None;
+            return;
+        }
+        SettingsRequest::BindAnyway => {
+            if let Some(Rebinding { action, taken: Some((chord, _)) }) = state.rebinding.take() {
+                let mut keymap = world.resource_mut::<Keymap>();
+                keymap.unbind(&action);
+                keymap.bind_anyway(&action, chord);
+            }
+        }
+        SettingsRequest::Unbind(action) => world.resource_mut::<Keymap>().unbind(&action),
+        SettingsRequest::Minimap(minimap) => {
+            world.resource_mut::<Settings>().minimap = minimap;
+            return;
+        }
+        SettingsRequest::FrameCacheMb(mb) => {
+            world.resource_mut::<Settings>().frame_cache_mb = mb;
+            return;
+        }
+    }
+    keep_keys(world);
+}
+
+/// Writes the keys down; an action nobody can do without must not lose its last key unnoticed.
+fn keep_keys(world: &mut World) {
+    let keymap = world.resource::<Keymap>();
+    let mut messages: Vec<String> =
+        keymap.missing_essentials().iter().map(|action| format!("\"{}\" has no key now.", action.label())).collect();
+    if let Some(folder) = folders::config_folder()
+        && let Err(error) = keymap.save(&folder)
+    {
+        messages.push(error.to_string());
+    }
+    for message in messages {
+        world.resource_mut::<Notices>().push(Severity::Warning, message, Vec::new());
+    }
+}
+
+/// While an action waits for a key, the next press is that key. True when it waits.
+pub(super) fn take_rebinding_key(ctx: &egui::Context, world: &mut World, state: &mut UiState) -> bool {
+    let Some(rebinding) = &mut state.rebinding else { return false };
+    let pressed = ctx.input(|i| {
+        i.events.iter().find_map(|event| match event {
+            egui::Event::Key { key, pressed: true, repeat: false, modifiers, .. } => Some((*key, *modifiers)),
+            _ => None,
+        })
+    });
+    match pressed {
+        None => {}
+        Some((egui::Key::Escape, _)) => state.rebinding = None,
+        Some((key, modifiers)) => {
+            let chord = KeyChord::pressed(key, modifiers);
+            let mut keymap = world.resource_mut::<Keymap>();
+            let holder = keymap.action_for(key, modifiers).filter(|holder| *holder != rebinding.action);
+            match holder {
+                Some(holder) => rebinding.taken = Some((chord, holder)),
+                None => {
+                    keymap.unbind(&rebinding.action);
+                    let bound = keymap.bind(&rebinding.action, chord);
+                    debug_assert!(!matches!(bound, Err(Clash { .. })), "nobody held the key");
+                    state.rebinding = None;
+                    keep_keys(world);
+                }
+            }
+        }
+    }
+    true
+}
+
+/// The dialog of files: opened when somebody asked, answered as an action.
+pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &mut Vec<Action>) {
+    if let Some(question) = world.resource_mut::<Windows>().question.take() {
+        state.dialog = Some(open_dialog(question, world));
+    }
+    let Some(Dialog { question, dialog }) = &mut state.dialog else { return };
+    dialog.update(ctx);
+    if let Some(path) = dialog.take_picked() {
+        actions.push(match question {
+            FileQuestion::OpenClip | FileQuestion::OpenFolder => Action::Open(path),
+            FileQuestion::OpenModel => Action::LoadModel(ModelChoice {
+                source: ModelSource::Checkpoint(path),
+                device: DeviceChoice::Auto,
+                resolution: None,
+            }),
+            FileQuestion::ImportClasses => Action::ImportClasses(path),
+            FileQuestion::SaveMasksTo => Action::SaveMasksTo(path),
+        });
+        state.dialog = None;
+    } else if *dialog.state() != egui_file_dialog::DialogState::Open {
+        state.dialog = None;
+    }
+}
+
+fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
+    let clip = world.resource::<OpenClip>().clip().map(|clip| clip.path().to_owned());
+    let last = clip.or_else(|| world.resource::<Settings>().recent.first().cloned());
+    let folder = last.as_deref().and_then(Path::parent).filter(|folder| folder.is_dir()).map(Path::to_owned);
+    let (title, wants_folder) = match question {
+        FileQuestion::OpenClip => ("Open video", false),
+        FileQuestion::OpenFolder => ("Open folder of images", true),
+        FileQuestion::OpenModel => ("Load model", false),
+        FileQuestion::ImportClasses => ("Import class list", false),
+        FileQuestion::SaveMasksTo => ("Save masks to", true),
+    };
+    let mut dialog = FileDialog::new().title(title).default_size(EguiVec::new(760.0, 480.0));
+    if let Some(folder) = folder {
+        dialog = dialog.initial_directory(folder);
+    }
+    dialog = match question {
+        FileQuestion::OpenModel => {
+            dialog.add_file_filter_extensions("Models", vec!["pt", "safetensors"]).default_file_filter("Models")
+        }
+        FileQuestion::ImportClasses => dialog.add_file_filter_extensions("Text", vec!["txt"]),
+        FileQuestion::OpenClip | FileQuestion::OpenFolder | FileQuestion::SaveMasksTo => dialog,
+    };
+    if wants_folder {
+        dialog.pick_directory();
+    } else {
+        dialog.pick_file();
+    }
+    Dialog { question, dialog }
+}
