@@ -40,8 +40,8 @@ fn wrong_usage_ends_with_2_and_says_what_to_write() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let track = |flags: &[&'static str]| [&["track", "clip.mp4", "--model", "m.pt"], flags].concat();
     let cases: [(Vec<&str>, &str); 12] = [
-        (vec![], "window comes with a later version"),
-        (vec!["fly"], "unrecognized subcommand"),
+        (vec!["fly"], "neither a command nor a file"),
+        (vec!["--model", "fake", "--resolution", "640"], "1024, 768 or 512"),
         (vec!["track"], "--model"),
         (track(&[]), "no prompt was given"),
         (track(&["--point", "0:1:5"]), "FRAME:OBJECT:X,Y"),

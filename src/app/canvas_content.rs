@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use crate::label::{FrameIdx, ObjectFacts, Provenance};
+use crate::label::{ObjectFacts, Provenance};
 
 use super::canvas::{Canvas, Layer, OverlayStyle};
 use super::labels::{LabelIndex, MaskPixels, Marks};
@@ -105,10 +105,4 @@ pub(super) fn provenance_word(provenance: Provenance) -> &'static str {
         Provenance::Painted => "painted",
         Provenance::Tracked => "tracked",
     }
-}
-
-/// A frame number as wide as the clip's last one.
-pub(super) fn padded(frame: FrameIdx, frame_count: u32) -> String {
-    let width = frame_count.saturating_sub(1).to_string().len().max(5);
-    format!("{:0width$}", frame.0)
 }

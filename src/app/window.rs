@@ -30,17 +30,6 @@ use super::state::{ActionQueue, EngineLink, OpenClip, Playback, VideoLink, Waker
 use super::ui::{UiState, draw_ui};
 use super::{AppStage, CorePlugin};
 
-/// What the command line says about the window.
-#[derive(Debug, Clone, Default)]
-pub struct WindowOptions {
-    /// Video file or folder to open.
-    pub clip: Option<PathBuf>,
-    /// Model to load; `None` takes the one of last time.
-    pub model: Option<ModelChoice>,
-    /// File for `--log`.
-    pub log: Option<PathBuf>,
-}
-
 /// The camera egui draws with, over the canvas.
 const UI_CAMERA_ORDER: isize = 1;
 /// Longest sleep without a reason to wake: none.
@@ -48,15 +37,16 @@ const IDLE_WAIT: Duration = Duration::from_secs(3600);
 /// Size of the window at the very first start.
 const DEFAULT_SIZE: [u32; 2] = [1280, 720];
 
-/// Opens the window and runs until it is closed.
+/// Opens the window, with a clip and a model if they are given (else the model of last time), and runs until it is
+/// closed. `log` is the file for `--log`.
 ///
 /// # Errors
 /// When a thread cannot be started or the log cannot be opened.
-pub fn run(options: WindowOptions) -> anyhow::Result<()> {
+pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBuf>) -> anyhow::Result<()> {
     let folder = folders::config_folder();
     let (settings, message) = Settings::load(folder.as_deref());
     let (keymap, key_message) = Keymap::load(folder.as_deref());
-    let log = match &options.log {
+    let log = match &log {
         None => ActionLog::default(),
         Some(path) => ActionLog::to_file(path)
             .map_err(|e| anyhow::anyhow!("{}: the log cannot be written: {e}", path.display()))?,
@@ -69,7 +59,7 @@ pub fn run(options: WindowOptions) -> anyhow::Result<()> {
     app.insert_resource(VideoLink(VideoThread::spawn(video, move || wake())?));
     let wake = waker.0.clone();
     app.insert_resource(EngineLink(EngineThread::spawn(move || wake())?));
-    let model = options.model.clone().or_else(|| settings.model_choice());
+    let model = model.or_else(|| settings.model_choice());
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
     app.add_plugins((EguiPlugin::default(), CorePlugin, CanvasPlugin, WindowPlugins));
     let mut notices = app.world_mut().resource_mut::<Notices>();
@@ -78,7 +68,7 @@ pub fn run(options: WindowOptions) -> anyhow::Result<()> {
     }
     let mut queue = app.world_mut().resource_mut::<ActionQueue>();
     queue.0.extend(model.map(Action::LoadModel));
-    queue.0.extend(options.clip.map(Action::Open));
+    queue.0.extend(clip.map(Action::Open));
     match app.run() {
         AppExit::Success => Ok(()),
         AppExit::Error(code) => anyhow::bail!("the window ended with an error ({code})"),

@@ -22,21 +22,24 @@ pub mod signals;
 mod threads;
 pub mod track;
 pub mod tracker;
+pub mod window;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use exit::{CliError, EXIT_CODES_HELP, Exit};
 
 /// Label objects in video: click, see the mask, track it with SAM 2.1, correct it, export a dataset.
 #[derive(Debug, Parser)]
-#[command(name = "label-hub", version, after_help = EXIT_CODES_HELP)]
+#[command(name = "label-hub", version, after_help = EXIT_CODES_HELP, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    window: window::WindowArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,10 +57,11 @@ enum Command {
     Bench(bench::BenchArgs),
 }
 
-/// Runs the command line `arguments` (the program's name first) and returns the process's exit code.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the command line `arguments` (the program's name first) and returns the process's exit code. `open_window` is
+/// the window, in a build that has one.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, open_window: Option<window::OpenWindow>) -> ExitCode {
     let outcome = match Cli::try_parse_from(arguments) {
-        Ok(cli) => run(cli),
+        Ok(cli) => run(cli, open_window),
         // Help and version go to standard output with code 0, errors to standard error with code 2.
         Err(error) => match error.print() {
             Ok(()) if error.use_stderr() => Ok(Exit::Usage),
@@ -75,13 +79,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<Exit, CliError> {
+fn run(cli: Cli, open_window: Option<window::OpenWindow>) -> Result<Exit, CliError> {
     match cli.command {
-        None => {
-            let help = Cli::command().render_long_help();
-            tell(&format!("{help}\nThe window comes with a later version; until then, choose a command above."));
-            Ok(Exit::Usage)
-        }
+        None => window::run(cli.window, open_window),
         Some(Command::Track(args)) => track::run(&args),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Extract(args)) => extract::command(&args),

@@ -106,7 +106,7 @@ fn parse_device(text: &str) -> Result<String, String> {
     DeviceChoice::parse(text).map(|_| text.to_owned())
 }
 
-fn parse_resolution(text: &str) -> Result<u32, String> {
+pub(super) fn parse_resolution(text: &str) -> Result<u32, String> {
     match text {
         "1024" => Ok(1024),
         "768" => Ok(768),
