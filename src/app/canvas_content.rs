@@ -9,7 +9,7 @@ use bevy::prelude::*;
 use crate::label::{ObjectFacts, Provenance};
 
 use super::canvas::{Canvas, Layer, OverlayStyle};
-use super::labels::{LabelIndex, MaskPixels, Marks};
+use super::labels::{LabelIndex, Marks, MaskPixels};
 use super::pointer::{Drag, Pointer};
 use super::receive::is_waiting;
 use super::settings::Settings;

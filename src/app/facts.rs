@@ -140,7 +140,9 @@ impl AppFacts {
             }
             Action::Rename(id, _) | Action::SetClass(id, _) | Action::SetColour(id, _) => self.needs(*id),
             // Clicking, drawing and painting make an object when there is none.
-            Action::AddPoint(_) | Action::SetBox(_) | Action::Paint(_) => self.needs_clip().or(self.why_not_change_here()),
+            Action::AddPoint(_) | Action::SetBox(_) | Action::Paint(_) => {
+                self.needs_clip().or(self.why_not_change_here())
+            }
             Action::MovePoint { .. } | Action::DeletePoint { .. } => {
                 let has_points =
                     matches!(self.prompt_here.as_deref(), Some(Prompt::Clicks { points, .. }) if !points.is_empty());

@@ -7,7 +7,7 @@ use bevy::prelude::*;
 
 use crate::label::{FrameIdx, MaskId, ObjectId};
 
-use super::labels::{LabelIndex, MaskAt, MaskOf, MaskPixels, Marks};
+use super::labels::{LabelIndex, Marks, MaskAt, MaskOf, MaskPixels};
 use super::notices::{Notices, Severity};
 use super::state::{Playhead, Shown, StoreLink};
 

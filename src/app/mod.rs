@@ -22,6 +22,7 @@ pub mod facts;
 mod gather;
 pub mod history;
 pub mod input;
+mod keyboard;
 pub mod labels;
 mod mask_window;
 pub mod notices;

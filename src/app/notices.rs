@@ -59,7 +59,9 @@ impl Notices {
     /// Says something. The same thing said again is counted, not stacked.
     pub fn push(&mut self, severity: Severity, text: impl Into<String>, ways_out: Vec<(String, Action)>) {
         let (text, at) = (text.into(), SystemTime::now());
-        if let Some(same) = self.on_screen.iter_mut().find(|notice| (notice.severity, &notice.text) == (severity, &text)) {
+        if let Some(same) =
+            self.on_screen.iter_mut().find(|notice| (notice.severity, &notice.text) == (severity, &text))
+        {
             (same.count, same.at, same.shown_secs) = (same.count + 1, at, 0.0);
             let id = same.id;
             if let Some(logged) = self.log.iter_mut().find(|notice| notice.id == id) {

@@ -31,7 +31,8 @@ pub(super) fn advance(
     let passed = time.elapsed().saturating_sub(stretch.since).as_secs_f64();
     let secs = stretch.from_secs + passed * stretch.speed;
     let start_of = |frame: FrameIdx| index.pts_secs(frame).unwrap_or(0.0);
-    let end_secs = if range.1 == last { index.start_secs() + index.duration_secs() } else { start_of(FrameIdx(range.1.0 + 1)) };
+    let end_secs =
+        if range.1 == last { index.start_secs() + index.duration_secs() } else { start_of(FrameIdx(range.1.0 + 1)) };
     let next = next(stretch.speed > 0.0, secs, (start_of(range.0), end_secs), range, playback.is_looping, |secs| {
         index.frame_at_secs(secs)
     });

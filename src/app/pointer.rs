@@ -149,7 +149,8 @@ fn move_view(response: &Response, view: &mut ViewTransform, pointer: &mut Pointe
             view.zoom_at(dvec(pos), factor);
         }
     }
-    let pans = response.dragged_by(PointerButton::Middle) || (is_space_down && response.dragged_by(PointerButton::Primary));
+    let pans =
+        response.dragged_by(PointerButton::Middle) || (is_space_down && response.dragged_by(PointerButton::Primary));
     let delta = response.drag_delta();
     if pans && delta != egui::Vec2::ZERO {
         view.pan(DVec2::new(f64::from(delta.x), f64::from(delta.y)));
@@ -183,8 +184,7 @@ fn preview(pointer: &mut Pointer, view: &PointerView, modifiers: egui::Modifiers
     let label = if modifiers.command { PointLabel::Negative } else { PointLabel::Positive };
     // Whole pixels: a preview for every tenth of one would only keep the model busy.
     let on_picture = pointer.at.filter(|at| is_inside(view.size, *at));
-    pointer.preview_point =
-        on_picture.filter(|_| is_wanted).map(|[x, y]| Point { x: x.round(), y: y.round(), label });
+    pointer.preview_point = on_picture.filter(|_| is_wanted).map(|[x, y]| Point { x: x.round(), y: y.round(), label });
 }
 
 fn is_inside(size: FrameSize, [x, y]: [f32; 2]) -> bool {

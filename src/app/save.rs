@@ -96,7 +96,8 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
         let name = format!("{frame}_{object}.npy");
         let mask = job.store.read().expect("no holder of the store panics while writing").get(*id);
         let mask = mask.map_err(|e| failed(&folder.join(&name), "not written", &e.to_string()))?;
-        npy::write_mask(&folder.join(&name), &mask).map_err(|e| failed(folder, "not all masks were written", &e.to_string()))?;
+        npy::write_mask(&folder.join(&name), &mask)
+            .map_err(|e| failed(folder, "not all masks were written", &e.to_string()))?;
         files.insert(name);
         report(SaveEvent::Progress(count + 1));
     }

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Endings of files that are taken for clips when going from one to the next.
-const VIDEO_ENDINGS: [&str; 12] =
-    ["mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "ogv", "gif"];
+const VIDEO_ENDINGS: [&str; 12] = ["mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "ogv", "gif"];
 
 /// The next video file beside a video, or the next folder beside a folder, by name as people sort it.
 pub(super) fn next_clip(clip: &Path) -> Option<PathBuf> {
@@ -21,7 +20,8 @@ pub(super) fn next_clip(clip: &Path) -> Option<PathBuf> {
         };
         is_clip && !is_hidden
     };
-    let mut names: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| is_alike(p)).collect();
+    let mut names: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| is_alike(p)).collect();
     names.sort_by(|a, b| crate::video::natural_order(&name(a), &name(b)));
     let own = name(clip);
     names.into_iter().find(|path| crate::video::natural_order(&name(path), &own).is_gt())

@@ -87,6 +87,10 @@ pub fn figures() -> FontId {
 pub fn install_fonts(ctx: &egui::Context) {
     let mut fonts = FontDefinitions::default();
     egui_phosphor::add_to_fonts(&mut fonts, egui_phosphor::Variant::Regular);
+    // Icons stand among figures too.
+    if let Some(monospace) = fonts.families.get_mut(&FontFamily::Monospace) {
+        monospace.push("phosphor".to_owned());
+    }
     ctx.set_fonts(fonts);
 }
 

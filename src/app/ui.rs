@@ -6,7 +6,9 @@
 use std::time::Instant;
 
 use bevy::prelude::*;
-use bevy_egui::egui::{self, CentralPanel, Frame, LayerId, Margin, Panel as Side, Rect as EguiRect, Sense, UiBuilder, Vec2 as EguiVec};
+use bevy_egui::egui::{
+    self, CentralPanel, Frame, LayerId, Margin, Panel as Side, Rect as EguiRect, Sense, UiBuilder, Vec2 as EguiVec,
+};
 use bevy_egui::{EguiContext, PrimaryEguiContext};
 
 use super::action::{Action, Tool};
@@ -14,6 +16,7 @@ use super::canvas::Canvas;
 use super::canvas_marks;
 use super::facts::{AppFacts, ClipState};
 use super::input::Keymap;
+use super::keyboard::KeyPresses;
 use super::labels::{self, LabelIndex, MaskPixels};
 use super::notices::Notices;
 use super::panels::inspector::inspector_ui;
@@ -29,7 +32,8 @@ use super::panels::{UiContext, palette_window, settings_window};
 use super::pointer::{self, Pointer, PointerView};
 use super::settings::Settings;
 use super::state::{
-    ActionQueue, Answers, OpenClip, Playback, Playhead, Preview, Saving, Selection, Shown, ToolInHand, VideoLink, Windows,
+    ActionQueue, Answers, OpenClip, Playback, Playhead, Preview, Saving, Selection, Shown, ToolInHand, VideoLink,
+    Windows,
 };
 use super::theme;
 use super::ui_views::{self, LaneCache};
@@ -92,10 +96,11 @@ fn look(ctx: &egui::Context, world: &World, state: &mut UiState) {
 /// Key presses become actions, unless somebody is typing.
 fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &mut Vec<Action>) {
     let has_panel = world.resource::<Windows>().panel.is_some();
+    let presses = std::mem::take(&mut world.resource_mut::<KeyPresses>().presses);
     if state.dialog.is_some() {
         return;
     }
-    if ui_windows::take_rebinding_key(ctx, world, state) {
+    if ui_windows::take_rebinding_key(&presses, world, state) {
         return;
     }
     let is_typing = ctx.text_edit_focused();
@@ -107,19 +112,18 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
     }
     let space_moved_view = world.get_resource::<Pointer>().is_some_and(|pointer| pointer.space_moved_view);
     let keymap = world.resource::<Keymap>();
-    let events = ctx.input(|i| i.events.clone());
-    for event in events {
-        let egui::Event::Key { key, pressed, repeat, modifiers, .. } = event else { continue };
-        let Some(action) = keymap.action_for(key, modifiers) else { continue };
+    for press in presses {
+        let Some(action) = keymap.action_for(press.key, press.modifiers) else { continue };
         let is_allowed = if is_typing {
             // Escape leaves a field by itself; it also closes the window the field is in.
             has_panel && action == Action::Cancel
         } else {
-            !has_panel || key != egui::Key::Tab
+            !has_panel || press.key != egui::Key::Tab
         };
         // The space bar held moves the picture, so it plays when it is let go.
-        let is_now = if key == egui::Key::Space { !pressed && !space_moved_view } else { pressed };
-        if is_allowed && is_now && (!repeat || may_repeat(&action)) {
+        let is_now =
+            if press.key == egui::Key::Space { !press.is_pressed && !space_moved_view } else { press.is_pressed };
+        if is_allowed && is_now && (!press.is_repeat || may_repeat(&action)) {
             actions.push(action);
         }
     }
@@ -129,7 +133,13 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
 fn may_repeat(action: &Action) -> bool {
     matches!(
         action,
-        Action::Step(_) | Action::BrushLarger | Action::BrushSmaller | Action::ZoomIn | Action::ZoomOut | Action::Undo | Action::Redo
+        Action::Step(_)
+            | Action::BrushLarger
+            | Action::BrushSmaller
+            | Action::ZoomIn
+            | Action::ZoomOut
+            | Action::Undo
+            | Action::Redo
     )
 }
 
@@ -154,9 +164,12 @@ fn panels(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut Ui
     });
     if cx.facts.clip == ClipState::Open {
         timeline_panel(&mut root, world, cx, state, bar, actions);
-        Side::left("tools").exact_size(TOOLBAR_WIDTH).resizable(false).frame(Frame::new().fill(fill)).show(&mut root, |ui| {
-            toolbar_ui(ui, cx, world.resource::<ToolInHand>().brush_radius * 2.0, actions);
-        });
+        Side::left("tools").exact_size(TOOLBAR_WIDTH).resizable(false).frame(Frame::new().fill(fill)).show(
+            &mut root,
+            |ui| {
+                toolbar_ui(ui, cx, world.resource::<ToolInHand>().brush_radius * 2.0, actions);
+            },
+        );
         right_panel(&mut root, world, cx, state, actions);
     }
     CentralPanel::default().frame(Frame::NONE).show(&mut root, |ui| canvas_panel(ui, world, cx, state, actions));
@@ -273,7 +286,8 @@ fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mu
             let minimap = marks_on_canvas(&painter, world, cx, state, &canvas, &pointer);
             canvas.minimap = minimap.map(|r: EguiRect| Rect::new(r.min.x, r.min.y, r.max.x, r.max.y));
             if response.hovered() {
-                let is_over_marker = pointer.hovered_marker.is_some() && matches!(cx.facts.tool, Tool::Points | Tool::Select);
+                let is_over_marker =
+                    pointer.hovered_marker.is_some() && matches!(cx.facts.tool, Tool::Points | Tool::Select);
                 ui.ctx().set_cursor_icon(canvas_marks::cursor(cx.facts.tool, is_over_marker));
             }
         });

@@ -136,7 +136,8 @@ pub(super) fn refresh_lanes(world: &World, cache: &mut LaneCache) {
     cache.0.retain(|object, _| index.object(*object).is_some());
     for (object, entity) in index.objects() {
         let (Some(facts), Some(marks)) = (labels::facts(world, object), world.get::<Marks>(entity)) else { continue };
-        let key = LaneKey { changes: marks.changes, revision: facts.revision, prompts: index.prompts_of(object).count() };
+        let key =
+            LaneKey { changes: marks.changes, revision: facts.revision, prompts: index.prompts_of(object).count() };
         if cache.0.get(&object).is_some_and(|(known, _)| *known == key) {
             continue;
         }

@@ -8,12 +8,13 @@ use egui_file_dialog::FileDialog;
 
 use super::action::{Action, FileQuestion, Panel};
 use super::input::{Clash, KeyChord, Keymap, search};
+use super::keyboard::KeyPress;
 use super::notices::{Notices, Severity};
+use super::panels::UiContext;
 use super::panels::help_window::help_ui;
 use super::panels::notices_panel::log_ui;
 use super::panels::palette_window::palette_ui;
 use super::panels::settings_window::{SettingsRequest, SettingsView, settings_ui};
-use super::panels::UiContext;
 use super::settings::{Settings, folders};
 use super::state::{Model, ModelStatus, OpenClip, Windows};
 use super::ui::UiState;
@@ -33,7 +34,13 @@ pub(super) struct Rebinding {
 }
 
 /// The open window, if any.
-pub(super) fn windows(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {
+pub(super) fn windows(
+    ctx: &egui::Context,
+    world: &mut World,
+    cx: &UiContext,
+    state: &mut UiState,
+    actions: &mut Vec<Action>,
+) {
     let Some(panel) = world.resource::<Windows>().panel else {
         state.rebinding = None;
         return;
@@ -153,14 +160,10 @@ fn keep_keys(world: &mut World) {
 }
 
 /// While an action waits for a key, the next press is that key. True when it waits.
-pub(super) fn take_rebinding_key(ctx: &egui::Context, world: &mut World, state: &mut UiState) -> bool {
+pub(super) fn take_rebinding_key(presses: &[KeyPress], world: &mut World, state: &mut UiState) -> bool {
     let Some(rebinding) = &mut state.rebinding else { return false };
-    let pressed = ctx.input(|i| {
-        i.events.iter().find_map(|event| match event {
-            egui::Event::Key { key, pressed: true, repeat: false, modifiers, .. } => Some((*key, *modifiers)),
-            _ => None,
-        })
-    });
+    let pressed = presses.iter().find(|press| press.is_pressed && !press.is_repeat);
+    let pressed = pressed.map(|press| (press.key, press.modifiers));
     match pressed {
         None => {}
         Some((egui::Key::Escape, _)) => state.rebinding = None,

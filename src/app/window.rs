@@ -13,7 +13,10 @@ use bevy::render::RenderPlugin;
 use bevy::render::settings::{RenderCreation, WgpuSettings};
 use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, RequestRedraw, WindowResolution};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
-use bevy_egui::{EguiGlobalSettings, EguiPlugin, EguiPostUpdateSet, EguiPrimaryContextPass, PrimaryEguiContext};
+use bevy_egui::{
+    EguiGlobalSettings, EguiInput, EguiPlugin, EguiPostUpdateSet, EguiPreUpdateSet, EguiPrimaryContextPass,
+    PrimaryEguiContext, egui,
+};
 
 use crate::engine::{EngineThread, ModelChoice};
 use crate::video::{VideoThread, WorkerOptions};
@@ -23,6 +26,7 @@ use super::action_log::ActionLog;
 use super::canvas::{CanvasPlugin, CanvasSet};
 use super::canvas_content::{answer_view_requests, fill_canvas};
 use super::input::Keymap;
+use super::keyboard::{KeyPresses, collect_keys};
 use super::notices::{Notices, Severity};
 use super::pointer::Pointer;
 use super::settings::{Settings, folders};
@@ -86,7 +90,13 @@ fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
     };
     // Bevy's pools would take every core at once; the model and the decoder need them more.
     let few_threads = bevy::app::TaskPoolOptions {
-        compute: TaskPoolThreadAssignmentPolicy { min_threads: 1, max_threads: 2, percent: 0.25, on_thread_spawn: None, on_thread_destroy: None },
+        compute: TaskPoolThreadAssignmentPolicy {
+            min_threads: 1,
+            max_threads: 2,
+            percent: 0.25,
+            on_thread_spawn: None,
+            on_thread_destroy: None,
+        },
         ..bevy::app::TaskPoolOptions::default()
     };
     DefaultPlugins
@@ -121,6 +131,9 @@ impl Plugin for WindowPlugins {
             .init_resource::<UiState>()
             .insert_resource(WinitSettings { focused_mode: idle_mode(), unfocused_mode: idle_mode() })
             .add_systems(Startup, spawn_ui_camera)
+            .init_resource::<KeyPresses>()
+            .add_systems(PreUpdate, drop_repeated_modifiers.after(EguiPreUpdateSet::ProcessInput))
+            .add_systems(PreUpdate, collect_keys.after(bevy::input::InputSystems))
             .add_systems(EguiPrimaryContextPass, draw_ui)
             .add_systems(Update, (take_dropped_files, pace, title).in_set(AppStage::Sync))
             .add_systems(Update, super::settings::keeper::keep_settings.in_set(AppStage::Request))
@@ -133,6 +146,17 @@ impl Plugin for WindowPlugins {
                     .before(CanvasSet),
             );
         app.world_mut().resource_mut::<EguiGlobalSettings>().auto_create_primary_context = false;
+    }
+}
+
+/// bevy_egui 0.42 tells egui the modifiers in every update, and egui answers any event with a wish to be drawn again: an
+/// idle window would draw for ever. Only changes are let through.
+fn drop_repeated_modifiers(mut inputs: Query<&mut EguiInput>, mut last: Local<egui::Modifiers>) {
+    for mut input in &mut inputs {
+        input.events.retain(|event| match event {
+            egui::Event::ModifiersChanged(modifiers) => std::mem::replace(&mut *last, *modifiers) != *modifiers,
+            _ => true,
+        });
     }
 }
 

@@ -56,6 +56,10 @@ impl DiscClip {
         DiscClip { folder, size, frames }
     }
 
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn open(&self) -> Clip {
         open(self.folder.path())
     }

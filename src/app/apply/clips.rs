@@ -14,11 +14,11 @@ use super::super::labels::{Classes, InOut, LabelIndex, Marks};
 use super::super::notices::Severity;
 use super::super::save::{SaveJob, default_folder, spawn};
 use super::super::settings::Settings;
+use super::super::siblings::next_clip;
 use super::super::state::{
     Answers, ClipStatus, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Overlay, Playback, Playhead, Preview,
     Saving, Selection, Shown, StoreLink, VideoLink, ViewRequest, ViewRequests, Waker, Windows,
 };
-use super::super::siblings::next_clip;
 use super::{commit, tell};
 
 /// Class lists are short; a larger file is something else.

@@ -149,7 +149,9 @@ fn answer(
     }
     let change = Change::Mark { object, frame, before, after };
     let is_about_this = |edit: &Edit| {
-        edit.changes.iter().any(|c| matches!(c, Change::Prompt { object: o, frame: f, .. } if (*o, *f) == (object, frame)))
+        edit.changes
+            .iter()
+            .any(|c| matches!(c, Change::Prompt { object: o, frame: f, .. } if (*o, *f) == (object, frame)))
     };
     let belongs = world.resource::<History>().newest().is_some_and(is_about_this);
     make(world, &Edit { name: "answer".to_owned(), changes: vec![change.clone()] });
@@ -198,7 +200,12 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     let masks = run.masks;
     match end {
         TrackEnd::Completed if masks == 0 && !run.is_disowned => {
-            tell(world, Severity::Info, format!("Nothing to do: all masks in the range are up to date.{damaged}"), Vec::new());
+            tell(
+                world,
+                Severity::Info,
+                format!("Nothing to do: all masks in the range are up to date.{damaged}"),
+                Vec::new(),
+            );
         }
         TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {masks} new masks.{damaged}"), Vec::new()),
         TrackEnd::Stopped => {

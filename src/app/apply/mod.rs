@@ -150,7 +150,8 @@ fn ask_about(world: &mut World, edit: &Edit) {
     for change in &edit.changes {
         let Change::Prompt { object, frame, .. } = change else { continue };
         let key = (*object, *frame);
-        let needs_answer = labels::said(world, *object, *frame).is_some() && labels::mark(world, *object, *frame).is_none();
+        let needs_answer =
+            labels::said(world, *object, *frame).is_some() && labels::mark(world, *object, *frame).is_none();
         let mut answers = world.resource_mut::<Answers>();
         answers.pending.remove(&key);
         answers.candidates = answers.candidates.take().filter(|c| (c.object, c.frame) != key);

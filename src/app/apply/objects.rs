@@ -79,9 +79,12 @@ pub(super) fn removal(world: &World, id: ObjectId) -> Vec<Change> {
         changes.push(Change::Prompt { object: id, frame, before, after: None });
     }
     let marks = labels::marks(world, id).into_iter().flat_map(|marks| marks.frames.iter());
-    changes.extend(
-        marks.map(|(frame, mark)| Change::Mark { object: id, frame: *frame, before: Some(*mark), after: None }),
-    );
+    changes.extend(marks.map(|(frame, mark)| Change::Mark {
+        object: id,
+        frame: *frame,
+        before: Some(*mark),
+        after: None,
+    }));
     changes.push(Change::Object { id, before: labels::facts(world, id).cloned(), after: None });
     changes
 }

@@ -87,7 +87,12 @@ fn add_point(world: &mut World, frame: FrameIdx, point: Point) {
         None => (Vec::new(), None, None),
     };
     if points.len() >= MAX_CLICKS {
-        tell(world, Severity::Info, format!("{MAX_CLICKS} clicks are enough for one frame; paint the rest"), Vec::new());
+        tell(
+            world,
+            Severity::Info,
+            format!("{MAX_CLICKS} clicks are enough for one frame; paint the rest"),
+            Vec::new(),
+        );
         return;
     }
     points.push(point);

@@ -54,7 +54,13 @@ impl KeyChord {
 fn is_shifted_symbol(key: Key) -> bool {
     matches!(
         key,
-        Key::Questionmark | Key::Plus | Key::Exclamationmark | Key::OpenCurlyBracket | Key::CloseCurlyBracket | Key::Pipe | Key::Colon
+        Key::Questionmark
+            | Key::Plus
+            | Key::Exclamationmark
+            | Key::OpenCurlyBracket
+            | Key::CloseCurlyBracket
+            | Key::Pipe
+            | Key::Colon
     )
 }
 

@@ -94,18 +94,8 @@ fn time_keys() -> Vec<(Action, KeyChord)> {
     ]
 }
 
-const DIGITS: [Key; 10] = [
-    Key::Num1,
-    Key::Num2,
-    Key::Num3,
-    Key::Num4,
-    Key::Num5,
-    Key::Num6,
-    Key::Num7,
-    Key::Num8,
-    Key::Num9,
-    Key::Num0,
-];
+const DIGITS: [Key; 10] =
+    [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9, Key::Num0];
 
 fn object_keys() -> Vec<(Action, KeyChord)> {
     let digits = DIGITS.iter().enumerate().map(|(place, digit)| (Action::SelectNth(place as u8), key(*digit)));

@@ -136,8 +136,16 @@ fn mark_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, mark: &FrameMark) 
             Provenance::Painted => {}
             Provenance::Prompted | Provenance::Tracked => {
                 let is_doubtful = |value: f32, least: f32| if value < least { warn } else { text };
-                row(ui, "Object score", figure(format!("{:.2}", mark.object_score), is_doubtful(mark.object_score, 0.0)));
-                row(ui, "Predicted IoU", figure(format!("{:.2}", mark.predicted_iou), is_doubtful(mark.predicted_iou, 0.5)));
+                row(
+                    ui,
+                    "Object score",
+                    figure(format!("{:.2}", mark.object_score), is_doubtful(mark.object_score, 0.0)),
+                );
+                row(
+                    ui,
+                    "Predicted IoU",
+                    figure(format!("{:.2}", mark.predicted_iou), is_doubtful(mark.predicted_iou, 0.5)),
+                );
                 row(ui, "Stability", figure(format!("{:.2}", mark.stability), is_doubtful(mark.stability, 0.8)));
             }
         }

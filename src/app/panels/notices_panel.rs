@@ -1,6 +1,9 @@
 //! Notices over the canvas, and the log of all of them.
 
-use bevy_egui::egui::{Align, Align2, Area, Button, Color32, Context, Frame, Id, Layout, Margin, Order, RichText, ScrollArea, Stroke, Ui, Vec2};
+use bevy_egui::egui::{
+    Align, Align2, Area, Button, Color32, Context, Frame, Id, Layout, Margin, Order, RichText, ScrollArea, Stroke, Ui,
+    Vec2,
+};
 use egui_phosphor::regular as icon;
 
 use super::super::action::Action;

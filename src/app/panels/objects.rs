@@ -1,7 +1,8 @@
 //! The list of objects: what they are, how they look, what they have.
 
 use bevy_egui::egui::{
-    Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, RichText, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2,
+    Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, RichText, ScrollArea, Sense, Stroke,
+    StrokeKind, TextEdit, Ui, Vec2,
 };
 use egui_phosphor::regular as icon;
 
@@ -53,7 +54,13 @@ pub struct ObjectsState {
 const ROW_HEIGHT: f32 = 28.0;
 
 /// Draws it.
-pub fn objects_ui(ui: &mut Ui, cx: &UiContext, view: &ObjectsView, state: &mut ObjectsState, actions: &mut Vec<Action>) {
+pub fn objects_ui(
+    ui: &mut Ui,
+    cx: &UiContext,
+    view: &ObjectsView,
+    state: &mut ObjectsState,
+    actions: &mut Vec<Action>,
+) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("OBJECTS").small().color(cx.colours().quiet));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -63,7 +70,9 @@ pub fn objects_ui(ui: &mut Ui, cx: &UiContext, view: &ObjectsView, state: &mut O
         });
     });
     if view.rows.is_empty() {
-        ui.label(RichText::new("Click something in the picture: that makes the first object.").color(cx.colours().quiet));
+        ui.label(
+            RichText::new("Click something in the picture: that makes the first object.").color(cx.colours().quiet),
+        );
         return;
     }
     if ui.input(|i| i.key_pressed(Key::F2))
@@ -71,11 +80,16 @@ pub fn objects_ui(ui: &mut Ui, cx: &UiContext, view: &ObjectsView, state: &mut O
     {
         state.renaming = Some((row.id, row.name.clone()));
     }
-    ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]).show_rows(ui, ROW_HEIGHT, view.rows.len(), |ui, shown| {
-        for row in &view.rows[shown] {
-            row_ui(ui, cx, row, state, actions);
-        }
-    });
+    ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]).show_rows(
+        ui,
+        ROW_HEIGHT,
+        view.rows.len(),
+        |ui, shown| {
+            for row in &view.rows[shown] {
+                row_ui(ui, cx, row, state, actions);
+            }
+        },
+    );
     if let Some(row) = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected) {
         details_ui(ui, cx, row, view.classes, state, actions);
     }
@@ -93,7 +107,11 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
         Color32::TRANSPARENT
     };
     ui.painter().rect_filled(rect, CornerRadius::same(4), fill);
-    let mut ui = ui.new_child(bevy_egui::egui::UiBuilder::new().max_rect(rect.shrink2(Vec2::new(4.0, 0.0))).layout(Layout::left_to_right(Align::Center)));
+    let mut ui = ui.new_child(
+        bevy_egui::egui::UiBuilder::new()
+            .max_rect(rect.shrink2(Vec2::new(4.0, 0.0)))
+            .layout(Layout::left_to_right(Align::Center)),
+    );
     let number = RichText::new(format!("{:>2}", row.id.0)).font(super::super::theme::figures());
     ui.label(number);
     swatch(&mut ui, row, actions);
@@ -103,7 +121,9 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
         let lock = if row.is_locked { icon::LOCK_SIMPLE } else { icon::LOCK_SIMPLE_OPEN };
         cx.icon_button(ui, lock, Action::ToggleLock(Some(row.id)), actions);
         if row.stale > 0 {
-            let stale = RichText::new(format!("{}", row.stale)).font(super::super::theme::figures()).color(ui.visuals().warn_fg_color);
+            let stale = RichText::new(format!("{}", row.stale))
+                .font(super::super::theme::figures())
+                .color(ui.visuals().warn_fg_color);
             ui.label(stale).on_hover_text(format!("{} masks are stale: track to renew them", row.stale));
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| name_ui(ui, cx, row, state, actions));
@@ -143,7 +163,12 @@ fn swatch(ui: &mut Ui, row: &ObjectRow, actions: &mut Vec<Action>) {
     let [r, g, b] = row.colour;
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(16.0), Sense::click());
     ui.painter().rect_filled(rect, CornerRadius::same(8), Color32::from_rgb(r, g, b));
-    ui.painter().rect_stroke(rect, CornerRadius::same(8), Stroke::new(1.0, ui.visuals().window_stroke.color), StrokeKind::Inside);
+    ui.painter().rect_stroke(
+        rect,
+        CornerRadius::same(8),
+        Stroke::new(1.0, ui.visuals().window_stroke.color),
+        StrokeKind::Inside,
+    );
     let response = response.on_hover_text("Colour");
     bevy_egui::egui::Popup::menu(&response).show(|ui| {
         bevy_egui::egui::Grid::new("palette").spacing(Vec2::splat(4.0)).show(ui, |ui| {
@@ -196,8 +221,12 @@ fn details_ui(
         });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let delete = cx.icon_button(ui, icon::TRASH, Action::DeleteObject(Some(row.id)), actions);
-            delete.on_hover_text(format!("{} masks and {} prompts go with it; undo brings them back", row.masks, row.prompts));
-            let solo = ui.selectable_label(row.is_solo, "Solo").on_hover_text(cx.tooltip(&Action::ToggleSolo(Some(row.id))));
+            delete.on_hover_text(format!(
+                "{} masks and {} prompts go with it; undo brings them back",
+                row.masks, row.prompts
+            ));
+            let solo =
+                ui.selectable_label(row.is_solo, "Solo").on_hover_text(cx.tooltip(&Action::ToggleSolo(Some(row.id))));
             if solo.clicked() {
                 actions.push(Action::ToggleSolo(Some(row.id)));
             }

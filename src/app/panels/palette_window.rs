@@ -1,7 +1,9 @@
 //! The command palette: type a few letters of anything the program can do.
 
 use bevy_egui::egui::text::LayoutJob;
-use bevy_egui::egui::{self, Align, FontId, Key, Layout, Modifiers, RichText, ScrollArea, Sense, TextEdit, TextFormat, Ui, Vec2};
+use bevy_egui::egui::{
+    self, Align, FontId, Key, Layout, Modifiers, RichText, ScrollArea, Sense, TextEdit, TextFormat, Ui, Vec2,
+};
 
 use super::super::action::Action;
 use super::UiContext;
@@ -29,7 +31,8 @@ pub fn palette_ui(
             i.consume_key(Modifiers::NONE, Key::Enter),
         )
     });
-    let field = ui.add(TextEdit::singleline(&mut state.query).hint_text("Search commands…").desired_width(f32::INFINITY));
+    let field =
+        ui.add(TextEdit::singleline(&mut state.query).hint_text("Search commands…").desired_width(f32::INFINITY));
     field.request_focus();
     if field.changed() {
         state.chosen = 0;
@@ -85,7 +88,9 @@ fn hit_ui(ui: &mut Ui, cx: &UiContext, action: &Action, matches: &[usize], is_ch
     if let Some(reason) = reason {
         row.label(RichText::new(reason).small().color(colours.quiet));
     }
-    row.with_layout(Layout::left_to_right(Align::Center), |ui| ui.add(egui::Label::new(job).selectable(false).truncate()));
+    row.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        ui.add(egui::Label::new(job).selectable(false).truncate())
+    });
     response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, reason.is_none(), action.label()));
     response
 }

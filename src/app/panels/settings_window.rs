@@ -109,11 +109,16 @@ fn appearance_ui(
             }
         });
         ui.end_row();
-        let mut slider = |ui: &mut Ui, name: &str, value: f32, range: std::ops::RangeInclusive<f32>, make: fn(f32) -> Action| {
+        let mut slider = |ui: &mut Ui,
+                          name: &str,
+                          value: f32,
+                          range: std::ops::RangeInclusive<f32>,
+                          make: fn(f32) -> Action| {
             ui.label(name);
             let mut percent = value * 100.0;
             let range = range.start() * 100.0..=range.end() * 100.0;
-            let response = ui.add(Slider::new(&mut percent, range).suffix(" %").step_by(5.0).update_while_editing(false));
+            let response =
+                ui.add(Slider::new(&mut percent, range).suffix(" %").step_by(5.0).update_while_editing(false));
             // The interface must not change its size under the hand that drags.
             let is_settled = !matches!(make(1.0), Action::SetUiScale(_)) || !response.dragged();
             if (response.changed() || response.drag_stopped()) && is_settled && (percent / 100.0 - value).abs() > 1e-3 {
@@ -138,7 +143,8 @@ fn appearance_ui(
         ui.end_row();
         ui.label("Memory for pictures");
         let mut mb = view.frame_cache_mb;
-        let field = bevy_egui::egui::DragValue::new(&mut mb).range(64..=65_536).suffix(" MiB").update_while_editing(false);
+        let field =
+            bevy_egui::egui::DragValue::new(&mut mb).range(64..=65_536).suffix(" MiB").update_while_editing(false);
         if ui.add(field).on_hover_text("From the next start").changed() {
             requests.push(SettingsRequest::FrameCacheMb(mb));
         }
@@ -193,10 +199,10 @@ fn choice_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
         }
         ui.label("Picture size");
         ui.horizontal(|ui| {
-            for (resolution, name) in
-                [(None, "full"), (Some(768), "768, quicker"), (Some(512), "512, a draft")]
-            {
-                if ui.selectable_label(choice.resolution == resolution, name).clicked() && choice.resolution != resolution {
+            for (resolution, name) in [(None, "full"), (Some(768), "768, quicker"), (Some(512), "512, a draft")] {
+                if ui.selectable_label(choice.resolution == resolution, name).clicked()
+                    && choice.resolution != resolution
+                {
                     actions.push(Action::LoadModel(ModelChoice { resolution, ..choice.clone() }));
                 }
             }

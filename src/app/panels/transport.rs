@@ -51,7 +51,8 @@ pub fn transport_ui(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: 
         };
         ui.label(RichText::new(range).font(figures.clone()).color(cx.colours().quiet))
             .on_hover_text("The range that playing and tracking stay in: I and O set it, Shift+I clears it");
-        let is_looping = ui.selectable_label(view.is_looping, icon::REPEAT).on_hover_text(cx.tooltip(&Action::ToggleLoop));
+        let is_looping =
+            ui.selectable_label(view.is_looping, icon::REPEAT).on_hover_text(cx.tooltip(&Action::ToggleLoop));
         if is_looping.clicked() {
             actions.push(Action::ToggleLoop);
         }
@@ -81,7 +82,8 @@ fn frame_number(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: &mut
 }
 
 fn zoom_menu(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: &mut Vec<Action>) {
-    let text = RichText::new(format!("{:.0} % {}", view.zoom_percent, icon::CARET_DOWN)).font(super::super::theme::figures());
+    let text =
+        RichText::new(format!("{:.0} % {}", view.zoom_percent, icon::CARET_DOWN)).font(super::super::theme::figures());
     ui.menu_button(text, |ui| {
         cx.menu_item(ui, "Fit", Action::ZoomFit, actions);
         cx.menu_item(ui, "Actual pixels", Action::ZoomActual, actions);

@@ -63,7 +63,8 @@ pub struct OpeningView {
 pub fn opening_ui(ui: &mut Ui, cx: &UiContext, view: &OpeningView) {
     column(ui, 120.0, |ui| {
         ui.heading(format!("Reading {}", super::top_bar::shorten(&view.name, 40)));
-        let frames = view.frames.map_or_else(|| "opening…".to_owned(), |frames| format!("{frames} frames found so far"));
+        let frames =
+            view.frames.map_or_else(|| "opening…".to_owned(), |frames| format!("{frames} frames found so far"));
         ui.label(RichText::new(frames).color(cx.colours().quiet));
         if let Some(fraction) = view.fraction {
             ui.add(ProgressBar::new(fraction).desired_width(COLUMN_WIDTH).desired_height(8.0));

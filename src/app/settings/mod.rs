@@ -102,7 +102,8 @@ impl Settings {
     pub fn save(&self, folder: &Path) -> Result<(), FormatError> {
         let path = folder.join(FILE_NAME);
         let own = toml::Table::try_from(self).expect("settings are plain TOML values");
-        let mut table = std::fs::read_to_string(&path).ok().and_then(|t| t.parse().ok()).unwrap_or_else(toml::Table::new);
+        let mut table =
+            std::fs::read_to_string(&path).ok().and_then(|t| t.parse().ok()).unwrap_or_else(toml::Table::new);
         // An option that is `None` has no key, so what it was before must go.
         for key in ["window_size", "model"] {
             table.remove(key);

@@ -81,7 +81,12 @@ fn draw_segment(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, seg
             hatch(painter, rect, colour);
         }
         LaneState::Absent => {
-            painter.rect_stroke(rect.shrink2(Vec2::new(0.0, 3.0)), 0.0, Stroke::new(1.0, cx.colours().quiet), StrokeKind::Inside);
+            painter.rect_stroke(
+                rect.shrink2(Vec2::new(0.0, 3.0)),
+                0.0,
+                Stroke::new(1.0, cx.colours().quiet),
+                StrokeKind::Inside,
+            );
         }
     }
 }
@@ -91,7 +96,10 @@ fn hatch(painter: &Painter, rect: Rect, colour: Color32) {
     let painter = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
     let mut x = (rect.left() / 6.0).floor() * 6.0 - rect.height();
     while x < rect.right() {
-        painter.line_segment([Pos2::new(x, rect.bottom()), Pos2::new(x + rect.height(), rect.top())], Stroke::new(1.5, colour));
+        painter.line_segment(
+            [Pos2::new(x, rect.bottom()), Pos2::new(x + rect.height(), rect.top())],
+            Stroke::new(1.5, colour),
+        );
         x += 6.0;
     }
 }

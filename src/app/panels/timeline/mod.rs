@@ -8,7 +8,8 @@ mod lanes;
 mod segments;
 
 use bevy_egui::egui::{
-    Align2, Color32, CornerRadius, CursorIcon, FontId, Painter, PointerButton, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2,
+    Align2, Color32, CornerRadius, CursorIcon, FontId, Painter, PointerButton, Pos2, Rect, Response, Sense, Stroke, Ui,
+    Vec2,
 };
 
 use super::super::action::Action;
@@ -220,12 +221,18 @@ fn draw_ruler(painter: &Painter, cx: &UiContext, ruler: Rect, scale: &Scale, vie
         );
         painter.rect_filled(range.intersect(ruler), 0.0, colours.accent.gamma_multiply(0.25));
         for x in [range.left(), range.right()] {
-            painter.line_segment([Pos2::new(x, ruler.top()), Pos2::new(x, ruler.bottom())], Stroke::new(2.0, colours.accent));
+            painter.line_segment(
+                [Pos2::new(x, ruler.top()), Pos2::new(x, ruler.bottom())],
+                Stroke::new(2.0, colours.accent),
+            );
         }
     }
     for (first, last) in view.cached {
         let (left, right) = (scale.x(f64::from(first.0)), scale.x(f64::from(last.0) + 1.0));
-        let strip = Rect::from_min_max(Pos2::new(left, ruler.bottom() - 3.0), Pos2::new(right.max(left + 1.0), ruler.bottom() - 1.0));
+        let strip = Rect::from_min_max(
+            Pos2::new(left, ruler.bottom() - 3.0),
+            Pos2::new(right.max(left + 1.0), ruler.bottom() - 1.0),
+        );
         painter.rect_filled(strip.intersect(ruler), 0.0, colours.quiet.gamma_multiply(0.6));
     }
     let step = tick_step(70.0 / scale.points_per_frame);
@@ -233,8 +240,17 @@ fn draw_ruler(painter: &Painter, cx: &UiContext, ruler: Rect, scale: &Scale, vie
     while tick < u64::from(cx.facts.frame_count) && scale.x(tick as f64) < ruler.right() {
         let x = scale.x(tick as f64);
         if x >= ruler.left() - 40.0 {
-            painter.line_segment([Pos2::new(x, ruler.bottom() - 8.0), Pos2::new(x, ruler.bottom())], Stroke::new(1.0, colours.line));
-            painter.text(Pos2::new(x + 3.0, ruler.top() + 2.0), Align2::LEFT_TOP, tick, FontId::monospace(10.0), colours.quiet);
+            painter.line_segment(
+                [Pos2::new(x, ruler.bottom() - 8.0), Pos2::new(x, ruler.bottom())],
+                Stroke::new(1.0, colours.line),
+            );
+            painter.text(
+                Pos2::new(x + 3.0, ruler.top() + 2.0),
+                Align2::LEFT_TOP,
+                tick,
+                FontId::monospace(10.0),
+                colours.quiet,
+            );
         }
         tick += u64::from(step);
     }
@@ -274,7 +290,8 @@ fn draw_lanes(
             painter.rect_filled(row, 0.0, cx.colours().hovered.gamma_multiply(0.5));
         }
         draw_name(&painter, cx, row, lane);
-        let bar = Rect::from_min_max(Pos2::new(track.left(), top + 3.0), Pos2::new(track.right(), top + LANE_HEIGHT - 3.0));
+        let bar =
+            Rect::from_min_max(Pos2::new(track.left(), top + 3.0), Pos2::new(track.right(), top + LANE_HEIGHT - 3.0));
         lanes::draw(&painter.with_clip_rect(bar.expand2(Vec2::new(0.0, 3.0)).intersect(lanes)), cx, bar, scale, lane);
     }
 }
@@ -285,7 +302,13 @@ fn draw_name(painter: &Painter, cx: &UiContext, row: Rect, lane: &LaneView) {
     painter.circle_filled(dot, 5.0, Color32::from_rgb(r, g, b));
     let colour = if lane.is_hidden { cx.colours().quiet } else { cx.colours().text };
     let text = format!("{}  {}", lane.object, super::top_bar::shorten(lane.name, 15));
-    painter.text(Pos2::new(row.left() + 26.0, row.center().y), Align2::LEFT_CENTER, text, FontId::proportional(12.0), colour);
+    painter.text(
+        Pos2::new(row.left() + 26.0, row.center().y),
+        Align2::LEFT_CENTER,
+        text,
+        FontId::proportional(12.0),
+        colour,
+    );
 }
 
 fn draw_playhead(painter: &Painter, cx: &UiContext, ruler: Rect, bottom: f32, scale: &Scale, is_waiting: bool) {

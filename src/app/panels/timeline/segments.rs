@@ -33,11 +33,7 @@ pub struct Segment {
 }
 
 /// The stretches of an object's frames, in order. Frames in none of them have no mask yet.
-pub fn segments(
-    marks: &BTreeMap<FrameIdx, FrameMark>,
-    prompted: &BTreeSet<FrameIdx>,
-    revision: u64,
-) -> Vec<Segment> {
+pub fn segments(marks: &BTreeMap<FrameIdx, FrameMark>, prompted: &BTreeSet<FrameIdx>, revision: u64) -> Vec<Segment> {
     let mut found: Vec<Segment> = Vec::new();
     let mut add = |frame: FrameIdx, state: LaneState| match found.last_mut() {
         Some(last) if last.state == state && last.last.0 + 1 == frame.0 && state != LaneState::Prompted => {

@@ -1,0 +1,255 @@
+//! The whole job without a window: click, track, correct, undo, approve, save; on real threads with the test engine.
+#![cfg(feature = "gui")]
+
+mod app_support;
+mod engine_support;
+
+use app_support::{Lab, click, exclude, test_engine};
+use engine_support::DiscClip;
+use label_hub::app::action::{Action, TrackScope};
+use label_hub::engine::TrackDirection;
+use label_hub::formats::npy;
+use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Provenance, Stroke};
+
+const ALL: Action = Action::Track(TrackScope::StaleOrMissing);
+
+fn disc() -> DiscClip {
+    DiscClip::new(160, 96, 12, false)
+}
+
+#[test]
+fn a_click_makes_an_object_and_its_mask() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    assert_eq!(lab.facts().objects, [ObjectId(1)]);
+    lab.wait_for_answers();
+    assert!(lab.mask(1, 0).expect("a mask").iou(&clip.truth(0)) > 0.9);
+    assert_eq!(lab.mark(1, 0).expect("a mark").provenance, Provenance::Prompted);
+    assert!(lab.facts().candidates_here > 1, "a single click has several readings");
+    // The click and its mask are one step.
+    lab.act(Action::Undo);
+    assert_eq!((lab.facts().objects.len(), lab.mark(1, 0)), (0, None));
+    lab.act(Action::Redo);
+    assert!(lab.mask(1, 0).expect("the mask is back").iou(&clip.truth(0)) > 0.9);
+}
+
+#[test]
+fn tracking_fills_the_clip_and_one_undo_takes_it_back() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let before = lab.labels();
+    lab.act(ALL);
+    lab.wait_for_run();
+    for frame in 0..clip.frames {
+        let iou = lab.mask(1, frame).expect("tracked").iou(&clip.truth(frame));
+        assert!(iou > 0.9, "frame {frame}: {iou}");
+    }
+    let after = lab.labels();
+    lab.act(Action::Undo);
+    assert_eq!(lab.labels(), before);
+    lab.act(Action::Redo);
+    assert_eq!(lab.labels(), after);
+    // Everything is up to date, so there is nothing to do.
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert_eq!(lab.labels(), after);
+    assert!(lab.said().iter().any(|text| text.starts_with("Nothing to do")), "{:?}", lab.said());
+}
+
+#[test]
+fn a_correction_makes_the_rest_stale_and_stays_when_tracked_again() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    lab.act(Action::GoTo(FrameIdx(5)));
+    let far = clip.click(5);
+    lab.act(exclude(far.x - 12.0, far.y));
+    lab.wait_for_answers();
+    let corrected = lab.mask(1, 5).expect("corrected");
+    assert_eq!(lab.mark(1, 5).expect("a mark").provenance, Provenance::Prompted);
+    assert!(!lab.is_stale(1, 0) && !lab.is_stale(1, 5), "what the labeller said is never stale");
+    assert!(lab.is_stale(1, 3) && lab.is_stale(1, 8));
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert_eq!(lab.mask(1, 5).expect("still there"), corrected);
+    assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame)));
+}
+
+#[test]
+fn approved_masks_are_not_written_over_and_cannot_be_clicked_away() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    lab.act(Action::GoTo(FrameIdx(4)));
+    lab.act(Action::SetIn);
+    lab.act(Action::GoTo(FrameIdx(6)));
+    lab.act(Action::SetOut);
+    lab.act(Action::ToggleRangeApproved);
+    let approved: Vec<_> = (4..=6).map(|frame| lab.mark(1, frame)).collect();
+    assert!(approved.iter().all(|mark| mark.expect("a mark").is_approved));
+    let point = clip.click(6);
+    lab.act(exclude(point.x, point.y));
+    assert!(lab.said().last().is_some_and(|text| text.contains("approved")), "{:?}", lab.said());
+    lab.act(Action::ClearInOut);
+    lab.act(Action::GoTo(FrameIdx(9)));
+    let point = clip.click(9);
+    lab.act(exclude(point.x - 12.0, point.y));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert_eq!((4..=6).map(|frame| lab.mark(1, frame)).collect::<Vec<_>>(), approved);
+    assert!(!lab.is_stale(1, 8));
+}
+
+#[test]
+fn a_second_object_leaves_the_first_as_it_is() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    let first: Vec<_> = (0..clip.frames).map(|frame| lab.mark(1, frame)).collect();
+    lab.act(Action::GoTo(FrameIdx(6)));
+    lab.act(Action::NewObject);
+    lab.act(Action::SetBox(BoxPrompt { x0: 2.0, y0: 2.0, x1: 30.0, y1: 20.0 }));
+    lab.wait_for_answers();
+    lab.act(Action::Track(TrackScope::From(TrackDirection::Forward)));
+    lab.wait_for_run();
+    assert_eq!((0..clip.frames).map(|frame| lab.mark(1, frame)).collect::<Vec<_>>(), first);
+    assert!(lab.mark(2, 6).is_some() && lab.mark(2, 11).is_some() && lab.mark(2, 3).is_none());
+}
+
+#[test]
+fn paint_is_kept_exactly_and_is_a_prompt() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    let mut stroke = Stroke::new(clip.size, 9.0);
+    stroke.move_to(50.0, 40.0);
+    stroke.move_to(90.0, 60.0);
+    let painted = Mask::empty(clip.size).painted(&stroke);
+    lab.act(Action::Paint(painted.clone()));
+    assert_eq!(lab.mask(1, 0), Some(painted.clone()));
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert_eq!(lab.mask(1, 0), Some(painted), "tracking does not touch it");
+    assert!(lab.mark(1, 1).is_some());
+}
+
+#[test]
+fn masks_are_saved_as_the_replaced_tool_did() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path().join("disc_masks");
+    lab.act(Action::SaveMasksTo(folder.clone()));
+    lab.wait_for_saving();
+    for frame in 0..clip.frames {
+        let written = npy::read_mask(&folder.join(format!("{frame}_1.npy")), clip.size).expect("readable");
+        assert_eq!(Some(written), lab.mask(1, frame));
+    }
+}
+
+#[test]
+fn clicks_wait_for_a_model_and_are_answered_when_it_comes() {
+    let clip = disc();
+    let mut lab = Lab::new();
+    lab.act(Action::Open(clip.path().to_owned()));
+    lab.wait("the clip is open", |world| world.resource::<label_hub::app::facts::AppFacts>().frame_count == 12);
+    lab.act(click(clip.click(0)));
+    lab.act(click(clip.click(0)));
+    assert!(lab.facts().has_prompts && lab.mark(1, 0).is_none());
+    lab.act(Action::LoadModel(test_engine()));
+    lab.wait_for_answers();
+    assert!(lab.mask(1, 0).expect("answered").iou(&clip.truth(0)) > 0.9);
+}
+
+#[test]
+fn an_answer_to_an_undone_click_is_dropped() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.act(Action::Undo);
+    // A later question is answered after the dropped one: the engine answers in order.
+    lab.act(Action::GoTo(FrameIdx(1)));
+    lab.act(click(clip.click(1)));
+    lab.wait_for_answers();
+    assert!(lab.mark(1, 0).is_none() && lab.mark(1, 1).is_some());
+}
+
+#[test]
+fn undoing_a_run_while_it_goes_on_ends_it_for_good() {
+    let clip = DiscClip::new(320, 192, 40, true);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let before = lab.labels();
+    lab.act(ALL);
+    lab.wait("the first frame is tracked", |world| {
+        world
+            .resource::<label_hub::app::facts::AppFacts>()
+            .undo
+            .as_deref()
+            .is_some_and(|name| name.starts_with("track"))
+    });
+    lab.act(Action::Undo);
+    lab.wait_for_run();
+    assert_eq!(lab.labels(), before);
+}
+
+#[test]
+fn another_clip_starts_empty_and_going_on_with_it_works() {
+    let (one, two) = (disc(), disc());
+    let mut lab = Lab::with_clip(one.path());
+    lab.act(click(one.click(0)));
+    lab.act(Action::Open(two.path().to_owned()));
+    lab.wait("the second clip is open", |world| {
+        world.resource::<label_hub::app::facts::AppFacts>().clip == label_hub::app::facts::ClipState::Open
+    });
+    assert_eq!((lab.facts().objects.len(), lab.facts().undo.clone()), (0, None));
+    lab.act(click(two.click(0)));
+    lab.wait_for_answers();
+    assert!(lab.mask(1, 0).expect("a mask").iou(&two.truth(0)) > 0.9);
+}
+
+#[test]
+fn stepping_shows_the_very_frame() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    for action in [Action::Step(1), Action::Step(10), Action::Step(10), Action::Step(-1), Action::First, Action::Last] {
+        lab.act(action);
+        lab.wait_for_picture();
+    }
+    assert_eq!(lab.facts().frame, FrameIdx(11));
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_is_told_with_a_way_on() {
+    use label_hub::engine::{DeviceChoice, ModelChoice, ModelSource};
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    let source = ModelSource::Checkpoint(clip.path().join("000.png"));
+    lab.act(Action::LoadModel(ModelChoice { source, device: DeviceChoice::Auto, resolution: None }));
+    lab.wait("the failure is told", |world| {
+        world.resource::<label_hub::app::facts::AppFacts>().model == label_hub::app::facts::ModelState::Failed
+    });
+    let notices = lab.app.world().resource::<label_hub::app::notices::Notices>();
+    let notice = notices.on_screen().last().expect("a notice");
+    assert!(notice.ways_out.iter().any(|(_, action)| *action == Action::RetryModel), "{notice:?}");
+    // The labeller goes on without it.
+    lab.act(Action::NewObject);
+    assert_eq!(lab.facts().objects.len(), 1);
+}
