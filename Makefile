@@ -9,13 +9,16 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test ci test-parity bench-reference audit
+.PHONY: help demo run test ci test-parity test-window screenshots bench-reference audit
 
 help:
 	@echo 'make demo             track an object through a clip it makes itself, without a window'
+	@echo 'make run              the window, with the test engine (CLIP=file opens a clip)'
 	@echo 'make test             the everyday tests'
-	@echo 'make ci               all checks: format, lints, docs, tests, parity'
+	@echo 'make ci               all checks: format, lints, docs, tests, parity, window'
 	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
+	@echo 'make test-window      the real window from end to end, under Xvfb'
+	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder)'
 	@echo 'make bench-reference  ours and the Python reference, timed in one run'
 	@echo 'make audit            licences and sources of the dependencies, where cargo-deny is installed'
 
@@ -36,6 +39,24 @@ ci:
 test-parity:
 	@scripts/parity_checkpoints
 	LABEL_HUB_PARITY=1 cargo test --locked --test parity_scenarios -- --nocapture --test-threads=1
+
+# Debian's own python has the numpy that scripts/setup installs.
+PYTHON_WITH_NUMPY = $(shell for p in python3 /usr/bin/python3 $(LABEL_HUB_CACHE)/numpy/bin/python; do $$p -c 'import numpy' 2>/dev/null && echo $$p && break; done)
+SHOTS ?= $(LABEL_HUB_CACHE)/screenshots
+
+run:
+	@scripts/setup
+	cargo run --locked -- --model fake $(CLIP)
+
+test-window:
+	@scripts/setup
+	cargo build --locked
+	$(PYTHON_WITH_NUMPY) scripts/test_window.py
+
+screenshots:
+	@scripts/setup
+	cargo build --locked
+	$(PYTHON_WITH_NUMPY) scripts/screenshots.py $(SHOTS)
 
 bench-reference:
 	@scripts/setup

@@ -153,7 +153,7 @@ pub enum Action {
     // Objects.
     /// A new object, selected.
     NewObject,
-    /// Selects the object at a place of the list, from 0.
+    /// Selects object 1 to 10: the digit's place on the keyboard, from 0.
     SelectNth(u8),
     /// Selects an object.
     Select(ObjectId),

@@ -51,6 +51,8 @@ pub struct AppFacts {
     pub is_playing: bool,
     /// The objects, in order.
     pub objects: Vec<ObjectId>,
+    /// Those that are locked.
+    pub locked: Vec<ObjectId>,
     /// The selected object.
     pub selected: Option<ObjectId>,
     /// Whether it is locked.
@@ -128,13 +130,13 @@ impl AppFacts {
             Action::ClearInOut => self.needs_clip().or(if_none(self.in_out.is_some(), "No in or out point is set")),
             Action::NextPrompted => if_none(self.prompted_after, "No prompted frame after this one"),
             Action::PreviousPrompted => if_none(self.prompted_before, "No prompted frame before this one"),
-            Action::SelectNth(place) => if_none(usize::from(*place) < self.objects.len(), "There is no such object"),
+            Action::SelectNth(place) => self.needs(ObjectId(u32::from(*place) + 1)),
             Action::Select(id) => self.needs(*id),
             Action::NextObject | Action::PreviousObject => if_none(!self.objects.is_empty(), "There is no object yet"),
-            Action::DeleteObject(which) => self.needs_target(*which).or(match which {
-                None => self.why_not_edit(),
-                Some(_) => None,
-            }),
+            Action::DeleteObject(which) => {
+                let is_locked = which.or(self.selected).is_some_and(|id| self.locked.contains(&id));
+                self.needs_target(*which).or(if_none(!is_locked, "The object is locked; unlock it first"))
+            }
             Action::ToggleHidden(which) | Action::ToggleSolo(which) | Action::ToggleLock(which) => {
                 self.needs_target(*which)
             }

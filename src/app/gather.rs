@@ -32,6 +32,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         in_out: world.resource::<InOut>().0,
         is_playing: world.resource::<Playback>().running.is_some(),
         objects: index.objects().map(|(id, _)| id).collect(),
+        locked: index.objects().map(|(id, _)| id).filter(|id| is_locked(world, *id)).collect(),
         selected,
         has_prompts: index.prompt_count() > 0,
         prompted_before: index.prompted_before(frame).is_some(),
@@ -59,9 +60,13 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
     facts
 }
 
+fn is_locked(world: &World, object: crate::label::ObjectId) -> bool {
+    labels::facts(world, object).is_some_and(|object| object.is_locked)
+}
+
 fn gather_selected(world: &World, object: crate::label::ObjectId, facts: &mut AppFacts) {
     let frame = facts.frame;
-    facts.is_selected_locked = labels::facts(world, object).is_some_and(|object| object.is_locked);
+    facts.is_selected_locked = is_locked(world, object);
     facts.prompt_here = labels::said(world, object, frame).map(|said| said.prompt.clone());
     let mark = labels::mark(world, object, frame);
     facts.has_mask_here = mark.is_some();

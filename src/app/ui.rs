@@ -11,7 +11,7 @@ use bevy_egui::egui::{
 };
 use bevy_egui::{EguiContext, PrimaryEguiContext};
 
-use super::action::{Action, Tool};
+use super::action::{Action, Panel, Tool};
 use super::canvas::Canvas;
 use super::canvas_marks;
 use super::facts::{AppFacts, ClipState};
@@ -51,6 +51,10 @@ pub struct UiState {
     pub(super) dialog: Option<Dialog>,
     lanes: LaneCache,
     hovered_marker: Option<usize>,
+    /// Whether a text field had the focus at the end of the last pass. egui lets go of it on Escape before we are asked.
+    was_typing: bool,
+    /// Recent clips and whether they are there: asked of the disk when the list changes, not in every pass.
+    recent: Vec<(std::path::PathBuf, bool)>,
     look: Option<(super::action::Theme, f32)>,
     aged: Option<Instant>,
 }
@@ -72,6 +76,7 @@ pub(super) fn draw_ui(world: &mut World) {
         panels(&ctx, world, &cx, &mut state, &mut actions);
         ui_windows::windows(&ctx, world, &cx, &mut state, &mut actions);
         notices(&ctx, world, &cx, &mut state, &mut actions);
+        state.was_typing = ctx.text_edit_focused();
         world.resource_mut::<ActionQueue>().0.extend(actions);
     });
 }
@@ -95,7 +100,6 @@ fn look(ctx: &egui::Context, world: &World, state: &mut UiState) {
 
 /// Key presses become actions, unless somebody is typing.
 fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &mut Vec<Action>) {
-    let has_panel = world.resource::<Windows>().panel.is_some();
     let presses = std::mem::take(&mut world.resource_mut::<KeyPresses>().presses);
     if state.dialog.is_some() {
         return;
@@ -103,8 +107,10 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
     if ui_windows::take_rebinding_key(&presses, world, state) {
         return;
     }
-    let is_typing = ctx.text_edit_focused();
-    if !is_typing && !has_panel {
+    let panel = world.resource::<Windows>().panel;
+    // The palette takes letters from the moment it is asked for.
+    let is_typing = ctx.text_edit_focused() || state.was_typing || panel == Some(Panel::CommandPalette);
+    if !is_typing && panel.is_none() {
         // Tab walks through objects and Space plays: no button may keep the focus and take them.
         if let Some(focused) = ctx.memory(|memory| memory.focused()) {
             ctx.memory_mut(|memory| memory.surrender_focus(focused));
@@ -114,11 +120,10 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
     let keymap = world.resource::<Keymap>();
     for press in presses {
         let Some(action) = keymap.action_for(press.key, press.modifiers) else { continue };
-        let is_allowed = if is_typing {
-            // Escape leaves a field by itself; it also closes the window the field is in.
-            has_panel && action == Action::Cancel
-        } else {
-            !has_panel || press.key != egui::Key::Tab
+        // Behind an open window the labels are out of reach; it closes by its own key or Escape.
+        let is_allowed = match panel {
+            Some(_) => action == Action::Cancel || (!is_typing && matches!(action, Action::TogglePanel(_))),
+            None => !is_typing,
         };
         // The space bar held moves the picture, so it plays when it is let go.
         let is_now =
@@ -252,11 +257,14 @@ fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mu
         ClipState::Open => {}
         ClipState::None => {
             ui.painter().rect_filled(area, 0.0, cx.colours().canvas);
-            let recent = world.resource::<Settings>().recent.clone();
+            let recent = &world.resource::<Settings>().recent;
+            if !state.recent.iter().map(|(path, _)| path).eq(recent) {
+                state.recent = recent.iter().map(|path| (path.clone(), path.exists())).collect();
+            }
             let frame = Frame::new().fill(cx.colours().panel).inner_margin(Margin::same(16));
             frame.show(ui, |ui| {
                 ui.set_min_size(ui.available_size());
-                welcome_ui(ui, cx, &recent, actions);
+                welcome_ui(ui, cx, &state.recent, actions);
             });
         }
         ClipState::Opening => {

@@ -21,7 +21,8 @@ pub(super) fn perform(world: &mut World, action: Action) {
             commit(world, "new object", vec![change], Joins::Nothing);
             select(world, id);
         }
-        Action::SelectNth(place) => select_place(world, usize::from(place)),
+        // The digit is the object's number, whatever was deleted before it.
+        Action::SelectNth(place) => select(world, ObjectId(u32::from(place) + 1)),
         Action::Select(id) => select(world, id),
         Action::NextObject => select_neighbour(world, 1),
         Action::PreviousObject => select_neighbour(world, -1),
@@ -33,13 +34,14 @@ pub(super) fn perform(world: &mut World, action: Action) {
             }
         }
         Action::SetClass(id, class) => {
-            if let Some(class) = &class {
-                add_class(world, class.trim());
-            }
             let class = class.map(|class| class.trim().to_owned()).filter(|class| !class.is_empty());
-            describe(world, id, "class", |facts| facts.class = class);
+            let addition = class.as_deref().and_then(|class| class_addition(world, class));
+            describe_and(world, id, "class", |facts| facts.class = class, addition);
         }
-        Action::AddClass(class) => add_class(world, class.trim()),
+        Action::AddClass(class) => {
+            let addition = class_addition(world, class.trim());
+            commit(world, "add class", addition.into_iter().collect(), Joins::Nothing);
+        }
         Action::SetColour(id, colour) => describe(world, id, "colour", |facts| facts.colour = colour),
         Action::ToggleHidden(which) => with_target(world, which, |world, id| {
             describe(world, id, "hide", |facts| facts.is_hidden = !facts.is_hidden);
@@ -94,13 +96,6 @@ pub(super) fn select(world: &mut World, id: ObjectId) {
     world.resource_mut::<Selection>().0 = Some(id);
 }
 
-fn select_place(world: &mut World, place: usize) {
-    let found = world.resource::<LabelIndex>().objects().nth(place);
-    if let Some((id, _)) = found {
-        select(world, id);
-    }
-}
-
 fn select_neighbour(world: &mut World, by: isize) {
     let ids: Vec<_> = world.resource::<LabelIndex>().objects().map(|(id, _)| id).collect();
     let at = world.resource::<Selection>().0.and_then(|selected| ids.iter().position(|id| *id == selected));
@@ -117,6 +112,17 @@ fn with_target(world: &mut World, which: Option<ObjectId>, act: impl FnOnce(&mut
 
 /// Changes what an object is called, how it looks and so on; a locked object only lets itself be unlocked or hidden.
 fn describe(world: &mut World, id: ObjectId, what: &str, change: impl FnOnce(&mut ObjectFacts)) {
+    describe_and(world, id, what, change, None);
+}
+
+/// The same, with a change that belongs to it.
+fn describe_and(
+    world: &mut World,
+    id: ObjectId,
+    what: &str,
+    change: impl FnOnce(&mut ObjectFacts),
+    addition: Option<Change>,
+) {
     let Some(before) = labels::facts(world, id).cloned() else { return };
     let mut after = before.clone();
     change(&mut after);
@@ -126,16 +132,17 @@ fn describe(world: &mut World, id: ObjectId, what: &str, change: impl FnOnce(&mu
         return;
     }
     let change = Change::Object { id, before: Some(before), after: Some(after) };
-    commit(world, what, vec![change], Joins::Nothing);
+    commit(world, what, addition.into_iter().chain([change]).collect(), Joins::Nothing);
 }
 
-fn add_class(world: &mut World, class: &str) {
+/// What adds a class to the list, unless it is there.
+fn class_addition(world: &World, class: &str) -> Option<Change> {
     let before = world.resource::<Classes>().0.clone();
     if class.is_empty() || before.iter().any(|known| known == class) {
-        return;
+        return None;
     }
     let after: Arc<[String]> = before.iter().cloned().chain([class.to_owned()]).collect();
-    commit(world, "add class", vec![Change::Classes { before, after }], Joins::Nothing);
+    Some(Change::Classes { before, after })
 }
 
 fn delete(world: &mut World, which: Option<ObjectId>) {

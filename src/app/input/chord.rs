@@ -54,7 +54,18 @@ impl KeyChord {
 fn is_shifted_symbol(key: Key) -> bool {
     matches!(
         key,
-        Key::Questionmark
+        Key::OpenBracket
+            | Key::CloseBracket
+            | Key::Minus
+            | Key::Equals
+            | Key::Comma
+            | Key::Period
+            | Key::Semicolon
+            | Key::Quote
+            | Key::Slash
+            | Key::Backslash
+            | Key::Backtick
+            | Key::Questionmark
             | Key::Plus
             | Key::Exclamationmark
             | Key::OpenCurlyBracket

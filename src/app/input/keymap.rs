@@ -24,7 +24,7 @@ pub struct Keymap {
     preset: Preset,
     bindings: Vec<(Action, KeyChord)>,
     /// Entries of the file that no action of this version answers to; they are kept.
-    unknown: BTreeMap<String, Vec<KeyChord>>,
+    unknown: BTreeMap<String, Vec<String>>,
 }
 
 /// The key already sends something else.
@@ -39,7 +39,7 @@ pub struct Clash {
 struct KeyFile {
     preset: Preset,
     /// All keys of the actions that differ from the preset.
-    keys: BTreeMap<String, Vec<KeyChord>>,
+    keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for Keymap {
@@ -103,8 +103,9 @@ impl Keymap {
 
     /// Actions without which a labeller is stuck and which have no key.
     pub fn missing_essentials(&self) -> Vec<Action> {
-        let essential = [Action::Undo, Action::Cancel, Action::TogglePanel(Panel::CommandPalette), Action::PlayPause];
-        essential.into_iter().filter(|action| self.chords(action).next().is_none()).collect()
+        let panels = [Panel::CommandPalette, Panel::Settings, Panel::Help].map(Action::TogglePanel);
+        let essential = [Action::Undo, Action::Cancel, Action::PlayPause].into_iter().chain(panels);
+        essential.filter(|action| self.chords(action).next().is_none()).collect()
     }
 
     /// Reads the keys in `folder`. The second value says what was wrong with them.
@@ -116,25 +117,27 @@ impl Keymap {
         };
         let mut keymap = Keymap::preset(file.preset);
         let actions = Action::without_arguments();
-        let mut clashes = Vec::new();
-        for (id, chords) in file.keys {
+        let mut wrong = Vec::new();
+        for (id, texts) in file.keys {
             let Some(action) = actions.iter().find(|action| action.id() == id) else {
-                keymap.unknown.insert(id, chords);
+                keymap.unknown.insert(id, texts);
                 continue;
             };
             keymap.unbind(action);
-            for chord in chords {
-                if let Some(Clash { holder }) = keymap.bind(action, chord).err() {
-                    clashes.push(format!("{chord} is {} and {}", holder.label(), action.label()));
-                    keymap.bind_anyway(action, chord);
+            for text in texts {
+                match text.parse::<KeyChord>().map(|chord| (chord, keymap.bind(action, chord))) {
+                    Ok((_, Ok(()))) => {}
+                    Ok((chord, Err(Clash { holder }))) => {
+                        wrong.push(format!("{chord} is {} and {}, the latter stands", holder.label(), action.label()));
+                        keymap.bind_anyway(action, chord);
+                    }
+                    Err(reason) => wrong.push(reason),
                 }
             }
         }
-        let message = match (clashes.is_empty(), keymap.missing_essentials().first()) {
-            (true, None) => None,
-            (false, _) => Some(format!("{}: {}; the latter stands", path.display(), clashes.join(", "))),
-            (true, Some(action)) => Some(format!("{}: \"{}\" has no key", path.display(), action.label())),
-        };
+        let missing = keymap.missing_essentials();
+        wrong.extend(missing.iter().map(|action| format!("\"{}\" has no key", action.label())));
+        let message = (!wrong.is_empty()).then(|| format!("{}: {}", path.display(), wrong.join("; ")));
         (keymap, message)
     }
 
@@ -148,7 +151,7 @@ impl Keymap {
         for action in Action::without_arguments() {
             let own: Vec<KeyChord> = self.chords(&action).collect();
             if own != preset.chords(&action).collect::<Vec<_>>() {
-                keys.insert(action.id().into_owned(), own);
+                keys.insert(action.id().into_owned(), own.iter().map(KeyChord::to_string).collect());
             }
         }
         let file = KeyFile { preset: self.preset, keys };
@@ -181,12 +184,24 @@ mod tests {
     ];
 
     #[test]
-    fn every_action_has_a_default_key_or_is_meant_for_the_palette() {
-        let keymap = Keymap::default();
-        for action in Action::without_arguments() {
-            let is_meant = PALETTE_ONLY.contains(&action.id().as_ref());
-            assert!(is_meant || keymap.chords(&action).next().is_some(), "{} has no key", action.id());
+    fn every_action_has_a_key_in_every_preset_or_is_meant_for_the_palette() {
+        for preset in Preset::ALL {
+            let keymap = Keymap::preset(preset);
+            for action in Action::without_arguments() {
+                let is_meant = PALETTE_ONLY.contains(&action.id().as_ref());
+                assert!(is_meant || keymap.chords(&action).next().is_some(), "{preset:?}: {} has no key", action.id());
+            }
         }
+    }
+
+    #[test]
+    fn one_wrong_key_does_not_take_the_others_with_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let text = "[keys]\nundo = [\"Ctrl+U\"]\nredo = [\"Hyper+R\"]\n";
+        std::fs::write(folder.path().join(FILE_NAME), text).expect("a file");
+        let (keymap, message) = Keymap::load(Some(folder.path()));
+        assert_eq!(keymap.action_for(Key::U, Modifiers::COMMAND), Some(Action::Undo));
+        assert!(message.is_some_and(|text| text.contains("Hyper")));
     }
 
     #[test]

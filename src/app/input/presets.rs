@@ -168,8 +168,10 @@ fn cvat() -> Vec<(Action, KeyChord)> {
         (Action::NextPrompted, key(Key::R)),
         (Action::Track(TrackScope::StaleOrMissing), key(Key::B).command()),
         (Action::Track(TrackScope::From(TrackDirection::Forward)), key(Key::E).command()),
-        (Action::ToggleLock(None), key(Key::L)),
-        (Action::ClearPrompts, key(Key::Delete)),
+        (Action::CycleCandidate, key(Key::C).shift()),
+        (Action::UseTool(Tool::Select), key(Key::V).shift()),
+        (Action::UseTool(Tool::Eraser), key(Key::E).shift()),
+        (Action::UseTool(Tool::Box), key(Key::R).shift()),
         (Action::TogglePanel(Panel::Settings), key(Key::F2)),
         (Action::TogglePanel(Panel::Help), key(Key::F1)),
     ]
@@ -188,7 +190,8 @@ fn x_anylabeling() -> Vec<(Action, KeyChord)> {
         (Action::UseTool(Tool::Brush), key(Key::B).shift()),
         (Action::NewObject, key(Key::F)),
         (Action::ToggleHidden(None), key(Key::S)),
-        (Action::Track(TrackScope::StaleOrMissing), key(Key::I)),
+        (Action::Track(TrackScope::StaleOrMissing), key(Key::I).command()),
+        (Action::Track(TrackScope::From(TrackDirection::Forward)), key(Key::F).command()),
         (Action::TogglePanel(Panel::Settings), key(Key::Num0).command()),
     ]
 }
@@ -202,8 +205,9 @@ fn cutie() -> Vec<(Action, KeyChord)> {
         (Action::First, key(Key::ArrowLeft).alt()),
         (Action::Last, key(Key::ArrowRight).alt()),
         (Action::PlayPause, key(Key::K)),
+        (Action::ShuttleStop, key(Key::K).shift()),
         (Action::UseTool(Tool::Brush), key(Key::B).shift()),
-        (Action::Quit, key(Key::Q)),
+        (Action::CycleCandidate, key(Key::C).shift()),
     ]
 }
 

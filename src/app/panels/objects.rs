@@ -2,7 +2,8 @@
 
 use bevy_egui::egui::{
     Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, RichText, ScrollArea, Sense, Stroke,
-    StrokeKind, TextEdit, Ui, Vec2,
+    StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
+    WidgetType,
 };
 use egui_phosphor::regular as icon;
 
@@ -76,6 +77,7 @@ pub fn objects_ui(
         return;
     }
     if ui.input(|i| i.key_pressed(Key::F2))
+        && !ui.ctx().text_edit_focused()
         && let Some(row) = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected)
     {
         state.renaming = Some((row.id, row.name.clone()));
@@ -128,6 +130,7 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| name_ui(ui, cx, row, state, actions));
     });
+    response.widget_info(|| WidgetInfo::selected(WidgetType::SelectableLabel, true, is_selected, &row.name));
     if response.clicked() {
         actions.push(Action::Select(row.id));
     }
@@ -170,6 +173,7 @@ fn swatch(ui: &mut Ui, row: &ObjectRow, actions: &mut Vec<Action>) {
         StrokeKind::Inside,
     );
     let response = response.on_hover_text("Colour");
+    response.widget_info(|| WidgetInfo::labeled(WidgetType::Button, true, format!("Colour of {}", row.name)));
     bevy_egui::egui::Popup::menu(&response).show(|ui| {
         bevy_egui::egui::Grid::new("palette").spacing(Vec2::splat(4.0)).show(ui, |ui| {
             for (i, colour) in palette::PALETTE.iter().enumerate() {

@@ -1,19 +1,19 @@
 //! What stands where the picture will be: no clip yet, or one that is being read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bevy_egui::egui::{Align, Button, Layout, ProgressBar, RichText, Ui, Vec2};
 use egui_phosphor::regular as icon;
 
-use super::super::action::{Action, FileQuestion};
+use super::super::action::{Action, FileQuestion, Panel};
 use super::super::facts::ModelState;
 use super::UiContext;
 
 /// Width of the column, in points.
 const COLUMN_WIDTH: f32 = 360.0;
 
-/// Without a clip.
-pub fn welcome_ui(ui: &mut Ui, cx: &UiContext, recent: &[PathBuf], actions: &mut Vec<Action>) {
+/// Without a clip. `recent` are the clips opened last and whether they are still there.
+pub fn welcome_ui(ui: &mut Ui, cx: &UiContext, recent: &[(PathBuf, bool)], actions: &mut Vec<Action>) {
     column(ui, 300.0 + recent.len().min(6) as f32 * 28.0, |ui| {
         ui.label(RichText::new(icon::FILM_STRIP).size(40.0).color(cx.colours().quiet));
         ui.heading("Drop a video here");
@@ -27,25 +27,26 @@ pub fn welcome_ui(ui: &mut Ui, cx: &UiContext, recent: &[PathBuf], actions: &mut
         if !recent.is_empty() {
             ui.add_space(16.0);
             ui.label(RichText::new("RECENT").small().color(cx.colours().quiet));
-            for path in recent.iter().take(6) {
-                recent_ui(ui, path, actions);
+            for (path, is_there) in recent.iter().take(6) {
+                recent_ui(ui, path, *is_there, actions);
             }
         }
         if cx.facts.model == ModelState::None {
             ui.add_space(16.0);
-            let text = "No model is loaded yet. You can open, play and paint without one; the settings (Ctrl+,) say how to get one.";
+            let text = "No model is loaded yet. You can open, play and paint without one.";
             ui.label(RichText::new(text).color(cx.colours().quiet));
+            let settings = Button::new("How to get one").min_size(wide);
+            cx.action_widget(ui, settings, Action::TogglePanel(Panel::Settings), actions);
         }
     });
 }
 
-fn recent_ui(ui: &mut Ui, path: &PathBuf, actions: &mut Vec<Action>) {
+fn recent_ui(ui: &mut Ui, path: &Path, is_there: bool, actions: &mut Vec<Action>) {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let is_there = path.exists();
     let button = Button::new(super::top_bar::shorten(&name, 48)).frame(false).min_size(Vec2::new(COLUMN_WIDTH, 24.0));
     let response = ui.add_enabled(is_there, button).on_hover_text(path.display().to_string());
     if response.on_disabled_hover_text(format!("{} is not there any more", path.display())).clicked() {
-        actions.push(Action::Open(path.clone()));
+        actions.push(Action::Open(path.to_owned()));
     }
 }
 

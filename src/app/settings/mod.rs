@@ -101,7 +101,11 @@ impl Settings {
     /// When the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), FormatError> {
         let path = folder.join(FILE_NAME);
-        let own = toml::Table::try_from(self).expect("settings are plain TOML values");
+        // TOML holds text; a path that is none cannot be remembered.
+        let mut kept = self.clone();
+        kept.recent.retain(|path| path.to_str().is_some());
+        kept.model = kept.model.filter(|model| model.path.as_ref().is_none_or(|path| path.to_str().is_some()));
+        let own = toml::Table::try_from(kept).expect("without such paths, settings are plain TOML values");
         let mut table =
             std::fs::read_to_string(&path).ok().and_then(|t| t.parse().ok()).unwrap_or_else(toml::Table::new);
         // An option that is `None` has no key, so what it was before must go.
@@ -166,16 +170,21 @@ pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<O
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Err(set_aside(path, "it is not text")),
         Err(error) => return Err(format!("{shown}: cannot be read ({error}); the defaults are used")),
     };
-    toml::from_str(&text).map(Some).map_err(|cause| {
-        let aside = path.with_extension("toml.bad");
-        let kept = match std::fs::rename(path, &aside) {
-            Ok(()) => format!("it was kept as {}", aside.display()),
-            Err(error) => format!("it could not be moved aside ({error}) and will be written over"),
-        };
-        format!("{shown}: makes no sense ({}); {kept}, the defaults are used", cause.message())
-    })
+    toml::from_str(&text).map(Some).map_err(|cause| set_aside(path, cause.message()))
+}
+
+/// Moves a file that makes no sense to a name of its own beside it, and says so.
+fn set_aside(path: &Path, cause: &str) -> String {
+    let name = |n: u32| path.with_extension(if n == 0 { "toml.bad".to_owned() } else { format!("toml.bad{n}") });
+    let aside = (0..1000).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
+    let kept = match std::fs::rename(path, &aside) {
+        Ok(()) => format!("it was kept as {}", aside.display()),
+        Err(error) => format!("it could not be moved aside ({error}) and will be written over"),
+    };
+    format!("{}: makes no sense ({cause}); {kept}, the defaults are used", path.display())
 }
 
 /// Writes a file of ours, whole or not at all, and makes its folder.
@@ -222,5 +231,21 @@ mod tests {
         assert_eq!(settings, Settings::default());
         assert!(message.is_some_and(|text| text.contains("settings.toml.bad")));
         assert!(folder.path().join("settings.toml.bad").exists() && !path.exists());
+        std::fs::write(&path, [0xFF, 0xFE]).expect("a file");
+        let (_, message) = Settings::load(Some(folder.path()));
+        assert!(message.is_some_and(|text| text.contains("settings.toml.bad1")), "the first one is not written over");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_no_text_do_not_stop_the_rest() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut settings = Settings { ui_scale: 2.0, ..Settings::default() };
+        settings.add_recent(Path::new(std::ffi::OsStr::from_bytes(b"/clips/caf\xe9.mp4")));
+        settings.add_recent(Path::new("/clips/tea.mp4"));
+        settings.save(folder.path()).expect("written");
+        let (loaded, _) = Settings::load(Some(folder.path()));
+        assert_eq!((loaded.ui_scale, loaded.recent), (2.0, vec![PathBuf::from("/clips/tea.mp4")]));
     }
 }

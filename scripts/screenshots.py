@@ -1,0 +1,142 @@
+"""Pictures of the real window in its states, sizes and themes, for looking at and for the README.
+
+Called by `make screenshots`; writes to the folder named as its first argument. The clip is the shared juggler where it is
+there, else a generated square; masks are the test engine's.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from window_driver import Window, centre_of, program, square_clip
+
+SHARED = Path(os.environ.get("LABEL_HUB_SHARED", "../shared"))
+JUGGLE = SHARED / "video" / "juggle.mp4"
+
+
+def clip(folder):
+    """A clip, and places on an object and on another, as shares of the picture."""
+    if JUGGLE.exists():
+        return JUGGLE, (0.55, 0.37), (0.513, 0.448)
+    path = folder / "square.mp4"
+    square_clip(path)
+    return path, (0.15, 0.5), (0.8, 0.2)
+
+
+def long_clip(folder):
+    """Two hours at 10 frames a second, small."""
+    path = folder / "two_hours.mp4"
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=10:d=7200",
+                    "-c:v", "libx264", "-preset", "ultrafast", "-g", "250", str(path)], check=True)
+    return path
+
+
+class Gallery:
+    def __init__(self, out):
+        self.out, self.folder = out, Path(tempfile.mkdtemp(prefix="label-hub-shots-"))
+        self.out.mkdir(parents=True, exist_ok=True)
+
+    def shoot(self, window, name):
+        window.settle()
+        window.picture(self.out / f"{name}.png")
+        print(self.out / f"{name}.png")
+
+    def open(self, path, size, theme="dark", scale=1, model="fake", more=()):
+        arguments = [str(path)] if path else []
+        arguments += ["--model", model] if model else []
+        return Window(program(), arguments + list(more), size=size, scale=scale, settings=[f'theme = "{theme}"'])
+
+    def canvas(self, window, share, scale=1):
+        """A place of the 16:9 picture as it lies on the canvas of a fresh window."""
+        left, top, right, bottom = 44 * scale, 40 * scale, window.size[0] - 264 * scale, window.size[1] - 192 * scale
+        width, height = right - left, bottom - top
+        fit = min(width / 16, height / 9)
+        return left + (width - 16 * fit) / 2 + 16 * fit * share[0], top + (height - 9 * fit) / 2 + 9 * fit * share[1]
+
+    def label(self, window, places, scale=1):
+        """Clicks objects and tracks twenty frames."""
+        for place in places:
+            window.key("n")
+            before = len(window.actions())
+            window.click(*self.canvas(window, place, scale))
+            window.wait("the click arrived", lambda: "add_point" in window.actions()[before:])
+        window.settle()
+        window.key("shift+Right", "shift+Right", "o", "Home", "ctrl+Return")
+        window.settle()
+
+    def labelled(self, size, theme, scale=1):
+        path, one, two = clip(self.folder)
+        window = self.open(path, size, theme, scale)
+        self.settle_open(window)
+        self.label(window, [one, two], scale)
+        window.key(*["Right"] * 6)
+        self.shoot(window, f"labelled_{size[0]}x{size[1]}_{theme}")
+        return window
+
+    def settle_open(self, window):
+        window.wait("a picture is there", lambda: len(window.actions()) > 0)
+        window.settle()
+
+
+def main():
+    gallery = Gallery(Path(sys.argv[1]))
+    path, one, _ = clip(gallery.folder)
+    for theme in ("dark", "light"):
+        window = gallery.open(None, (1280, 720), theme, model=None)
+        gallery.shoot(window, f"no_clip_{theme}")
+        window.end()
+        window = gallery.labelled((1280, 720), theme)
+        window.key("question")
+        gallery.shoot(window, f"keys_{theme}")
+        window.key("Escape", "ctrl+comma")
+        gallery.shoot(window, f"settings_{theme}")
+        window.key("Escape", "ctrl+p")
+        window.type("track")
+        gallery.shoot(window, f"palette_{theme}")
+        window.key("Escape")
+        window.click(*gallery.canvas(window, (0.5, 0.9)), button=3)
+        gallery.shoot(window, f"corrected_{theme}")
+        window.do("mousemove", 560, 250)
+        for _ in range(8):
+            window.do("click", 4)
+        gallery.shoot(window, f"zoomed_{theme}")
+        window.end()
+        gallery.labelled((1920, 1080), theme).end()
+        gallery.labelled((3840, 2160), theme, scale=2).end()
+
+    window = gallery.open(path, (1280, 720), model=None)
+    gallery.settle_open(window)
+    window.click(*gallery.canvas(window, one))
+    gallery.shoot(window, "no_model")
+    window.end()
+
+    broken = gallery.folder / "broken.pt"
+    broken.write_bytes(b"not a model")
+    window = gallery.open(path, (1280, 720), model=str(broken))
+    gallery.settle_open(window)
+    gallery.shoot(window, "model_failed")
+    window.end()
+
+    text = gallery.folder / "text.mp4"
+    text.write_text("not a video")
+    window = gallery.open(text, (1280, 720))
+    gallery.shoot(window, "clip_failed")
+    window.end()
+
+    window = gallery.open(path, (1280, 720))
+    gallery.settle_open(window)
+    places = [(0.08 + 0.15 * (i % 6), 0.25 + 0.5 * (i // 6)) for i in range(12)]
+    gallery.label(window, places)
+    gallery.shoot(window, "twelve_objects")
+    window.end()
+
+    window = gallery.open(long_clip(gallery.folder), (1280, 720))
+    gallery.settle_open(window)
+    window.key("End")
+    gallery.shoot(window, "two_hours")
+    window.end()
+
+
+main()
