@@ -35,6 +35,8 @@ pub(super) struct Marks<'a> {
     pub has_minimap: bool,
     /// The accent colour of the theme.
     pub accent: Color32,
+    /// Where the gamepad's cursor is.
+    pub pad_cursor: Option<[f32; 2]>,
     /// A marker hovered in the inspector.
     pub hovered_marker: Option<usize>,
 }
@@ -60,6 +62,14 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
         let centre = screen_at(&canvas.view, x, y);
         painter.circle_stroke(centre, radius, Stroke::new(3.0, Color32::from_black_alpha(120)));
         painter.circle_stroke(centre, radius, Stroke::new(1.5, Color32::WHITE));
+    }
+    if let Some([x, y]) = marks.pad_cursor {
+        let at = Pos2::new(x, y);
+        for (width, colour) in [(4.0, Color32::from_black_alpha(160)), (2.0, Color32::WHITE)] {
+            painter.circle_stroke(at, 9.0, Stroke::new(width, colour));
+            painter.line_segment([at - Vec2::new(4.0, 0.0), at + Vec2::new(4.0, 0.0)], Stroke::new(width, colour));
+            painter.line_segment([at - Vec2::new(0.0, 4.0), at + Vec2::new(0.0, 4.0)], Stroke::new(width, colour));
+        }
     }
     if marks.is_encoding {
         let bar = Rect::from_min_size(area.min, Vec2::new(area.width(), 3.0));

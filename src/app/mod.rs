@@ -26,6 +26,7 @@ mod keyboard;
 pub mod labels;
 mod mask_window;
 pub mod notices;
+mod pad;
 pub mod panels;
 mod playback;
 mod pointer;

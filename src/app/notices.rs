@@ -71,15 +71,26 @@ impl Notices {
         }
         self.last_id += 1;
         let notice = Notice { id: self.last_id, severity, text, ways_out, at, count: 1, shown_secs: 0.0 };
-        self.log.push_back(notice.clone());
-        if self.log.len() > LOG_LENGTH {
-            self.log.pop_front();
-        }
+        self.keep(notice.clone());
         self.on_screen.push(notice);
         while self.on_screen.len() > MOST_ON_SCREEN {
             // Good news makes room first.
             let least = self.on_screen.iter().position(|notice| notice.severity == Severity::Info).unwrap_or(0);
             self.on_screen.remove(least);
+        }
+    }
+
+    /// Writes something down for whoever opens the log, without putting it on screen.
+    pub fn note(&mut self, severity: Severity, text: impl Into<String>) {
+        self.last_id += 1;
+        let (text, at) = (text.into(), SystemTime::now());
+        self.keep(Notice { id: self.last_id, severity, text, ways_out: Vec::new(), at, count: 1, shown_secs: 0.0 });
+    }
+
+    fn keep(&mut self, notice: Notice) {
+        self.log.push_back(notice);
+        if self.log.len() > LOG_LENGTH {
+            self.log.pop_front();
         }
     }
 

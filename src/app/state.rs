@@ -270,7 +270,7 @@ pub struct Revisions(u64);
 
 impl Revisions {
     /// A number that was never given before.
-    pub fn next(&mut self) -> u64 {
+    pub fn give(&mut self) -> u64 {
         self.0 += 1;
         self.0
     }

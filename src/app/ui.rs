@@ -356,6 +356,7 @@ fn marks_on_canvas(
         damage,
         has_minimap: world.resource::<Settings>().minimap,
         accent: cx.colours().accent,
+        pad_cursor: world.resource::<super::input::Pad>().cursor,
         hovered_marker: state.hovered_marker,
     };
     canvas_marks::draw(painter, canvas, pointer, &marks)

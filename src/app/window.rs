@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use bevy::app::TaskPoolThreadAssignmentPolicy;
 use bevy::prelude::*;
-use bevy::render::RenderPlugin;
-use bevy::render::settings::{RenderCreation, WgpuSettings};
 use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, RequestRedraw, WindowResolution};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
 use bevy_egui::{
@@ -25,7 +23,7 @@ use super::action::Action;
 use super::action_log::ActionLog;
 use super::canvas::{CanvasPlugin, CanvasSet};
 use super::canvas_content::{answer_view_requests, fill_canvas};
-use super::input::Keymap;
+use super::input::{Keymap, Pad};
 use super::keyboard::{KeyPresses, collect_keys};
 use super::notices::{Notices, Severity};
 use super::pointer::Pointer;
@@ -66,6 +64,7 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     let model = model.or_else(|| settings.model_choice());
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
     app.add_plugins((EguiPlugin::default(), CorePlugin, CanvasPlugin, WindowPlugins));
+    super::pad::start(&mut app);
     let mut notices = app.world_mut().resource_mut::<Notices>();
     for message in message.into_iter().chain(key_message) {
         notices.push(Severity::Warning, message, Vec::new());
@@ -102,10 +101,6 @@ fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
     DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), exit_condition: ExitCondition::OnPrimaryClosed, ..default() })
         .set(TaskPoolPlugin { task_pool_options: few_threads })
-        .set(RenderPlugin {
-            render_creation: RenderCreation::Automatic(Box::new(WgpuSettings::default())),
-            ..default()
-        })
 }
 
 /// Wakes the sleeping event loop from any thread.
@@ -132,6 +127,8 @@ impl Plugin for WindowPlugins {
             .insert_resource(WinitSettings { focused_mode: idle_mode(), unfocused_mode: idle_mode() })
             .add_systems(Startup, spawn_ui_camera)
             .init_resource::<KeyPresses>()
+            .init_resource::<Pad>()
+            .add_systems(Update, super::pad::read_pad.in_set(AppStage::Receive))
             .add_systems(PreUpdate, drop_repeated_modifiers.after(EguiPreUpdateSet::ProcessInput))
             .add_systems(PreUpdate, collect_keys.after(bevy::input::InputSystems))
             .add_systems(EguiPrimaryContextPass, draw_ui)

@@ -192,7 +192,7 @@ fn drop_unused_masks(world: &mut World) {
 /// A new revision for an object whose prompts change: what was tracked before is stale.
 fn bump_revision(world: &mut World, object: ObjectId) -> Option<Change> {
     let before = labels::facts(world, object)?.clone();
-    let revision = world.resource_mut::<super::state::Revisions>().next();
+    let revision = world.resource_mut::<super::state::Revisions>().give();
     let after = crate::label::ObjectFacts { revision, ..before.clone() };
     Some(Change::Object { id: object, before: Some(before), after: Some(after) })
 }

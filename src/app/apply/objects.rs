@@ -67,7 +67,7 @@ pub(super) fn creation(world: &mut World) -> (ObjectId, Change) {
         colour: palette::colour_of(id),
         is_hidden: false,
         is_locked: false,
-        revision: world.resource_mut::<Revisions>().next(),
+        revision: world.resource_mut::<Revisions>().give(),
     };
     (id, Change::Object { id, before: None, after: Some(facts) })
 }

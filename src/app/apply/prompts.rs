@@ -152,7 +152,7 @@ fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
             object
         }
     };
-    let revision = world.resource_mut::<Revisions>().next();
+    let revision = world.resource_mut::<Revisions>().give();
     let store = world.resource::<StoreLink>().clone();
     let id = store.0.write().expect("no holder of the store panics while writing").put(&mask);
     let after = FrameMark::painted(id, &mask, revision);

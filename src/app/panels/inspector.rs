@@ -80,7 +80,9 @@ fn prompt_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, actions: &mut Ve
                     let place = format!("{word} at {:.0}, {:.0}; click to take it away", point.x, point.y);
                     let chip = Button::new(RichText::new(sign).strong()).min_size(bevy_egui::egui::vec2(24.0, 24.0));
                     let response = ui.add(chip).on_hover_text(&place);
-                    response.widget_info(|| WidgetInfo::labeled(WidgetType::Button, true, format!("Point {index} {place}")));
+                    response.widget_info(|| {
+                        WidgetInfo::labeled(WidgetType::Button, true, format!("Point {index} {place}"))
+                    });
                     if response.hovered() {
                         hovered = Some(index);
                     }

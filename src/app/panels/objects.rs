@@ -2,8 +2,7 @@
 
 use bevy_egui::egui::{
     Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, RichText, ScrollArea, Sense, Stroke,
-    StrokeKind, TextEdit, Ui, Vec2, WidgetInfo,
-    WidgetType,
+    StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, WidgetType,
 };
 use egui_phosphor::regular as icon;
 

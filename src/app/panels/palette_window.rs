@@ -15,6 +15,9 @@ pub struct PaletteState {
     chosen: usize,
 }
 
+/// An action that was found, and the places of the matching letters in its label.
+pub type Hit = (Action, Vec<usize>);
+
 const ROW_HEIGHT: f32 = 26.0;
 
 /// Draws it; the chosen action, when one was chosen.
@@ -22,7 +25,7 @@ pub fn palette_ui(
     ui: &mut Ui,
     cx: &UiContext,
     state: &mut PaletteState,
-    search: &dyn Fn(&str) -> Vec<(Action, Vec<usize>)>,
+    search: &dyn Fn(&str) -> Vec<Hit>,
 ) -> Option<Action> {
     let (up, down, enter) = ui.input_mut(|i| {
         (

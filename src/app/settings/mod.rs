@@ -106,8 +106,11 @@ impl Settings {
         kept.recent.retain(|path| path.to_str().is_some());
         kept.model = kept.model.filter(|model| model.path.as_ref().is_none_or(|path| path.to_str().is_some()));
         let own = toml::Table::try_from(kept).expect("without such paths, settings are plain TOML values");
-        let mut table =
-            std::fs::read_to_string(&path).ok().and_then(|t| t.parse().ok()).unwrap_or_else(toml::Table::new);
+        let mut table = match std::fs::read_to_string(&path).map(|text| text.parse::<toml::Table>()) {
+            Ok(Ok(table)) => table,
+            // No file to be kept, or one that was moved aside.
+            Ok(Err(_)) | Err(_) => toml::Table::new(),
+        };
         // An option that is `None` has no key, so what it was before must go.
         for key in ["window_size", "model"] {
             table.remove(key);
