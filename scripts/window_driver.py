@@ -140,8 +140,9 @@ class Window:
 
 def square_clip(path, size=(320, 240), side=60, frames=20):
     """Writes a clip of a red square that moves 8 pixels a frame; returns where its left top corner is, by frame."""
+    # ffmpeg counts the frames of an overlay from 1.
     width, height = size
-    graph = f"[0][1]overlay=x='20+8*n':y={height // 2 - side // 2}:shortest=1,format=yuv444p"
+    graph = f"[0][1]overlay=x='12+8*n':y={height // 2 - side // 2}:shortest=1,format=yuv444p"
     subprocess.run(
         ["ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i", f"color=c=0x305070:s={width}x{height}:r=10:d={frames / 10}",
          "-f", "lavfi", "-i", f"color=c=0xC83020:s={side}x{side}:r=10:d={frames / 10}", "-filter_complex", graph,

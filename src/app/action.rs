@@ -147,6 +147,8 @@ pub enum Action {
     SetIn,
     /// The in/out range ends here.
     SetOut,
+    /// The in/out range, both ends included.
+    SetInOut(FrameIdx, FrameIdx),
     /// The in/out range is the whole clip.
     ClearInOut,
 
@@ -163,6 +165,8 @@ pub enum Action {
     PreviousObject,
     /// Removes an object with its prompts and masks; `None` is the selected one.
     DeleteObject(Option<ObjectId>),
+    /// Opens the selected object's name for typing.
+    StartRename,
     /// Names an object.
     Rename(ObjectId, String),
     /// Gives an object a class.
@@ -280,6 +284,7 @@ impl Action {
             Action::SaveMasksTo(PathBuf::from("masks")),
             Action::ImportClasses(PathBuf::from("classes.txt")),
             Action::GoTo(FrameIdx(0)),
+            Action::SetInOut(FrameIdx(0), FrameIdx(1)),
             Action::Select(id),
             Action::Rename(id, "name".to_owned()),
             Action::SetClass(id, Some("class".to_owned())),
@@ -341,6 +346,7 @@ impl Action {
         ];
         all.extend((0..10).map(Action::SelectNth));
         all.extend([
+            Action::StartRename,
             Action::DeleteObject(None),
             Action::ToggleHidden(None),
             Action::ToggleSolo(None),
@@ -416,6 +422,7 @@ impl Action {
             Action::ToggleLoop => "loop",
             Action::SetIn => "set_in",
             Action::SetOut => "set_out",
+            Action::SetInOut(..) => "set_in_out",
             Action::ClearInOut => "clear_in_out",
             Action::NewObject => "new_object",
             Action::SelectNth(place) => return Cow::Owned(format!("select_{}", u32::from(*place) + 1)),
@@ -423,6 +430,7 @@ impl Action {
             Action::NextObject => "next_object",
             Action::PreviousObject => "previous_object",
             Action::DeleteObject(_) => "delete_object",
+            Action::StartRename => "start_rename",
             Action::Rename(..) => "rename",
             Action::SetClass(..) => "set_class",
             Action::AddClass(_) => "add_class",
@@ -500,6 +508,7 @@ impl Action {
             Action::ToggleLoop => "Loop the in/out range",
             Action::SetIn => "Set in point",
             Action::SetOut => "Set out point",
+            Action::SetInOut(..) => "Set in/out range",
             Action::ClearInOut => "Clear in and out points",
             Action::NewObject => "New object",
             Action::SelectNth(place) => return Cow::Owned(format!("Select object {}", u32::from(*place) + 1)),
@@ -507,7 +516,8 @@ impl Action {
             Action::NextObject => "Next object",
             Action::PreviousObject => "Previous object",
             Action::DeleteObject(_) => "Delete object",
-            Action::Rename(..) => "Rename object",
+            Action::StartRename => "Rename object",
+            Action::Rename(..) => "Name object",
             Action::SetClass(..) => "Set class",
             Action::AddClass(_) => "Add class",
             Action::SetColour(..) => "Set colour",
@@ -558,6 +568,7 @@ impl Action {
             Action::ResetAll
             | Action::SetIn
             | Action::SetOut
+            | Action::SetInOut(..)
             | Action::ClearInOut
             | Action::NewObject
             | Action::DeleteObject(_)
@@ -602,6 +613,7 @@ impl Action {
             | Action::Select(_)
             | Action::NextObject
             | Action::PreviousObject
+            | Action::StartRename
             | Action::ToggleSolo(_)
             | Action::UseTool(_)
             | Action::BrushLarger

@@ -122,6 +122,7 @@ impl AppFacts {
             | Action::ToggleLoop
             | Action::SetIn
             | Action::SetOut
+            | Action::SetInOut(..)
             | Action::NewObject
             | Action::ZoomIn
             | Action::ZoomOut
@@ -136,6 +137,9 @@ impl AppFacts {
             Action::DeleteObject(which) => {
                 let is_locked = which.or(self.selected).is_some_and(|id| self.locked.contains(&id));
                 self.needs_target(*which).or(if_none(!is_locked, "The object is locked; unlock it first"))
+            }
+            Action::StartRename => {
+                self.needs_selected().or(if_none(!self.is_selected_locked, "The object is locked; unlock it first"))
             }
             Action::ToggleHidden(which) | Action::ToggleSolo(which) | Action::ToggleLock(which) => {
                 self.needs_target(*which)

@@ -36,13 +36,13 @@ pub struct Notice {
     pub at: SystemTime,
     /// How often it was said.
     pub count: u32,
-    /// How long it has been on screen, in seconds.
-    shown_secs: f32,
+    /// How long it has been on screen, in seconds; `None` before it was drawn for the first time.
+    shown_secs: Option<f32>,
 }
 
 /// How long good news stays, in seconds.
 const INFO_SECS: f32 = 7.0;
-/// Notices on screen at once; the log has the others.
+/// Notices on screen at once, unless more of them are lasting; the log has the others.
 const MOST_ON_SCREEN: usize = 5;
 /// Notices in the log.
 const LOG_LENGTH: usize = 1000;
@@ -62,7 +62,7 @@ impl Notices {
         if let Some(same) =
             self.on_screen.iter_mut().find(|notice| (notice.severity, &notice.text) == (severity, &text))
         {
-            (same.count, same.at, same.shown_secs) = (same.count + 1, at, 0.0);
+            (same.count, same.at, same.shown_secs) = (same.count + 1, at, None);
             let id = same.id;
             if let Some(logged) = self.log.iter_mut().find(|notice| notice.id == id) {
                 (logged.count, logged.at) = (logged.count + 1, at);
@@ -70,13 +70,14 @@ impl Notices {
             return;
         }
         self.last_id += 1;
-        let notice = Notice { id: self.last_id, severity, text, ways_out, at, count: 1, shown_secs: 0.0 };
+        let notice = Notice { id: self.last_id, severity, text, ways_out, at, count: 1, shown_secs: None };
         self.keep(notice.clone());
         self.on_screen.push(notice);
-        while self.on_screen.len() > MOST_ON_SCREEN {
-            // Good news makes room first.
-            let least = self.on_screen.iter().position(|notice| notice.severity == Severity::Info).unwrap_or(0);
-            self.on_screen.remove(least);
+        // Good news makes room, the oldest first; what is lasting lasts.
+        while self.on_screen.len() > MOST_ON_SCREEN
+            && let Some(oldest) = self.on_screen.iter().position(|notice| notice.severity == Severity::Info)
+        {
+            self.on_screen.remove(oldest);
         }
     }
 
@@ -84,7 +85,7 @@ impl Notices {
     pub fn note(&mut self, severity: Severity, text: impl Into<String>) {
         self.last_id += 1;
         let (text, at) = (text.into(), SystemTime::now());
-        self.keep(Notice { id: self.last_id, severity, text, ways_out: Vec::new(), at, count: 1, shown_secs: 0.0 });
+        self.keep(Notice { id: self.last_id, severity, text, ways_out: Vec::new(), at, count: 1, shown_secs: None });
     }
 
     fn keep(&mut self, notice: Notice) {
@@ -116,8 +117,10 @@ impl Notices {
         }
         self.on_screen.retain_mut(|notice| match notice.severity {
             Severity::Info => {
-                notice.shown_secs += shown_secs;
-                notice.shown_secs < INFO_SECS
+                // The window may have slept long before it drew the notice: that time does not count.
+                let so_far = notice.shown_secs.map_or(0.0, |so_far| so_far + shown_secs);
+                notice.shown_secs = Some(so_far);
+                so_far < INFO_SECS
             }
             Severity::Warning | Severity::Error => true,
         });
@@ -126,7 +129,7 @@ impl Notices {
     /// When the next one leaves by itself, in seconds from now.
     pub fn next_expiry_secs(&self) -> Option<f32> {
         let leaving = self.on_screen.iter().filter(|notice| notice.severity == Severity::Info);
-        leaving.map(|notice| INFO_SECS - notice.shown_secs).min_by(f32::total_cmp)
+        leaving.map(|notice| INFO_SECS - notice.shown_secs.unwrap_or(0.0)).min_by(f32::total_cmp)
     }
 }
 
@@ -139,6 +142,8 @@ mod tests {
         let mut notices = Notices::default();
         notices.push(Severity::Info, "saved", Vec::new());
         notices.push(Severity::Error, "disk full", Vec::new());
+        notices.age(INFO_SECS + 1.0, false);
+        assert_eq!(notices.on_screen().len(), 2, "time before it was drawn does not count");
         notices.age(INFO_SECS + 1.0, true);
         assert_eq!(notices.on_screen().len(), 2, "not while it is hovered");
         assert!(notices.next_expiry_secs().is_some());
@@ -161,5 +166,9 @@ mod tests {
         }
         assert_eq!((notices.on_screen().len(), notices.log().len()), (MOST_ON_SCREEN, LOG_LENGTH));
         assert_eq!(notices.on_screen()[0].text, "no answer", "errors outlast good news");
+        for i in 0..10 {
+            notices.push(Severity::Error, format!("failure {i}"), Vec::new());
+        }
+        assert_eq!(notices.on_screen().len(), 11, "errors do not drive each other away");
     }
 }

@@ -158,6 +158,8 @@ pub struct Overlay {
 pub struct Windows {
     /// The open panel.
     pub panel: Option<Panel>,
+    /// The selected object's name is to be opened for typing.
+    pub is_rename_wanted: bool,
     /// A dialog to be opened.
     pub question: Option<FileQuestion>,
 }

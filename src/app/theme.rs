@@ -136,7 +136,7 @@ fn visuals(theme: Theme, colours: &Colours) -> Visuals {
     visuals.error_fg_color = colours.red;
     visuals.warn_fg_color = colours.amber;
     visuals.hyperlink_color = colours.accent;
-    visuals.selection.bg_fill = colours.accent.gamma_multiply(0.35);
+    visuals.selection.bg_fill = colours.accent.gamma_multiply(0.22);
     visuals.selection.stroke = Stroke::new(1.0, colours.text);
     // A blinking cursor would redraw the window for ever.
     visuals.text_cursor.blink = false;

@@ -168,6 +168,7 @@ fn panels(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut Ui
         status_bar_ui(ui, cx, &ui_views::status(world), actions);
     });
     if cx.facts.clip == ClipState::Open {
+        ui_views::refresh_lanes(world, &mut state.lanes);
         timeline_panel(&mut root, world, cx, state, bar, actions);
         Side::left("tools").exact_size(TOOLBAR_WIDTH).resizable(false).frame(Frame::new().fill(fill)).show(
             &mut root,
@@ -201,8 +202,7 @@ fn timeline_panel(
         let (strip, _) = ui.allocate_exact_size(EguiVec::new(ui.available_width(), TRANSPORT_HEIGHT), Sense::hover());
         let mut transport = ui.new_child(UiBuilder::new().max_rect(strip));
         transport_ui(&mut transport, cx, &view, actions);
-        ui_views::refresh_lanes(world, &mut state.lanes);
-        let rows = ui_views::object_rows(world);
+        let rows = ui_views::object_rows(world, &state.lanes);
         let lanes: Vec<LaneView> = rows
             .iter()
             .map(|row| LaneView {
@@ -225,7 +225,12 @@ fn right_panel(root: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &m
     let frame = Frame::new().fill(cx.colours().panel).inner_margin(Margin::same(8));
     let panel = Side::right("objects").resizable(true).default_size(width).size_range(220.0..=480.0).frame(frame);
     let shown = panel.show(root, |ui| {
-        let rows = ui_views::object_rows(world);
+        let rows = ui_views::object_rows(world, &state.lanes);
+        if std::mem::take(&mut world.resource_mut::<Windows>().is_rename_wanted)
+            && let Some(row) = rows.iter().find(|row| Some(row.id) == cx.facts.selected)
+        {
+            state.objects.rename(row.id, &row.name);
+        }
         let classes = world.resource::<labels::Classes>().0.clone();
         let half = (ui.available_height() * 0.5).max(160.0);
         ui.allocate_ui(EguiVec::new(ui.available_width(), half), |ui| {

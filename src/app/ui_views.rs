@@ -88,8 +88,8 @@ pub(super) fn is_waiting(world: &World) -> bool {
     super::receive::is_waiting(world.resource::<Shown>(), *world.resource::<Playhead>())
 }
 
-/// The objects, in order.
-pub(super) fn object_rows(world: &World) -> Vec<ObjectRow> {
+/// The objects, in order. Counts come from the lanes, which are made anew only when something has changed.
+pub(super) fn object_rows(world: &World, lanes: &LaneCache) -> Vec<ObjectRow> {
     let solo = world.resource::<Overlay>().solo;
     let index = world.resource::<LabelIndex>();
     let rows = index.objects().filter_map(|(id, entity)| {
@@ -104,8 +104,8 @@ pub(super) fn object_rows(world: &World) -> Vec<ObjectRow> {
             is_solo: solo == Some(id),
             is_locked: facts.is_locked,
             masks: marks.frames.len(),
-            prompts: index.prompts_of(id).count(),
-            stale: marks.frames.values().filter(|mark| mark.is_stale(facts.revision)).count(),
+            prompts: lanes.0.get(&id).map_or(0, |lane| lane.key.prompts),
+            stale: lanes.0.get(&id).map_or(0, |lane| lane.stale),
         })
     });
     rows.collect()
@@ -121,12 +121,20 @@ struct LaneKey {
 
 /// The lanes' stretches, kept while their objects do not change.
 #[derive(Debug, Default)]
-pub(super) struct LaneCache(BTreeMap<ObjectId, (LaneKey, Vec<Segment>)>);
+pub(super) struct LaneCache(BTreeMap<ObjectId, Lane>);
+
+/// A lane as it was last made.
+#[derive(Debug)]
+struct Lane {
+    key: LaneKey,
+    segments: Vec<Segment>,
+    stale: usize,
+}
 
 impl LaneCache {
     /// An object's stretches.
     pub(super) fn segments(&self, object: ObjectId) -> &[Segment] {
-        self.0.get(&object).map_or(&[], |(_, segments)| segments.as_slice())
+        self.0.get(&object).map_or(&[], |lane| lane.segments.as_slice())
     }
 }
 
@@ -138,11 +146,13 @@ pub(super) fn refresh_lanes(world: &World, cache: &mut LaneCache) {
         let (Some(facts), Some(marks)) = (labels::facts(world, object), world.get::<Marks>(entity)) else { continue };
         let key =
             LaneKey { changes: marks.changes, revision: facts.revision, prompts: index.prompts_of(object).count() };
-        if cache.0.get(&object).is_some_and(|(known, _)| *known == key) {
+        if cache.0.get(&object).is_some_and(|lane| lane.key == key) {
             continue;
         }
         let prompted: BTreeSet<_> = index.prompts_of(object).map(|(frame, _)| frame).collect();
-        cache.0.insert(object, (key, segments(&marks.frames, &prompted, facts.revision)));
+        let stale = marks.frames.values().filter(|mark| mark.is_stale(facts.revision)).count();
+        let segments = segments(&marks.frames, &prompted, facts.revision);
+        cache.0.insert(object, Lane { key, segments, stale });
     }
 }
 

@@ -81,6 +81,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::ToggleLoop
         | Action::SetIn
         | Action::SetOut
+        | Action::SetInOut(..)
         | Action::ClearInOut => time::perform(world, &action),
         Action::NewObject
         | Action::SelectNth(_)
@@ -119,6 +120,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::SetUiScale(_)
         | Action::SetTheme(_)
         | Action::TogglePanel(_)
+        | Action::StartRename
         | Action::DismissNotice(_)
         | Action::Cancel => view::perform(world, &action),
     }

@@ -42,6 +42,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
             let start = world.resource::<InOut>().0.map_or(FrameIdx(0), |(start, _)| start);
             set_in_out(world, Some((start.min(here), here)));
         }
+        Action::SetInOut(first, end) => set_in_out(world, Some((*first.min(end), (*end.max(first)).min(last)))),
         Action::ClearInOut => set_in_out(world, None),
         _ => unreachable!("perform sends actions about time here"),
     }

@@ -105,6 +105,7 @@ fn object_keys() -> Vec<(Action, KeyChord)> {
         (Action::NextObject, key(Key::Tab)),
         (Action::PreviousObject, key(Key::Tab).shift()),
         (Action::NewObject, key(Key::N)),
+        (Action::StartRename, key(Key::F2)),
         (Action::ToggleHidden(None), key(Key::H)),
         (Action::ToggleSolo(None), key(Key::H).shift()),
         (Action::CycleCandidate, key(Key::C)),
@@ -173,6 +174,7 @@ fn cvat() -> Vec<(Action, KeyChord)> {
         (Action::UseTool(Tool::Eraser), key(Key::E).shift()),
         (Action::UseTool(Tool::Box), key(Key::R).shift()),
         (Action::TogglePanel(Panel::Settings), key(Key::F2)),
+        (Action::StartRename, key(Key::F2).shift()),
         (Action::TogglePanel(Panel::Help), key(Key::F1)),
     ]
 }

@@ -6,7 +6,7 @@ use bevy_egui::egui::{
 };
 use egui_phosphor::regular as icon;
 
-use super::super::action::Action;
+use super::super::action::{Action, Panel};
 use super::super::notices::{Notice, Notices, Severity};
 use super::UiContext;
 
@@ -37,7 +37,12 @@ pub fn notices_ui(ctx: &Context, cx: &UiContext, notices: &Notices, offset: Vec2
     let area = Area::new(Id::new("notices")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, -offset);
     let response = area.show(ctx, |ui| {
         ui.set_width(WIDTH);
-        for notice in notices.on_screen() {
+        let (all, most) = (notices.on_screen(), 5);
+        if all.len() > most {
+            let more = Button::new(format!("{} more in the log", all.len() - most));
+            cx.action_widget(ui, more, Action::TogglePanel(Panel::Log), actions);
+        }
+        for notice in &all[all.len().saturating_sub(most)..] {
             let frame = Frame::new().fill(cx.colours().panel).stroke(Stroke::new(1.0, colour(cx, notice.severity)));
             frame.corner_radius(4).inner_margin(Margin::same(8)).show(ui, |ui| notice_ui(ui, cx, notice, actions));
         }

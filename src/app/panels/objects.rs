@@ -50,6 +50,13 @@ pub struct ObjectsState {
     new_class: String,
 }
 
+impl ObjectsState {
+    /// Opens a name for typing.
+    pub fn rename(&mut self, id: ObjectId, name: &str) {
+        self.renaming = Some((id, name.to_owned()));
+    }
+}
+
 /// Height of a row, in points.
 const ROW_HEIGHT: f32 = 28.0;
 
@@ -69,17 +76,13 @@ pub fn objects_ui(
             cx.action_widget(ui, button, Action::NewObject, actions);
         });
     });
+    // A name whose object has gone is not typed on.
+    state.renaming.take_if(|(id, _)| view.rows.iter().all(|row| row.id != *id));
     if view.rows.is_empty() {
         ui.label(
             RichText::new("Click something in the picture: that makes the first object.").color(cx.colours().quiet),
         );
         return;
-    }
-    if ui.input(|i| i.key_pressed(Key::F2))
-        && !ui.ctx().text_edit_focused()
-        && let Some(row) = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected)
-    {
-        state.renaming = Some((row.id, row.name.clone()));
     }
     ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]).show_rows(
         ui,

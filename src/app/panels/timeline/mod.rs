@@ -52,13 +52,17 @@ pub struct TimelineState {
     /// Lanes scrolled away at the top, in points.
     scrolled: f32,
     dragged: Option<Dragged>,
+    /// The range as it would be if the end that is dragged were let go now.
+    wanted_range: Option<(FrameIdx, FrameIdx)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dragged {
     Playhead,
-    In,
-    Out,
+    /// An end of the range, and where the other one stays.
+    RangeEnd {
+        fixed: FrameIdx,
+    },
 }
 
 /// Width of the lanes' names, in points.
@@ -116,7 +120,8 @@ pub fn timeline_ui(
     handle_pointer(&response, cx, view, (ruler, lanes), &scale, state, actions);
     let painter = ui.painter_at(area);
     painter.rect_filled(area, 0.0, cx.colours().field);
-    draw_ruler(&painter, cx, ruler, &scale, view);
+    let range = state.wanted_range.or(cx.facts.in_out);
+    draw_ruler(&painter, cx, ruler, &scale, view, range);
     draw_lanes(&painter, cx, lanes, track, &scale, view, state);
     draw_playhead(&painter, cx, ruler, area.bottom(), &scale, view.is_waiting);
     hover_text(response, cx, view, (ruler, lanes), &scale, state);
@@ -135,6 +140,8 @@ fn move_view(response: &Response, track: Rect, count: f64, lanes: usize, state: 
         state.first_visible = at - (at - state.first_visible) * wanted / shown;
         state.frames_visible = if wanted >= count { 0.0 } else { wanted };
     }
+    let shown = if state.frames_visible <= 0.0 { count } else { state.frames_visible.min(count) };
+    let per_point = shown / f64::from(track.width().max(1.0));
     let mut shift = f64::from(scroll.x);
     if response.dragged_by(PointerButton::Middle) {
         shift += f64::from(response.drag_delta().x);
@@ -176,18 +183,20 @@ fn handle_pointer(
     }
     let (Some(dragged), Some(pos)) = (state.dragged, response.interact_pointer_pos()) else { return };
     let frame = frame_at(scale, pos.x, cx.facts.frame_count);
-    // In and out points follow the playhead: the range is set where one is, as with the keys.
-    if frame != cx.facts.frame {
-        actions.push(Action::GoTo(frame));
-    }
     match dragged {
+        Dragged::Playhead if frame != cx.facts.frame => actions.push(Action::GoTo(frame)),
         Dragged::Playhead => {}
-        Dragged::In if cx.facts.in_out.is_none_or(|(first, _)| first != frame) => actions.push(Action::SetIn),
-        Dragged::Out if cx.facts.in_out.is_none_or(|(_, last)| last != frame) => actions.push(Action::SetOut),
-        Dragged::In | Dragged::Out => {}
+        // The range is set once, when it is let go: one drag is one step to undo. A click without a drag sets nothing.
+        Dragged::RangeEnd { fixed } => {
+            let has_moved = response.total_drag_delta().is_some_and(|moved| moved.x.abs() > HANDLE_REACH / 2.0);
+            state.wanted_range = has_moved.then(|| (frame.min(fixed), frame.max(fixed)));
+        }
     }
     if !is_down {
         state.dragged = None;
+        if let Some((first, last)) = state.wanted_range.take() {
+            actions.push(Action::SetInOut(first, last));
+        }
     }
 }
 
@@ -196,9 +205,9 @@ fn grab(cx: &UiContext, ruler: Rect, scale: &Scale, pos: Pos2) -> Dragged {
     let Some((first, last)) = cx.facts.in_out.filter(|_| ruler.contains(pos)) else { return Dragged::Playhead };
     let (left, right) = (scale.x(f64::from(first.0)), scale.x(f64::from(last.0) + 1.0));
     if (pos.x - left).abs() <= HANDLE_REACH {
-        Dragged::In
+        Dragged::RangeEnd { fixed: last }
     } else if (pos.x - right).abs() <= HANDLE_REACH {
-        Dragged::Out
+        Dragged::RangeEnd { fixed: first }
     } else {
         Dragged::Playhead
     }
@@ -211,10 +220,17 @@ fn lane_at<'a>(view: &'a TimelineView, lanes: Rect, state: &TimelineState, pos: 
     view.lanes.get(((pos.y - lanes.top() + state.scrolled) / LANE_HEIGHT) as usize)
 }
 
-fn draw_ruler(painter: &Painter, cx: &UiContext, ruler: Rect, scale: &Scale, view: &TimelineView) {
+fn draw_ruler(
+    painter: &Painter,
+    cx: &UiContext,
+    ruler: Rect,
+    scale: &Scale,
+    view: &TimelineView,
+    range: Option<(FrameIdx, FrameIdx)>,
+) {
     let colours = cx.colours();
     painter.rect_filled(ruler, 0.0, colours.panel);
-    if let Some((first, last)) = cx.facts.in_out {
+    if let Some((first, last)) = range {
         let range = Rect::from_min_max(
             Pos2::new(scale.x(f64::from(first.0)), ruler.top()),
             Pos2::new(scale.x(f64::from(last.0) + 1.0), ruler.bottom()),

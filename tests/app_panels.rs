@@ -1,0 +1,234 @@
+//! Panels as a hand meets them: clicks, drags and keys on single panels, read back through the accessibility tree.
+#![cfg(feature = "gui")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bevy_egui::egui::{self, Event, Key, Modifiers, PointerButton, Pos2, Vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use label_hub::app::action::{Action, Theme};
+use label_hub::app::facts::{AppFacts, ClipState, ModelState};
+use label_hub::app::input::search;
+use label_hub::app::panels::UiContext;
+use label_hub::app::panels::objects::{ObjectRow, ObjectsState, ObjectsView, objects_ui};
+use label_hub::app::panels::palette_window::{PaletteState, palette_ui};
+use label_hub::app::panels::timeline::{
+    LaneState, LaneView, NAME_WIDTH, Segment, TimelineState, TimelineView, timeline_ui,
+};
+use label_hub::app::panels::toolbar::toolbar_ui;
+use label_hub::label::{FrameIdx, ObjectId};
+
+type Sent = Rc<RefCell<Vec<Action>>>;
+
+fn open(frame_count: u32) -> AppFacts {
+    AppFacts { clip: ClipState::Open, model: ModelState::Ready, frame_count, ..AppFacts::default() }
+}
+
+fn context(facts: &AppFacts) -> UiContext<'_> {
+    UiContext { facts, theme: Theme::Dark, shortcut: &|_| None }
+}
+
+/// A panel and what it sent.
+fn panel<'a>(
+    size: Vec2,
+    facts: AppFacts,
+    mut draw: impl FnMut(&mut egui::Ui, &UiContext, &mut Vec<Action>) + 'a,
+) -> (Harness<'a>, Sent) {
+    let sent = Sent::default();
+    let into = sent.clone();
+    let harness =
+        Harness::builder().with_size(size).build_ui(move |ui| draw(ui, &context(&facts), &mut into.borrow_mut()));
+    (harness, sent)
+}
+
+fn press(harness: &mut Harness, at: Pos2, pressed: bool) {
+    harness.event(Event::PointerMoved(at));
+    harness.event(Event::PointerButton {
+        pos: at,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    });
+    harness.run();
+}
+
+#[test]
+fn a_tool_is_taken_up_by_its_button() {
+    let (mut harness, sent) =
+        panel(Vec2::new(44.0, 300.0), open(10), |ui, cx, actions| toolbar_ui(ui, cx, 10.0, actions));
+    harness.get_by_label("Brush tool").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), [Action::UseTool(label_hub::app::action::Tool::Brush)]);
+}
+
+#[test]
+fn what_cannot_be_done_is_greyed_and_sends_nothing() {
+    let (mut harness, sent) = panel(Vec2::new(300.0, 40.0), open(10), |ui, cx, actions| {
+        cx.icon_button(ui, "u", Action::Undo, actions);
+    });
+    harness.get_by_label("Undo").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), []);
+    let facts = AppFacts { undo: Some("click".to_owned()), ..open(10) };
+    let (mut harness, sent) = panel(Vec2::new(300.0, 40.0), facts, |ui, cx, actions| {
+        cx.icon_button(ui, "u", Action::Undo, actions);
+    });
+    harness.get_by_label("Undo").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), [Action::Undo]);
+}
+
+fn row(id: u32, name: &str) -> ObjectRow {
+    let (colour, class) = ([200, 100, 0], None);
+    let (is_hidden, is_solo, is_locked) = (false, false, false);
+    ObjectRow {
+        id: ObjectId(id),
+        name: name.to_owned(),
+        class,
+        colour,
+        is_hidden,
+        is_solo,
+        is_locked,
+        masks: 3,
+        prompts: 1,
+        stale: 0,
+    }
+}
+
+#[test]
+fn a_name_is_typed_and_taken_with_enter() {
+    let rows = [row(1, "player"), row(2, "ball")];
+    let facts = AppFacts { objects: vec![ObjectId(1), ObjectId(2)], selected: Some(ObjectId(1)), ..open(10) };
+    let mut state = ObjectsState::default();
+    state.rename(ObjectId(1), "");
+    let (mut harness, sent) = panel(Vec2::new(264.0, 300.0), facts, move |ui, cx, actions| {
+        objects_ui(ui, cx, &ObjectsView { rows: &rows, classes: &[] }, &mut state, actions);
+    });
+    harness.run_steps(3);
+    harness.event(Event::Text("goalie".to_owned()));
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    harness.run_steps(3);
+    assert_eq!(*sent.borrow(), [Action::Rename(ObjectId(1), "goalie".to_owned())]);
+}
+
+#[test]
+fn a_click_on_a_row_selects_its_object() {
+    let rows = [row(1, "player"), row(2, "ball")];
+    let facts = AppFacts { objects: vec![ObjectId(1), ObjectId(2)], selected: Some(ObjectId(1)), ..open(10) };
+    let mut state = ObjectsState::default();
+    let (mut harness, sent) = panel(Vec2::new(264.0, 300.0), facts, move |ui, cx, actions| {
+        objects_ui(ui, cx, &ObjectsView { rows: &rows, classes: &[] }, &mut state, actions);
+    });
+    harness.get_by_role_and_label(egui::accesskit::Role::Button, "ball").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), [Action::Select(ObjectId(2))]);
+}
+
+const TIMELINE: Vec2 = Vec2::new(NAME_WIDTH + 8.0 + 1000.0, 160.0);
+
+fn timeline<'a>(facts: AppFacts, segments: &'a [Segment]) -> (Harness<'a>, Sent) {
+    let mut state = TimelineState::default();
+    panel(TIMELINE, facts, move |ui, cx, actions| {
+        let lanes: Vec<LaneView> = (1..=20)
+            .map(|id| LaneView { object: ObjectId(id), name: "lane", colour: [9, 99, 200], is_hidden: false, segments })
+            .collect();
+        timeline_ui(ui, cx, &TimelineView { lanes: &lanes, cached: &[], is_waiting: false }, &mut state, actions);
+    })
+}
+
+/// Where the timeline begins in the harness, whose panel has a margin.
+fn origin(harness: &Harness) -> Pos2 {
+    harness.ctx.content_rect().min + Vec2::splat(8.0)
+}
+
+#[test]
+fn a_click_on_the_timeline_goes_to_the_very_frame() {
+    let (mut harness, sent) = timeline(open(100), &[]);
+    harness.run();
+    let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
+    for frame in [0_u32, 37, 99] {
+        sent.borrow_mut().clear();
+        let x = origin(&harness).x + NAME_WIDTH + width * (frame as f32 + 0.5) / 100.0;
+        let at = Pos2::new(x, origin(&harness).y + 10.0);
+        press(&mut harness, at, true);
+        press(&mut harness, at, false);
+        let gone_to = sent.borrow().iter().rev().find_map(|action| match action {
+            Action::GoTo(frame) => Some(frame.0),
+            _ => None,
+        });
+        // The playhead is on frame 0 already.
+        assert_eq!(gone_to.unwrap_or(0), frame);
+    }
+}
+
+#[test]
+fn zooming_in_keeps_what_is_under_the_pointer() {
+    let (mut harness, sent) = timeline(open(900), &[]);
+    harness.run();
+    let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
+    let at = Pos2::new(origin(&harness).x + NAME_WIDTH + width * 0.75, origin(&harness).y + 10.0);
+    harness.event(Event::PointerMoved(at));
+    harness.run();
+    for _ in 0..6 {
+        harness.event(Event::Zoom(1.3));
+        harness.run();
+    }
+    press(&mut harness, at, true);
+    press(&mut harness, at, false);
+    let gone_to = sent.borrow().iter().rev().find_map(|action| match action {
+        Action::GoTo(frame) => Some(frame.0),
+        _ => None,
+    });
+    assert!(gone_to.is_some_and(|frame| frame.abs_diff(675) <= 2), "{gone_to:?} is not near 675");
+}
+
+#[test]
+fn dragging_an_end_of_the_range_sets_it_once() {
+    let facts = AppFacts { in_out: Some((FrameIdx(20), FrameIdx(79))), ..open(100) };
+    let (mut harness, sent) = timeline(facts, &[]);
+    harness.run();
+    let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
+    let at = |frame: f32| Pos2::new(NAME_WIDTH + 8.0 + width * frame / 100.0, 16.0);
+    press(&mut harness, at(80.0), true);
+    for frame in [75.5, 70.5, 60.5] {
+        harness.event(Event::PointerMoved(at(frame)));
+        harness.run();
+    }
+    press(&mut harness, at(60.5), false);
+    assert_eq!(*sent.borrow(), [Action::SetInOut(FrameIdx(20), FrameIdx(60))]);
+}
+
+#[test]
+fn a_hundred_thousand_frames_draw_no_more_than_a_thousand() {
+    let segment = |i: u32| Segment {
+        first: FrameIdx(i),
+        last: FrameIdx(i),
+        state: if i.is_multiple_of(2) { LaneState::Tracked } else { LaneState::Absent },
+    };
+    let shapes = |frames: u32| {
+        let segments: Vec<Segment> = (0..frames).map(segment).collect();
+        let (mut harness, _) = timeline(open(frames), &segments);
+        harness.run();
+        harness.output().shapes.len()
+    };
+    let (few, many) = (shapes(1_000), shapes(100_000));
+    assert!(many <= few * 2, "{few} shapes for 1,000 frames, {many} for 100,000");
+}
+
+#[test]
+fn enter_in_the_palette_runs_the_best_hit() {
+    let facts = AppFacts { undo: Some("click".to_owned()), ..open(10) };
+    let all = Action::without_arguments();
+    let mut state = PaletteState::default();
+    let (mut harness, sent) = panel(Vec2::new(520.0, 360.0), facts, move |ui, cx, actions| {
+        actions.extend(palette_ui(ui, cx, &mut state, &|query| search(query, &all)));
+    });
+    harness.run_steps(3);
+    harness.event(Event::Text("undo".to_owned()));
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    harness.run_steps(2);
+    assert_eq!(*sent.borrow(), [Action::Undo]);
+}
