@@ -9,11 +9,17 @@
 //! | [`video`] | frame index, exact seek, decode thread, frame cache, image folders | Bevy, candle |
 //! | [`sam2`] | SAM 2.1 in candle, its predictor, its CPU kernels | Bevy, ffmpeg |
 //! | [`engine`] | the boundary to the model: its words, its thread, the test engine | Bevy |
+//! | [`store`] | masks and edits, kept | Bevy, ffmpeg, candle |
 //! | [`formats`] | files other tools read, one Rust file per format | Bevy, candle |
+//! | `app` (feature `gui`) | the window: state, actions, panels, canvas | the network |
 //! | [`cli`] | the command line, one file per sub-command | Bevy |
 //!
+//! Where to start: `app` tells how a click becomes a mask on screen, [`sam2`] how a picture and a click become a mask,
+//! [`cli`] what there is without a window.
+//!
 //! Data flows one way: [`video`] turns a file into frames, [`sam2`] turns frames and prompts into masks,
-//! [`engine`] runs that on a thread of its own for the window, and [`formats`] turns masks into files. [`label`] holds the words they all speak.
+//! [`engine`] runs that on a thread of its own for the window, [`store`] keeps the masks and [`formats`] turns them into
+//! files. [`label`] holds the words they all speak.
 
 #[cfg(feature = "gui")]
 pub mod app;

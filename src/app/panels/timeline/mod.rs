@@ -169,9 +169,14 @@ fn handle_pointer(
     state: &mut TimelineState,
     actions: &mut Vec<Action>,
 ) {
-    let (origin, is_down) = response.ctx.input(|i| (i.pointer.press_origin(), i.pointer.primary_down()));
-    let starts = response.drag_started_by(PointerButton::Primary) || response.clicked();
-    if starts && let Some(pos) = origin.or(response.interact_pointer_pos()) {
+    // At the press, as in every player: a scrub that waits for the release is no scrub.
+    let (is_pressed, is_down, at) = response.ctx.input(|i| {
+        (i.pointer.button_pressed(PointerButton::Primary), i.pointer.primary_down(), i.pointer.interact_pos())
+    });
+    if is_pressed
+        && response.contains_pointer()
+        && let Some(pos) = at
+    {
         state.dragged = if pos.x < ruler.left() {
             if let Some(lane) = lane_at(view, lanes, state, pos) {
                 actions.push(Action::Select(lane.object));
@@ -181,15 +186,17 @@ fn handle_pointer(
             Some(grab(cx, ruler, scale, pos))
         };
     }
-    let (Some(dragged), Some(pos)) = (state.dragged, response.interact_pointer_pos()) else { return };
+    let (Some(dragged), Some(pos)) = (state.dragged, at) else { return };
     let frame = frame_at(scale, pos.x, cx.facts.frame_count);
     match dragged {
         Dragged::Playhead if frame != cx.facts.frame => actions.push(Action::GoTo(frame)),
         Dragged::Playhead => {}
         // The range is set once, when it is let go: one drag is one step to undo. A click without a drag sets nothing.
         Dragged::RangeEnd { fixed } => {
-            let has_moved = response.total_drag_delta().is_some_and(|moved| moved.x.abs() > HANDLE_REACH / 2.0);
-            state.wanted_range = has_moved.then(|| (frame.min(fixed), frame.max(fixed)));
+            let origin = response.ctx.input(|i| i.pointer.press_origin());
+            if origin.is_some_and(|origin| (origin.x - pos.x).abs() > HANDLE_REACH / 2.0) {
+                state.wanted_range = Some((frame.min(fixed), frame.max(fixed)));
+            }
         }
     }
     if !is_down {
