@@ -29,12 +29,12 @@ class Window:
         read, write = os.pipe()
         screen = f"{size[0]}x{size[1]}x24"
         self.screen = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp"],
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp", "-noreset"],
             pass_fds=[write], stderr=subprocess.DEVNULL,
         )
         os.close(write)
-        self.display = ":" + os.read(read, 16).decode().strip()
-        os.close(read)
+        with os.fdopen(read) as number:
+            self.display = ":" + number.readline().strip()
         self.log = self.home / "actions.jsonl"
         self.output = open(self.home / "output.txt", "w")
         environment = dict(os.environ, DISPLAY=self.display, LABEL_HUB_HOME=str(self.home), WINIT_X11_SCALE_FACTOR=str(scale))
@@ -111,16 +111,16 @@ class Window:
         sys.exit(f"window: FAILED: waited until {what}; the program is {'gone' if self.program.poll() is not None else 'there'} and said:\n{said}")
 
     def settle(self):
-        """Until two pictures in a row are the same."""
-        last = [self.picture()]
+        """Until four pictures in a row are the same."""
+        last, same = [self.picture()], [0]
 
-        def same():
+        def stands_still():
             now = self.picture()
-            is_same = np.array_equal(now, last[0])
+            same[0] = same[0] + 1 if np.array_equal(now, last[0]) else 0
             last[0] = now
-            return is_same
+            return same[0] >= 3
 
-        self.wait("the picture stands still", same)
+        self.wait("the picture stands still", stands_still)
         return last[0]
 
     def quit(self):
@@ -134,7 +134,8 @@ class Window:
     def end(self):
         for process in (self.program, self.screen):
             if process.poll() is None:
-                process.kill()
+                # Xvfb tidies its socket up only when it is asked to end.
+                process.terminate()
                 process.wait()
 
 

@@ -147,7 +147,7 @@ fn visuals(theme: Theme, colours: &Colours) -> Visuals {
         (&mut widgets.inactive, colours.button, colours.text),
         (&mut widgets.hovered, colours.hovered, colours.text),
         (&mut widgets.active, colours.hovered, colours.text),
-        (&mut widgets.open, colours.hovered, colours.text),
+        (&mut widgets.open, colours.button, colours.text),
     ] {
         widget.bg_fill = fill;
         widget.weak_bg_fill = fill;

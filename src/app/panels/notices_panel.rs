@@ -1,8 +1,7 @@
 //! Notices over the canvas, and the log of all of them.
 
 use bevy_egui::egui::{
-    Align, Align2, Area, Button, Color32, Context, Frame, Id, Layout, Margin, Order, RichText, ScrollArea, Stroke, Ui,
-    Vec2,
+    Align2, Area, Button, Color32, Context, Frame, Id, Label, Margin, Order, RichText, ScrollArea, Stroke, Ui, Vec2,
 };
 use egui_phosphor::regular as icon;
 
@@ -34,7 +33,7 @@ pub fn notices_ui(ctx: &Context, cx: &UiContext, notices: &Notices, offset: Vec2
     if notices.on_screen().is_empty() {
         return false;
     }
-    let area = Area::new(Id::new("notices")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, -offset);
+    let area = Area::new(Id::new("notices")).order(Order::Middle).anchor(Align2::RIGHT_BOTTOM, -offset);
     let response = area.show(ctx, |ui| {
         ui.set_width(WIDTH);
         let (all, most) = (notices.on_screen(), 5);
@@ -54,13 +53,14 @@ fn notice_ui(ui: &mut Ui, cx: &UiContext, notice: &Notice, actions: &mut Vec<Act
     ui.set_width(WIDTH - 18.0);
     ui.horizontal_top(|ui| {
         ui.label(RichText::new(icon_of(notice.severity)).size(16.0).color(colour(cx, notice.severity)));
-        ui.with_layout(Layout::right_to_left(Align::TOP), |ui| {
-            let close = Button::new(icon::X).frame(false).min_size(Vec2::splat(24.0));
-            cx.action_widget(ui, close, Action::DismissNotice(notice.id), actions);
-            ui.with_layout(Layout::left_to_right(Align::TOP).with_main_wrap(true), |ui| {
-                ui.label(said(notice));
-            });
+        // What is left between the icon and the cross.
+        let room = ui.available_width() - 40.0;
+        ui.scope(|ui| {
+            ui.set_width(room);
+            ui.add(Label::new(said(notice)).wrap());
         });
+        let close = Button::new(icon::X).frame(false).min_size(Vec2::splat(24.0));
+        cx.action_widget(ui, close, Action::DismissNotice(notice.id), actions);
     });
     if !notice.ways_out.is_empty() {
         ui.horizontal_wrapped(|ui| {
