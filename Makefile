@@ -18,7 +18,7 @@ help:
 	@echo 'make ci               all checks: format, lints, docs, tests, parity, window'
 	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
 	@echo 'make test-window      the real window from end to end, under Xvfb'
-	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder)'
+	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder), two of them in docs/'
 	@echo 'make bench-reference  ours and the Python reference, timed in one run'
 	@echo 'make audit            licences and sources of the dependencies, where cargo-deny is installed'
 
@@ -57,6 +57,8 @@ screenshots:
 	@scripts/setup
 	cargo build --locked
 	$(PYTHON_WITH_NUMPY) scripts/screenshots.py $(SHOTS)
+	ffmpeg -loglevel error -y -i $(SHOTS)/labelled_1280x720_dark.png -q:v 3 docs/screenshots/labelled.jpg
+	ffmpeg -loglevel error -y -i $(SHOTS)/palette_dark.png -q:v 3 docs/screenshots/palette.jpg
 
 bench-reference:
 	@scripts/setup

@@ -93,6 +93,8 @@ def main():
         window.key("Escape", "ctrl+comma")
         gallery.shoot(window, f"settings_{theme}")
         window.key("Escape", "ctrl+p")
+        # The search field is there only after the window was drawn with it.
+        window.settle()
         window.type("track")
         gallery.shoot(window, f"palette_{theme}")
         window.key("Escape")

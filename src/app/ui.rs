@@ -129,7 +129,12 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
         let is_now =
             if press.key == egui::Key::Space { !press.is_pressed && !space_moved_view } else { press.is_pressed };
         if is_allowed && is_now && (!press.is_repeat || may_repeat(&action)) {
+            let opens_window = matches!(action, Action::TogglePanel(_) | Action::Ask(_));
             actions.push(action);
+            if opens_window {
+                // What was typed after it was meant for the window, which is not there yet: no shortcut.
+                break;
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bevy::app::TaskPoolThreadAssignmentPolicy;
 use bevy::prelude::*;
+use bevy::render::RenderPlugin;
 use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, RequestRedraw, WindowResolution};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
 use bevy_egui::{
@@ -101,6 +102,9 @@ fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
     DefaultPlugins
         .set(WindowPlugin { primary_window: Some(window), exit_condition: ExitCondition::OnPrimaryClosed, ..default() })
         .set(TaskPoolPlugin { task_pool_options: few_threads })
+        // A pipeline that is compiled behind the back would be ready after the last redraw, and the picture would stay
+        // black until something else happens.
+        .set(RenderPlugin { synchronous_pipeline_compilation: true, ..default() })
 }
 
 /// Wakes the sleeping event loop from any thread.
