@@ -7,6 +7,8 @@ mod engine_support;
 use app_support::{Lab, click, exclude, test_engine};
 use engine_support::DiscClip;
 use label_hub::app::action::{Action, TrackScope};
+use label_hub::app::facts::{AppFacts, ClipState};
+use label_hub::app::notices::{Notices, Severity};
 use label_hub::engine::TrackDirection;
 use label_hub::formats::npy;
 use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Provenance, Stroke};
@@ -215,7 +217,7 @@ fn another_clip_starts_empty_and_going_on_with_it_works() {
     let (one, two) = (disc(), disc());
     let mut lab = Lab::with_clip(one.path());
     lab.act(click(one.click(0)));
-    lab.act(Action::Open(two.path().to_owned()));
+    lab.act(Action::OpenAnyway(two.path().to_owned()));
     lab.wait("the second clip is open", |world| {
         world.resource::<label_hub::app::facts::AppFacts>().clip == label_hub::app::facts::ClipState::Open
     });
@@ -252,4 +254,53 @@ fn a_model_that_cannot_be_loaded_is_told_with_a_way_on() {
     // The labeller goes on without it.
     lab.act(Action::NewObject);
     assert_eq!(lab.facts().objects.len(), 1);
+}
+
+#[test]
+fn labels_that_are_not_saved_keep_the_clip_open() {
+    let (one, two) = (disc(), disc());
+    let mut lab = Lab::with_clip(one.path());
+    lab.act(click(one.click(0)));
+    lab.wait_for_answers();
+    let before = lab.labels();
+    let open = Action::Open(two.path().to_owned());
+    lab.act(open.clone());
+    assert_eq!((lab.labels(), lab.facts().clip), (before, ClipState::Open), "nothing was lost");
+    let notices = lab.app.world().resource::<Notices>();
+    let ways_out = &notices.on_screen().last().expect("it is told").ways_out;
+    assert!(ways_out.iter().any(|(_, action)| *action == Action::OpenAnyway(two.path().to_owned())), "{ways_out:?}");
+    lab.act(Action::Quit);
+    assert!(lab.app.should_exit().is_none(), "quitting asks too");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    lab.act(Action::SaveMasksTo(folder.path().join("masks")));
+    lab.wait_for_saving();
+    lab.act(open);
+    lab.wait("the saved clip gives way", |world| {
+        let facts = world.resource::<AppFacts>();
+        facts.clip == ClipState::Open && facts.objects.is_empty()
+    });
+    lab.act(Action::Quit);
+    assert!(lab.app.should_exit().is_some(), "with nothing to lose it ends");
+}
+
+#[test]
+fn a_clip_that_cannot_be_opened_leaves_the_open_one_as_it_is() {
+    let one = disc();
+    let broken = tempfile::tempdir().expect("a temporary folder");
+    let broken = broken.path().join("empty");
+    std::fs::create_dir(&broken).expect("a folder");
+    let mut lab = Lab::with_clip(one.path());
+    lab.act(click(one.click(0)));
+    lab.wait_for_answers();
+    let before = lab.labels();
+    lab.act(Action::OpenAnyway(broken));
+    lab.wait("the failure is told", |world| {
+        let said = world.resource::<Notices>().on_screen().iter().any(|notice| notice.severity == Severity::Error);
+        said && world.resource::<AppFacts>().clip == ClipState::Open
+    });
+    assert_eq!(lab.labels(), before);
+    lab.wait_for_picture();
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert!(lab.mask(1, 11).expect("tracked").iou(&one.truth(11)) > 0.9, "work goes on");
 }

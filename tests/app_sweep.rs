@@ -17,6 +17,8 @@ fn is_harmless(action: &Action) -> bool {
     !matches!(
         action,
         Action::Open(_)
+            | Action::OpenAnyway(_)
+            | Action::QuitAnyway
             | Action::NextClip
             | Action::SaveMasks
             | Action::SaveMasksTo(_)

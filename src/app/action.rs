@@ -101,6 +101,8 @@ pub enum Action {
     Ask(FileQuestion),
     /// Opens a video file or a folder of images.
     Open(PathBuf),
+    /// The same, although labels of the open clip are not saved.
+    OpenAnyway(PathBuf),
     /// Opens the next clip of the folder, by name.
     NextClip,
     /// Writes the masks to the folder of the tool this one replaces, `<clip>_masks`.
@@ -111,6 +113,8 @@ pub enum Action {
     ImportClasses(PathBuf),
     /// Ends the program.
     Quit,
+    /// The same, although labels are not saved.
+    QuitAnyway,
 
     // Edits.
     /// Takes the latest edit back.
@@ -281,6 +285,8 @@ impl Action {
         let size = crate::label::FrameSize { width: 2, height: 2 };
         all.extend([
             Action::Open(PathBuf::from("clip.mp4")),
+            Action::OpenAnyway(PathBuf::from("clip.mp4")),
+            Action::QuitAnyway,
             Action::SaveMasksTo(PathBuf::from("masks")),
             Action::ImportClasses(PathBuf::from("classes.txt")),
             Action::GoTo(FrameIdx(0)),
@@ -401,11 +407,13 @@ impl Action {
             Action::Ask(FileQuestion::ImportClasses) => "import_classes",
             Action::Ask(FileQuestion::SaveMasksTo) => "save_masks_to",
             Action::Open(_) => "open_path",
+            Action::OpenAnyway(_) => "open_path_anyway",
             Action::NextClip => "next_clip",
             Action::SaveMasks => "save_masks",
             Action::SaveMasksTo(_) => "save_masks_to_path",
             Action::ImportClasses(_) => "import_classes_path",
             Action::Quit => "quit",
+            Action::QuitAnyway => "quit_anyway",
             Action::Undo => "undo",
             Action::Redo => "redo",
             Action::ResetAll => "reset_all",
@@ -484,11 +492,13 @@ impl Action {
             Action::Ask(FileQuestion::ImportClasses) => "Import class list…",
             Action::Ask(FileQuestion::SaveMasksTo) => "Save masks to…",
             Action::Open(path) => return Cow::Owned(format!("Open {}", path.display())),
+            Action::OpenAnyway(path) => return Cow::Owned(format!("Open {} without saving", path.display())),
             Action::NextClip => "Next clip in this folder",
             Action::SaveMasks => "Save masks",
             Action::SaveMasksTo(path) => return Cow::Owned(format!("Save masks to {}", path.display())),
             Action::ImportClasses(path) => return Cow::Owned(format!("Import classes from {}", path.display())),
             Action::Quit => "Quit",
+            Action::QuitAnyway => "Quit without saving",
             Action::Undo => "Undo",
             Action::Redo => "Redo",
             Action::ResetAll => "Reset all",
@@ -592,10 +602,12 @@ impl Action {
             | Action::TrackSelected(_) => true,
             Action::Ask(_)
             | Action::Open(_)
+            | Action::OpenAnyway(_)
             | Action::NextClip
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
             | Action::Quit
+            | Action::QuitAnyway
             | Action::Undo
             | Action::Redo
             | Action::Step(_)

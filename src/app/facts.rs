@@ -176,8 +176,10 @@ impl AppFacts {
             Action::RetryModel => if_none(self.can_retry_model, "No model has failed"),
             Action::Ask(_)
             | Action::Open(_)
+            | Action::OpenAnyway(_)
             | Action::ImportClasses(_)
             | Action::Quit
+            | Action::QuitAnyway
             | Action::AddClass(_)
             | Action::UseTool(_)
             | Action::BrushLarger

@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use crate::video::VideoEvent;
 
 use super::action::{Action, FileQuestion};
-use super::apply::{EngineInbox, clip_opened};
+use super::apply::{EngineInbox, clip_failed, clip_opened};
 use super::notices::{Notices, Severity};
 use super::save::SaveEvent;
 use super::state::{ClipStatus, EngineLink, OpenClip, Playhead, Saving, Shown, VideoLink};
@@ -40,7 +40,7 @@ pub(super) fn receive_video(world: &mut World) {
             }
             VideoEvent::Failed { generation, idx: None, error } => {
                 if is_opening(world, generation) {
-                    world.resource_mut::<OpenClip>().status = ClipStatus::None;
+                    clip_failed(world);
                     let ways_out = vec![("Open another…".to_owned(), Action::Ask(FileQuestion::OpenClip))];
                     world.resource_mut::<Notices>().push(Severity::Error, error.to_string(), ways_out);
                 }
@@ -78,6 +78,7 @@ pub(super) fn receive_saving(mut saving: ResMut<Saving>, mut notices: ResMut<Not
             SaveEvent::Progress(written) => saving.counts.0 = written,
             SaveEvent::Done { folder, files, removed } => {
                 saving.progress = None;
+                saving.saved_changes = saving.saving_changes;
                 let clock = super::action_log::rfc3339(std::time::SystemTime::now());
                 saving.last = Some(format!("{files} masks saved {} UTC", &clock[11..16]));
                 let gone = if removed > 0 { format!(" {removed} old files were removed.") } else { String::new() };

@@ -71,6 +71,9 @@ pub struct OpenClip {
     pub status: ClipStatus,
     /// The next clip of its folder.
     pub next: Option<PathBuf>,
+    /// The clip that was open when another was asked for: its labels stay until the other one is there, and it comes
+    /// back when the other cannot be opened.
+    pub before: Option<Clip>,
 }
 
 impl OpenClip {
@@ -287,6 +290,19 @@ pub struct Saving {
     pub counts: (usize, usize),
     /// When masks were last written, in words.
     pub last: Option<String>,
+    /// Changes of the labels since the clip was opened, undone ones included.
+    pub changes: u64,
+    /// How many of them the masks that were written last have seen.
+    pub saved_changes: u64,
+    /// The same for the masks that are being written.
+    pub saving_changes: u64,
+}
+
+impl Saving {
+    /// Whether labels would be lost if the clip were closed now.
+    pub fn is_unsaved(&self) -> bool {
+        self.changes != self.saved_changes
+    }
 }
 
 /// Wakes a sleeping event loop; threads get clones.

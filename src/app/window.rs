@@ -10,7 +10,7 @@ use std::time::Duration;
 use bevy::app::TaskPoolThreadAssignmentPolicy;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
-use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, RequestRedraw, WindowResolution};
+use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, RequestRedraw, WindowCloseRequested, WindowResolution};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
 use bevy_egui::{
     EguiGlobalSettings, EguiInput, EguiPlugin, EguiPostUpdateSet, EguiPreUpdateSet, EguiPrimaryContextPass,
@@ -100,7 +100,12 @@ fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
         ..bevy::app::TaskPoolOptions::default()
     };
     DefaultPlugins
-        .set(WindowPlugin { primary_window: Some(window), exit_condition: ExitCondition::OnPrimaryClosed, ..default() })
+        .set(WindowPlugin {
+            primary_window: Some(window),
+            exit_condition: ExitCondition::OnPrimaryClosed,
+            close_when_requested: false,
+            ..default()
+        })
         .set(TaskPoolPlugin { task_pool_options: few_threads })
         // A pipeline that is compiled behind the back would be ready after the last redraw, and the picture would stay
         // black until something else happens.
@@ -136,7 +141,7 @@ impl Plugin for WindowPlugins {
             .add_systems(PreUpdate, drop_repeated_modifiers.after(EguiPreUpdateSet::ProcessInput))
             .add_systems(PreUpdate, collect_keys.after(bevy::input::InputSystems))
             .add_systems(EguiPrimaryContextPass, draw_ui)
-            .add_systems(Update, (take_dropped_files, pace, title).in_set(AppStage::Sync))
+            .add_systems(Update, (take_dropped_files, close_button, pace, title).in_set(AppStage::Sync))
             .add_systems(Update, super::settings::keeper::keep_settings.in_set(AppStage::Request))
             .configure_sets(PostUpdate, CanvasSet.after(EguiPostUpdateSet::EndPass))
             .add_systems(
@@ -186,6 +191,14 @@ fn take_dropped_files(mut drops: MessageReader<FileDragAndDrop>, mut queue: ResM
             }
             FileDragAndDrop::HoveredFile { .. } | FileDragAndDrop::HoveredFileCanceled { .. } => {}
         }
+    }
+}
+
+/// The window's own cross asks like the menu does.
+fn close_button(mut requests: MessageReader<WindowCloseRequested>, mut queue: ResMut<ActionQueue>) {
+    if requests.read().next().is_some() {
+        requests.clear();
+        queue.send(Action::Quit);
     }
 }
 

@@ -6,7 +6,7 @@ use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ModelChoice, ModelSource};
 use crate::label::{Change, FrameIdx};
-use crate::video::{Clip, VideoCommand};
+use crate::video::{Clip, SameClip, VideoCommand};
 
 use super::super::action::{Action, FileQuestion};
 use super::super::history::{History, Joins};
@@ -27,10 +27,15 @@ const MAX_CLASS_FILE_BYTES: u64 = 1 << 20;
 pub(super) fn perform(world: &mut World, action: Action) {
     match action {
         Action::Ask(question) => world.resource_mut::<Windows>().question = Some(question),
-        Action::Open(path) => open(world, path),
+        Action::Open(path) => {
+            if may_leave(world, "opening another clip", "Open anyway", Action::OpenAnyway(path.clone())) {
+                open(world, path);
+            }
+        }
+        Action::OpenAnyway(path) => open(world, path),
         Action::NextClip => {
             if let Some(path) = world.resource::<OpenClip>().next.clone() {
-                open(world, path);
+                perform(world, Action::Open(path));
             }
         }
         Action::SaveMasks => {
@@ -48,22 +53,55 @@ pub(super) fn perform(world: &mut World, action: Action) {
             }
         }
         Action::Quit => {
+            if may_leave(world, "quitting", "Quit anyway", Action::QuitAnyway) {
+                world.write_message(AppExit::Success);
+            }
+        }
+        Action::QuitAnyway => {
             world.write_message(AppExit::Success);
         }
         _ => unreachable!("perform sends actions about files here"),
     }
 }
 
-/// Asks for a clip; the one that is open stays until the new one is.
+/// Whether the open clip may be left. With labels that are not saved it may not, and the labeller is told the ways on.
+fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> bool {
+    if !world.resource::<Saving>().is_unsaved() || world.resource::<LabelIndex>().objects().next().is_none() {
+        return true;
+    }
+    let ways_out = vec![("Save masks".to_owned(), Action::SaveMasks), (anyway.to_owned(), action)];
+    let text = format!("The labels of this clip are not saved; {what} would lose them.");
+    tell(world, Severity::Warning, text, ways_out);
+    false
+}
+
+/// Asks for a clip. The labels of the one that is open stay until the new one is there.
 fn open(world: &mut World, path: PathBuf) {
+    super::edits::disown_run(world);
     let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone() });
-    close(world);
-    world.resource_mut::<OpenClip>().status = ClipStatus::Opening { path, generation, progress: None };
+    world.insert_resource(Shown::default());
+    world.resource_mut::<Playback>().running = None;
+    let mut open = world.resource_mut::<OpenClip>();
+    let status = ClipStatus::Opening { path, generation, progress: None };
+    if let ClipStatus::Open(clip) = std::mem::replace(&mut open.status, status) {
+        open.before = Some(clip);
+    }
+}
+
+/// The clip that was asked for cannot be opened: the one before comes back as it was.
+pub(in super::super) fn clip_failed(world: &mut World) {
+    let mut open = world.resource_mut::<OpenClip>();
+    let Some(clip) = open.before.take() else {
+        open.status = ClipStatus::None;
+        return;
+    };
+    open.status = ClipStatus::Open(clip.clone());
+    world.insert_resource(Shown::default());
+    world.resource::<VideoLink>().0.send(VideoCommand::Use { clip: SameClip(clip) });
 }
 
 /// Forgets everything about the clip that was open.
 fn close(world: &mut World) {
-    super::edits::disown_run(world);
     let entities: Vec<Entity> = world.resource::<LabelIndex>().objects().map(|(_, entity)| entity).collect();
     for entity in entities {
         world.entity_mut(entity).despawn();
@@ -81,19 +119,21 @@ fn close(world: &mut World) {
     world.resource_mut::<Playback>().running = None;
     world.insert_resource(StoreLink::default());
     let mut saving = world.resource_mut::<Saving>();
-    // A save under way has its own hold on the masks and finishes.
+    // A save under way has its own hold on the masks and finishes; it says nothing about the next clip.
     saving.last = None;
+    (saving.changes, saving.saved_changes, saving.saving_changes) = (0, 0, 0);
 }
 
 /// The clip is open: everything starts over with it.
 pub(in super::super) fn clip_opened(world: &mut World, clip: Clip) {
+    close(world);
     for notice in clip.notices() {
         tell(world, Severity::Warning, notice.to_string(), Vec::new());
     }
     world.resource_mut::<Settings>().add_recent(clip.path());
     world.resource::<EngineLink>().0.send(EngineCommand::UseClip(clip.clone()));
     let next = next_clip(clip.path());
-    world.insert_resource(OpenClip { status: ClipStatus::Open(clip), next });
+    world.insert_resource(OpenClip { status: ClipStatus::Open(clip), next, before: None });
     world.resource_mut::<Playhead>().0 = FrameIdx(0);
     world.resource_mut::<ViewRequests>().0.push(ViewRequest::Fit);
 }
@@ -125,6 +165,7 @@ fn save(world: &mut World, folder: PathBuf) {
             let mut saving = world.resource_mut::<Saving>();
             saving.progress = Some(progress);
             saving.counts = (0, total);
+            saving.saving_changes = saving.changes;
         }
         Err(error) => {
             let ways_out = vec![("Save again".to_owned(), Action::SaveMasksTo(folder))];

@@ -26,7 +26,7 @@ use super::labels;
 use super::notices::{Notices, Severity};
 use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
 
-pub(super) use clips::{clip_opened, is_test_engine};
+pub(super) use clips::{clip_failed, clip_opened, is_test_engine};
 pub(super) use prompts::ask_model;
 
 /// What the model's thread sent since the last update.
@@ -60,13 +60,15 @@ fn perform(world: &mut World, action: Action) {
     match action {
         Action::Ask(_)
         | Action::Open(_)
+        | Action::OpenAnyway(_)
         | Action::NextClip
         | Action::SaveMasks
         | Action::SaveMasksTo(_)
         | Action::ImportClasses(_)
         | Action::LoadModel(_)
         | Action::RetryModel
-        | Action::Quit => clips::perform(world, action),
+        | Action::Quit
+        | Action::QuitAnyway => clips::perform(world, action),
         Action::Undo | Action::Redo | Action::ResetAll => edits::perform(world, &action),
         Action::Step(_)
         | Action::GoTo(_)
@@ -142,6 +144,7 @@ fn make(world: &mut World, edit: &Edit) {
     labels::apply(world, edit);
     let store = world.resource::<StoreLink>().clone();
     store.0.write().expect("no holder of the store panics while writing").record(edit);
+    world.resource_mut::<super::state::Saving>().changes += 1;
     ask_about(world, edit);
     mend_selection(world);
 }

@@ -112,21 +112,21 @@ fn edit_points(world: &mut World, frame: FrameIdx, name: &str, change: impl FnOn
     }
 }
 
-/// Replaces what is said about the selected object on a frame; makes an object when there is none.
-fn say(world: &mut World, frame: FrameIdx, name: &str, prompt: Prompt, candidate: Option<u8>) {
-    let mut changes = Vec::new();
-    let object = match selected(world) {
-        Some(object) => {
-            changes.extend(bump_revision(world, object));
-            object
-        }
+/// The object that is about to be told something, made when none is selected, and the changes that go with it.
+fn target(world: &mut World) -> (ObjectId, Vec<Change>) {
+    match selected(world) {
+        Some(object) => (object, bump_revision(world, object).into_iter().collect()),
         None => {
             let (object, creation) = objects::creation(world);
-            changes.push(creation);
             objects::select(world, object);
-            object
+            (object, vec![creation])
         }
-    };
+    }
+}
+
+/// Replaces what is said about the selected object on a frame; makes an object when there is none.
+fn say(world: &mut World, frame: FrameIdx, name: &str, prompt: Prompt, candidate: Option<u8>) {
+    let (object, mut changes) = target(world);
     let before = labels::said(world, object, frame).cloned();
     let after = Some(FramePrompt { prompt: Arc::new(prompt), candidate });
     changes.push(Change::Prompt { object, frame, before, after });
@@ -139,19 +139,7 @@ fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
         // Painted on another clip; nothing of it belongs here.
         return;
     }
-    let mut changes = Vec::new();
-    let object = match selected(world) {
-        Some(object) => {
-            changes.extend(bump_revision(world, object));
-            object
-        }
-        None => {
-            let (object, creation) = objects::creation(world);
-            changes.push(creation);
-            objects::select(world, object);
-            object
-        }
-    };
+    let (object, mut changes) = target(world);
     let revision = world.resource_mut::<Revisions>().give();
     let store = world.resource::<StoreLink>().clone();
     let id = store.0.write().expect("no holder of the store panics while writing").put(&mask);

@@ -45,13 +45,17 @@ impl KeyChord {
 
     /// What was pressed. Keys that are reached with Shift on some keyboards mean the same with and without it.
     pub fn pressed(key: Key, modifiers: Modifiers) -> Self {
-        let shift = modifiers.shift && !is_shifted_symbol(key);
-        KeyChord { key, command: modifiers.command, shift, alt: modifiers.alt }
+        KeyChord { key, command: modifiers.command, shift: modifiers.shift, alt: modifiers.alt }.as_pressed()
+    }
+
+    /// As a press reports it. A chord that says Shift with a symbol would otherwise never be matched.
+    pub(super) const fn as_pressed(self) -> Self {
+        KeyChord { shift: self.shift && !is_shifted_symbol(self.key), ..self }
     }
 }
 
 /// Symbols that many keyboards put on the Shift level.
-fn is_shifted_symbol(key: Key) -> bool {
+const fn is_shifted_symbol(key: Key) -> bool {
     matches!(
         key,
         Key::OpenBracket

@@ -80,6 +80,7 @@ impl Keymap {
     /// # Errors
     /// When the key sends something else; nothing is changed then.
     pub fn bind(&mut self, action: &Action, chord: KeyChord) -> Result<(), Clash> {
+        let chord = chord.as_pressed();
         match self.bindings.iter().find(|(_, bound)| *bound == chord) {
             Some((holder, _)) if holder != action => Err(Clash { holder: holder.clone() }),
             Some(_) => Ok(()),
@@ -92,6 +93,7 @@ impl Keymap {
 
     /// Gives a key to an action and takes it from whoever had it.
     pub fn bind_anyway(&mut self, action: &Action, chord: KeyChord) {
+        let chord = chord.as_pressed();
         self.bindings.retain(|(_, bound)| *bound != chord);
         self.bindings.push((action.clone(), chord));
     }
@@ -118,12 +120,17 @@ impl Keymap {
         let mut keymap = Keymap::preset(file.preset);
         let actions = Action::without_arguments();
         let mut wrong = Vec::new();
+        let mut changed = Vec::new();
+        // All keys that moved are freed first: one that was given away still belongs to its old action in the preset.
         for (id, texts) in file.keys {
             let Some(action) = actions.iter().find(|action| action.id() == id) else {
                 keymap.unknown.insert(id, texts);
                 continue;
             };
             keymap.unbind(action);
+            changed.push((action, texts));
+        }
+        for (action, texts) in changed {
             for text in texts {
                 match text.parse::<KeyChord>().map(|chord| (chord, keymap.bind(action, chord))) {
                     Ok((_, Ok(()))) => {}
@@ -225,6 +232,40 @@ mod tests {
         keymap.bind_anyway(&Action::NewObject, undo_key);
         assert_eq!(keymap.action_for(Key::Z, Modifiers::COMMAND), Some(Action::NewObject));
         assert_eq!(keymap.missing_essentials(), [Action::Undo]);
+    }
+
+    #[test]
+    fn keys_given_away_and_swapped_come_back_without_complaint() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut keymap = Keymap::default();
+        keymap.bind_anyway(&Action::NewObject, KeyChord::plain(Key::H));
+        keymap.bind_anyway(&Action::ToggleHidden(None), KeyChord::plain(Key::N));
+        keymap.bind_anyway(&Action::First, KeyChord::plain(Key::End));
+        keymap.save(folder.path()).expect("written");
+        let (loaded, message) = Keymap::load(Some(folder.path()));
+        assert_eq!(message, None);
+        for (key, action) in
+            [(Key::H, Action::NewObject), (Key::N, Action::ToggleHidden(None)), (Key::End, Action::First)]
+        {
+            assert_eq!(loaded.action_for(key, Modifiers::NONE), Some(action), "{key:?}");
+        }
+        assert_eq!(loaded.chords(&Action::Last).next(), None);
+    }
+
+    #[test]
+    fn shift_before_a_symbol_in_the_file_is_no_dead_key() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join(FILE_NAME), "[keys]\nloop = [\"Shift+:\"]\n".replace(':', "Colon"))
+            .expect("a file");
+        let (keymap, message) = Keymap::load(Some(folder.path()));
+        assert_eq!(message, None);
+        for held in [Modifiers::NONE, Modifiers::SHIFT] {
+            assert_eq!(keymap.action_for(Key::Colon, held), Some(Action::ToggleLoop), "{held:?}");
+        }
+        // The same symbol with Shift is the same key, so it is taken.
+        let mut keymap = Keymap::default();
+        let clash = keymap.bind(&Action::Undo, KeyChord::plain(Key::OpenBracket).shift());
+        assert_eq!(clash, Err(Clash { holder: Action::BrushSmaller }));
     }
 
     #[test]
