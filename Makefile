@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo run test ci test-parity test-window screenshots bench-reference audit
+.PHONY: help demo run test ci test-parity test-long test-window screenshots walkthrough bench-window bench-reference audit
 
 help:
 	@echo 'make demo             track an object through a clip it makes itself, without a window'
@@ -17,7 +17,10 @@ help:
 	@echo 'make test             the everyday tests'
 	@echo 'make ci               all checks: format, lints, docs, tests, parity, window'
 	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
+	@echo 'make test-long        3,600 actions, and whether memory grows'
+	@echo 'make bench-window     what an update of the window costs, on a 4K clip with 20 objects'
 	@echo 'make test-window      the real window from end to end, under Xvfb'
+	@echo 'make walkthrough      a labeller'"'"'s first session on a real clip, by mouse and then by keys alone'
 	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder), two of them in docs/'
 	@echo 'make bench-reference  ours and the Python reference, timed in one run'
 	@echo 'make audit            licences and sources of the dependencies, where cargo-deny is installed'
@@ -48,10 +51,19 @@ run:
 	@scripts/setup
 	cargo run --locked -- --model fake $(CLIP)
 
+# An hour of work in a minute and a half, and whether memory grows.
+test-long:
+	cargo test --locked --test app_long_run -- --ignored --nocapture
+
 test-window:
 	@scripts/setup
 	cargo build --locked
 	$(PYTHON_WITH_NUMPY) scripts/test_window.py
+
+walkthrough:
+	@scripts/setup
+	cargo build --locked
+	$(PYTHON_WITH_NUMPY) scripts/walkthrough.py $(SHOTS)
 
 screenshots:
 	@scripts/setup
@@ -59,6 +71,10 @@ screenshots:
 	$(PYTHON_WITH_NUMPY) scripts/screenshots.py $(SHOTS)
 	ffmpeg -loglevel error -y -i $(SHOTS)/labelled_1280x720_dark.png -q:v 3 docs/screenshots/labelled.jpg
 	ffmpeg -loglevel error -y -i $(SHOTS)/palette_dark.png -q:v 3 docs/screenshots/palette.jpg
+
+bench-window:
+	@scripts/setup
+	cargo bench --locked --profile dev --bench window
 
 bench-reference:
 	@scripts/setup

@@ -107,8 +107,12 @@ class Window:
             time.sleep(0.1)
         self.output.flush()
         said = (self.home / "output.txt").read_text()[-3000:]
+        state = "there" if self.program.poll() is None else "gone"
+        if state == "there":
+            self.picture(self.home / "failed.png")
+        done = self.actions()[-5:]
         self.end()
-        sys.exit(f"window: FAILED: waited until {what}; the program is {'gone' if self.program.poll() is not None else 'there'} and said:\n{said}")
+        sys.exit(f"window: FAILED: waited until {what}; the program is {state} ({self.home}), did last {done} and said:\n{said}")
 
     def settle(self):
         """Until four pictures in a row are the same."""

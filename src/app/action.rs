@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use crate::engine::{ModelChoice, TrackDirection};
-use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, Rgb};
+use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel, Rgb};
 
 use super::facts::AppFacts;
 
@@ -216,6 +216,12 @@ pub enum Action {
     /// The same for the in/out range.
     ToggleRangeApproved,
 
+    // The crosshair: the pointer of keyboard and gamepad.
+    /// Moves it so many points to the right and down.
+    MoveCrosshair(i16, i16),
+    /// A click where it stands.
+    ClickCrosshair(PointLabel),
+
     // Tools.
     /// Takes up a tool.
     UseTool(Tool),
@@ -276,12 +282,29 @@ fn track_label(scope: TrackScope) -> &'static str {
     }
 }
 
+/// How far a key press moves the crosshair, in points.
+pub const CROSSHAIR_STEP: i16 = 24;
+/// The same with Shift held.
+pub const CROSSHAIR_FINE_STEP: i16 = 2;
+
+fn crosshair_label(dx: i16, dy: i16) -> String {
+    let direction = match (dx.signum(), dy.signum()) {
+        (-1, 0) => "left",
+        (1, 0) => "right",
+        (0, -1) => "up",
+        (0, 1) => "down",
+        _ => "along",
+    };
+    let is_fine = dx.abs().max(dy.abs()) <= CROSSHAIR_FINE_STEP;
+    format!("Crosshair {direction}{}", if is_fine { ", a little" } else { "" })
+}
+
 impl Action {
     /// One example of every kind, for sweeps, the palette and the key sheet.
     pub fn all() -> Vec<Action> {
         let mut all = Self::without_arguments();
         let id = ObjectId(1);
-        let point = Point { x: 1.0, y: 1.0, label: crate::label::PointLabel::Positive };
+        let point = Point { x: 1.0, y: 1.0, label: PointLabel::Positive };
         let size = crate::label::FrameSize { width: 2, height: 2 };
         all.extend([
             Action::Open(PathBuf::from("clip.mp4")),
@@ -362,6 +385,10 @@ impl Action {
             Action::ToggleApproved,
             Action::ToggleRangeApproved,
         ]);
+        all.extend([Action::ClickCrosshair(PointLabel::Positive), Action::ClickCrosshair(PointLabel::Negative)]);
+        for step in [CROSSHAIR_STEP, CROSSHAIR_FINE_STEP] {
+            all.extend([(-step, 0), (step, 0), (0, -step), (0, step)].map(|(dx, dy)| Action::MoveCrosshair(dx, dy)));
+        }
         all.extend(Tool::ALL.map(Action::UseTool));
         all.extend([Action::BrushLarger, Action::BrushSmaller]);
         let scopes = [
@@ -455,6 +482,9 @@ impl Action {
             Action::CycleCandidate => "cycle_candidate",
             Action::ToggleApproved => "approve",
             Action::ToggleRangeApproved => "approve_range",
+            Action::MoveCrosshair(dx, dy) => return Cow::Owned(format!("crosshair_{dx}_{dy}")),
+            Action::ClickCrosshair(PointLabel::Positive) => "crosshair_add",
+            Action::ClickCrosshair(PointLabel::Negative) => "crosshair_exclude",
             Action::UseTool(tool) => return Cow::Owned(format!("tool_{}", tool.label().to_lowercase())),
             Action::BrushLarger => "brush_larger",
             Action::BrushSmaller => "brush_smaller",
@@ -543,6 +573,9 @@ impl Action {
             Action::CycleCandidate => "Next reading of the click",
             Action::ToggleApproved => "Approve frame",
             Action::ToggleRangeApproved => "Approve in/out range",
+            Action::MoveCrosshair(dx, dy) => return Cow::Owned(crosshair_label(*dx, *dy)),
+            Action::ClickCrosshair(PointLabel::Positive) => "Click at the crosshair",
+            Action::ClickCrosshair(PointLabel::Negative) => "Exclude at the crosshair",
             Action::UseTool(tool) => return Cow::Owned(format!("{} tool", tool.label())),
             Action::BrushLarger => "Larger brush",
             Action::BrushSmaller => "Smaller brush",
@@ -627,6 +660,9 @@ impl Action {
             | Action::PreviousObject
             | Action::StartRename
             | Action::ToggleSolo(_)
+            | Action::MoveCrosshair(..)
+            // The click it becomes is an action of its own.
+            | Action::ClickCrosshair(_)
             | Action::UseTool(_)
             | Action::BrushLarger
             | Action::BrushSmaller

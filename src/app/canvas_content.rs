@@ -4,16 +4,20 @@
 
 use std::sync::Arc;
 
+use bevy::math::DVec2;
 use bevy::prelude::*;
 
-use crate::label::{ObjectFacts, Provenance};
+use crate::label::{ObjectFacts, Point, Provenance};
 
+use super::action::Action;
 use super::canvas::{Canvas, Layer, OverlayStyle};
 use super::labels::{LabelIndex, Marks, MaskPixels};
 use super::pointer::{Drag, Pointer};
 use super::receive::is_waiting;
 use super::settings::Settings;
-use super::state::{OpenClip, Overlay, Playhead, Preview, Selection, Shown, ViewRequest, ViewRequests};
+use super::state::{
+    ActionQueue, Crosshair, OpenClip, Overlay, Playhead, Preview, Selection, Shown, ViewRequest, ViewRequests,
+};
 use super::theme::canvas_background;
 
 /// Zoom of one step of a key or button.
@@ -84,9 +88,15 @@ fn style(settings: &Settings) -> OverlayStyle {
     }
 }
 
-/// Zooms that were asked for by key or button.
-pub(super) fn answer_view_requests(mut canvas: ResMut<Canvas>, mut requests: ResMut<ViewRequests>) {
-    for request in requests.0.drain(..) {
+/// What keys, buttons and pad ask of the view; it alone knows where things are on screen.
+pub(super) fn answer_view_requests(
+    mut canvas: ResMut<Canvas>,
+    mut requests: ResMut<ViewRequests>,
+    mut crosshair: ResMut<Crosshair>,
+    mut queue: ResMut<ActionQueue>,
+    (shown, playhead): (Res<Shown>, Res<Playhead>),
+) {
+    for request in std::mem::take(&mut requests.0) {
         let rect = canvas.rect;
         let middle = rect.center().as_dvec2();
         match request {
@@ -94,6 +104,19 @@ pub(super) fn answer_view_requests(mut canvas: ResMut<Canvas>, mut requests: Res
             ViewRequest::ZoomOut => canvas.view.zoom_at(middle, 1.0 / ZOOM_STEP),
             ViewRequest::Fit => canvas.view.fit(),
             ViewRequest::Actual => canvas.view.one_to_one(),
+            ViewRequest::MoveCrosshair([dx, dy]) => {
+                let [x, y] = crosshair.0.unwrap_or(rect.center().to_array());
+                crosshair.0 = Some([(x + dx).clamp(rect.min.x, rect.max.x), (y + dy).clamp(rect.min.y, rect.max.y)]);
+            }
+            // On another picture the click would land wrongly: it waits for the right one.
+            ViewRequest::ClickCrosshair(_) if is_waiting(&shown, *playhead) => requests.0.push(request),
+            ViewRequest::ClickCrosshair(label) => {
+                let [x, y] = *crosshair.0.get_or_insert(rect.center().to_array());
+                let at = canvas.view.frame_from_screen(DVec2::new(f64::from(x), f64::from(y)));
+                if canvas.view.is_on_picture(at) {
+                    queue.send(Action::AddPoint(Point { x: at.x as f32, y: at.y as f32, label }));
+                }
+            }
         }
     }
 }

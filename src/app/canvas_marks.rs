@@ -35,8 +35,8 @@ pub(super) struct Marks<'a> {
     pub has_minimap: bool,
     /// The accent colour of the theme.
     pub accent: Color32,
-    /// Where the gamepad's cursor is.
-    pub pad_cursor: Option<[f32; 2]>,
+    /// Where the pointer of keyboard and gamepad is.
+    pub crosshair: Option<[f32; 2]>,
     /// A marker hovered in the inspector.
     pub hovered_marker: Option<usize>,
 }
@@ -63,7 +63,7 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
         painter.circle_stroke(centre, radius, Stroke::new(3.0, Color32::from_black_alpha(120)));
         painter.circle_stroke(centre, radius, Stroke::new(1.5, Color32::WHITE));
     }
-    if let Some([x, y]) = marks.pad_cursor {
+    if let Some([x, y]) = marks.crosshair {
         let at = Pos2::new(x, y);
         for (width, colour) in [(4.0, Color32::from_black_alpha(160)), (2.0, Color32::WHITE)] {
             painter.circle_stroke(at, 9.0, Stroke::new(width, colour));

@@ -96,7 +96,7 @@ pub struct AppFacts {
 }
 
 const NO_CLIP: Option<&str> = Some("Open a clip first");
-const NO_OBJECT: Option<&str> = Some("Make an object first (N)");
+const NO_OBJECT: Option<&str> = Some("Make an object first");
 
 impl AppFacts {
     /// Why `action` cannot be done; see [`Action::unavailable_because`].
@@ -124,6 +124,7 @@ impl AppFacts {
             | Action::SetOut
             | Action::SetInOut(..)
             | Action::NewObject
+            | Action::MoveCrosshair(..)
             | Action::ZoomIn
             | Action::ZoomOut
             | Action::ZoomFit
@@ -146,7 +147,7 @@ impl AppFacts {
             }
             Action::Rename(id, _) | Action::SetClass(id, _) | Action::SetColour(id, _) => self.needs(*id),
             // Clicking, drawing and painting make an object when there is none.
-            Action::AddPoint(_) | Action::SetBox(_) | Action::Paint(_) => {
+            Action::ClickCrosshair(_) | Action::AddPoint(_) | Action::SetBox(_) | Action::Paint(_) => {
                 self.needs_clip().or(self.why_not_change_here())
             }
             Action::MovePoint { .. } | Action::DeletePoint { .. } => {
@@ -222,7 +223,7 @@ impl AppFacts {
     }
 
     fn why_not_change_here(&self) -> Option<&'static str> {
-        self.why_not_edit().or(if_none(!self.is_approved_here, "This frame is approved; take that back first (Y)"))
+        self.why_not_edit().or(if_none(!self.is_approved_here, "This frame is approved; take that back first"))
     }
 
     fn why_not_save(&self) -> Option<&'static str> {

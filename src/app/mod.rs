@@ -78,6 +78,7 @@ impl Plugin for CorePlugin {
             .init_resource::<settings::Settings>()
             .init_resource::<state::ActionQueue>()
             .init_resource::<state::Answers>()
+            .init_resource::<state::Crosshair>()
             .init_resource::<state::CurrentRun>()
             .init_resource::<state::Model>()
             .init_resource::<state::OpenClip>()

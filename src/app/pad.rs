@@ -1,4 +1,4 @@
-//! The gamepad at work: what its mapper says becomes actions, a cursor on the canvas, and panning.
+//! The gamepad at work: what its mapper says becomes actions, moves of the crosshair, and panning.
 //!
 //! The pad is read by its own thread (`input/gamepad.rs`), which wakes the window; here its events are only translated.
 
@@ -6,13 +6,10 @@ use bevy::math::DVec2;
 use bevy::prelude::*;
 use bevy::window::RequestRedraw;
 
-use crate::label::Point;
-
-use super::action::Action;
 use super::canvas::Canvas;
 use super::input::{Pad, PadLink, PadThread, open_gilrs};
 use super::notices::{Notices, Severity};
-use super::state::{ActionQueue, OpenClip, ToolInHand, Waker};
+use super::state::{ActionQueue, OpenClip, ToolInHand, ViewRequest, ViewRequests, Waker};
 
 /// Starts reading gamepads; without support for them the window works as well, and says why there are none.
 pub(super) fn start(app: &mut App) {
@@ -34,6 +31,7 @@ pub(super) fn read_pad(
     mut pad: ResMut<Pad>,
     mut canvas: ResMut<Canvas>,
     mut queue: ResMut<ActionQueue>,
+    mut requests: ResMut<ViewRequests>,
     mut redraw: MessageWriter<RequestRedraw>,
 ) {
     let Some(link) = link else { return };
@@ -48,16 +46,9 @@ pub(super) fn read_pad(
     if output.pan_delta != [0.0; 2] {
         canvas.view.pan(DVec2::new(f64::from(output.pan_delta[0]), f64::from(output.pan_delta[1])));
     }
-    if (moves || !output.clicks.is_empty()) && clip.clip().is_some() {
-        let rect = canvas.rect;
-        let [x, y] = pad.cursor.unwrap_or(rect.center().to_array());
-        let x = (x + output.cursor_delta[0]).clamp(rect.min.x, rect.max.x);
-        let y = (y + output.cursor_delta[1]).clamp(rect.min.y, rect.max.y);
-        pad.cursor = Some([x, y]);
-        let at = canvas.view.frame_from_screen(DVec2::new(f64::from(x), f64::from(y)));
-        for label in output.clicks.into_iter().filter(|_| canvas.view.is_on_picture(at)) {
-            queue.send(Action::AddPoint(Point { x: at.x as f32, y: at.y as f32, label }));
-        }
+    if clip.clip().is_some() {
+        requests.0.extend(moves.then_some(ViewRequest::MoveCrosshair(output.cursor_delta)));
+        requests.0.extend(output.clicks.into_iter().map(ViewRequest::ClickCrosshair));
     }
     if output.needs_redraw || moves {
         redraw.write(RequestRedraw);

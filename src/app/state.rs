@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bevy::prelude::*;
 
 use crate::engine::{EngineThread, Generation, ModelChoice, ModelInfo};
-use crate::label::{FrameIdx, ObjectId, Point};
+use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::store::{LabelStore, MemoryStore};
 use crate::video::{self, Clip, Frame, IndexProgress, VideoThread};
 
@@ -168,7 +168,7 @@ pub struct Windows {
 }
 
 /// What the view is asked to do; the canvas knows its own size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ViewRequest {
     /// Closer.
     ZoomIn,
@@ -178,7 +178,15 @@ pub enum ViewRequest {
     Fit,
     /// One to one.
     Actual,
+    /// The crosshair, so many points to the right and down.
+    MoveCrosshair([f32; 2]),
+    /// A click where the crosshair stands.
+    ClickCrosshair(PointLabel),
 }
+
+/// The pointer of keyboard and gamepad, in points of the window; `None` until one of them moves it.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Default)]
+pub struct Crosshair(pub Option<[f32; 2]>);
 
 /// View requests that wait.
 #[derive(Resource, Debug, Default)]

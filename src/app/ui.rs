@@ -32,8 +32,8 @@ use super::panels::{UiContext, palette_window, settings_window};
 use super::pointer::{self, Pointer, PointerView};
 use super::settings::Settings;
 use super::state::{
-    ActionQueue, Answers, OpenClip, Playback, Playhead, Preview, Saving, Selection, Shown, ToolInHand, VideoLink,
-    Windows,
+    ActionQueue, Answers, Crosshair, OpenClip, Playback, Playhead, Preview, Saving, Selection, Shown, ToolInHand,
+    VideoLink, Windows,
 };
 use super::theme;
 use super::ui_views::{self, LaneCache};
@@ -148,6 +148,7 @@ fn may_repeat(action: &Action) -> bool {
             | Action::BrushSmaller
             | Action::ZoomIn
             | Action::ZoomOut
+            | Action::MoveCrosshair(..)
             | Action::Undo
             | Action::Redo
     )
@@ -199,6 +200,7 @@ fn timeline_panel(
     let shown = panel.show(root, |ui| {
         let view = TransportView {
             secs: ui_views::secs(world),
+            end_secs: ui_views::end_secs(world),
             speed: world.resource::<Playback>().running.map(|stretch| stretch.speed),
             is_looping: world.resource::<Playback>().is_looping,
             is_waiting: ui_views::is_waiting(world),
@@ -297,6 +299,10 @@ fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mu
     }
     place(world, Rect::new(area.min.x, area.min.y, area.max.x, area.max.y));
     let response = ui.allocate_rect(area, Sense::click_and_drag());
+    if response.clicked() || response.secondary_clicked() {
+        // The hand is at the mouse again.
+        world.resource_mut::<Crosshair>().0 = None;
+    }
     world.resource_scope(|world, mut canvas: Mut<Canvas>| {
         world.resource_scope(|world, mut pointer: Mut<Pointer>| {
             pointer_on_canvas(&response, world, cx, &mut canvas, &mut pointer, actions);
@@ -366,7 +372,7 @@ fn marks_on_canvas(
         damage,
         has_minimap: world.resource::<Settings>().minimap,
         accent: cx.colours().accent,
-        pad_cursor: world.resource::<super::input::Pad>().cursor,
+        crosshair: world.resource::<Crosshair>().0,
         hovered_marker: state.hovered_marker,
     };
     canvas_marks::draw(painter, canvas, pointer, &marks)

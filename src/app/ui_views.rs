@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bevy::prelude::*;
 
-use crate::label::{FrameMark, FramePrompt, ObjectId, Rgb};
+use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Rgb};
 
 use super::labels::{self, LabelIndex, Marks};
 use super::notices::{Notices, Severity};
@@ -57,7 +57,7 @@ pub(super) fn status(world: &World) -> StatusView {
     let saved = match (&saving.progress, &saving.last) {
         (Some(_), _) => "saving…".to_owned(),
         (None, Some(last)) => last.clone(),
-        (None, None) if has_masks => "masks not saved yet (Ctrl+S)".to_owned(),
+        (None, None) if has_masks => "masks not saved yet".to_owned(),
         (None, None) => String::new(),
     };
     let memory = crate::engine::resident_kib().map(|kib| format!("{:.1} GB", kib as f64 / 1_048_576.0));
@@ -81,6 +81,13 @@ pub(super) fn secs(world: &World) -> f64 {
     let Some(clip) = world.resource::<OpenClip>().clip() else { return 0.0 };
     let at = clip.index().pts_secs(world.resource::<Playhead>().0);
     at.map_or(0.0, |at| at - clip.index().start_secs())
+}
+
+/// The same for the last frame.
+pub(super) fn end_secs(world: &World) -> f64 {
+    let Some(clip) = world.resource::<OpenClip>().clip() else { return 0.0 };
+    let last = clip.index().pts_secs(FrameIdx(clip.frame_count() - 1));
+    last.map_or(0.0, |at| at - clip.index().start_secs())
 }
 
 /// Whether the current frame's picture is on its way.

@@ -17,7 +17,7 @@ use bevy_egui::{
     PrimaryEguiContext, egui,
 };
 
-use crate::engine::{EngineThread, ModelChoice};
+use crate::engine::{EngineThread, ModelChoice, keep_freed};
 use crate::video::{VideoThread, WorkerOptions};
 
 use super::action::Action;
@@ -64,7 +64,7 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     app.insert_resource(EngineLink(EngineThread::spawn(move || wake())?));
     let model = model.or_else(|| settings.model_choice());
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
-    app.add_plugins((EguiPlugin::default(), CorePlugin, CanvasPlugin, WindowPlugins));
+    app.add_plugins(WindowPlugin);
     super::pad::start(&mut app);
     let mut notices = app.world_mut().resource_mut::<Notices>();
     for message in message.into_iter().chain(key_message) {
@@ -100,7 +100,7 @@ fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
         ..bevy::app::TaskPoolOptions::default()
     };
     DefaultPlugins
-        .set(WindowPlugin {
+        .set(bevy::window::WindowPlugin {
             primary_window: Some(window),
             exit_condition: ExitCondition::OnPrimaryClosed,
             close_when_requested: false,
@@ -126,11 +126,15 @@ fn waker(app: &App) -> Waker {
     }
 }
 
-/// egui, canvas and pointer around the core.
-struct WindowPlugins;
+/// Everything in the window but the threads and Bevy's own plugins, which whoever adds it brings: [`CorePlugin`] with
+/// egui, canvas, keys and pointer around it. Without a graphics adapter it does all but draw.
+pub struct WindowPlugin;
 
-impl Plugin for WindowPlugins {
+impl Plugin for WindowPlugin {
     fn build(&self, app: &mut App) {
+        // A 4K picture handed back to the system and asked for again costs more than drawing it, and now and then 20 ms.
+        keep_freed();
+        app.add_plugins((EguiPlugin::default(), CorePlugin, CanvasPlugin));
         app.init_resource::<Pointer>()
             .init_resource::<UiState>()
             .insert_resource(WinitSettings { focused_mode: idle_mode(), unfocused_mode: idle_mode() })

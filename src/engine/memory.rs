@@ -1,8 +1,8 @@
 //! How much memory the process holds, where the system says, and how the allocator treats it. Called by whoever
-//! runs the model.
+//! runs the model or shows pictures.
 
-/// Makes glibc keep what is freed instead of handing it back to the system. Every layer of the model frees and asks for
-/// tens of megabytes; handed back, each page is cleared and mapped anew. Other systems' allocators are left as they are.
+/// Makes glibc keep what is freed instead of handing it back to the system. Every layer of the model and every
+/// large picture frees and asks for tens of megabytes; handed back, each page is cleared and mapped anew. Other systems' allocators are left as they are.
 pub fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only sets two numbers of the allocator. Where it refuses, everything works as before, slower.

@@ -108,7 +108,9 @@ fn perform(world: &mut World, action: Action) {
         | Action::ToggleApproved
         | Action::ToggleRangeApproved => prompts::perform(world, action),
         Action::Track(_) | Action::TrackSelected(_) | Action::StopTracking => tracking::perform(world, &action),
-        Action::UseTool(_)
+        Action::MoveCrosshair(..)
+        | Action::ClickCrosshair(_)
+        | Action::UseTool(_)
         | Action::BrushLarger
         | Action::BrushSmaller
         | Action::ZoomIn

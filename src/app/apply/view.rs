@@ -21,6 +21,10 @@ pub(super) fn perform(world: &mut World, action: &Action) {
         Action::ZoomOut => ask_view(world, ViewRequest::ZoomOut),
         Action::ZoomFit => ask_view(world, ViewRequest::Fit),
         Action::ZoomActual => ask_view(world, ViewRequest::Actual),
+        Action::MoveCrosshair(dx, dy) => {
+            ask_view(world, ViewRequest::MoveCrosshair([f32::from(*dx), f32::from(*dy)]));
+        }
+        Action::ClickCrosshair(label) => ask_view(world, ViewRequest::ClickCrosshair(*label)),
         Action::ToggleOutlineOnly => {
             let mut settings = world.resource_mut::<Settings>();
             settings.outline_only = !settings.outline_only;

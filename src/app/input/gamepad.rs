@@ -287,8 +287,6 @@ pub struct PadLink(pub PadThread);
 pub struct Pad {
     /// What buttons and sticks mean.
     pub mapper: PadMapper,
-    /// The pad's cursor, in points of the window; `None` until the pad moves it.
-    pub cursor: Option<[f32; 2]>,
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 use bevy_egui::egui::Key;
 use serde::{Deserialize, Serialize};
 
-use super::super::action::{Action, FileQuestion, Panel, Tool, TrackScope};
+use super::super::action::{Action, CROSSHAIR_FINE_STEP, CROSSHAIR_STEP, FileQuestion, Panel, Tool, TrackScope};
 use super::chord::KeyChord;
 use crate::engine::TrackDirection;
+use crate::label::PointLabel;
 
 /// A set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -100,6 +101,12 @@ const DIGITS: [Key; 10] =
 fn object_keys() -> Vec<(Action, KeyChord)> {
     let digits = DIGITS.iter().enumerate().map(|(place, digit)| (Action::SelectNth(place as u8), key(*digit)));
     let mut all: Vec<_> = digits.collect();
+    let arrows = [(Key::ArrowLeft, -1, 0), (Key::ArrowRight, 1, 0), (Key::ArrowUp, 0, -1), (Key::ArrowDown, 0, 1)];
+    for (arrow, x, y) in arrows {
+        let by = |step: i16| Action::MoveCrosshair(x * step, y * step);
+        all.push((by(CROSSHAIR_STEP), key(arrow).alt()));
+        all.push((by(CROSSHAIR_FINE_STEP), key(arrow).alt().shift()));
+    }
     let from = |direction| Action::Track(TrackScope::From(direction));
     all.extend([
         (Action::NextObject, key(Key::Tab)),
@@ -109,6 +116,8 @@ fn object_keys() -> Vec<(Action, KeyChord)> {
         (Action::ToggleHidden(None), key(Key::H)),
         (Action::ToggleSolo(None), key(Key::H).shift()),
         (Action::CycleCandidate, key(Key::C)),
+        (Action::ClickCrosshair(PointLabel::Positive), key(Key::Enter)),
+        (Action::ClickCrosshair(PointLabel::Negative), key(Key::Enter).shift()),
         (Action::UseTool(Tool::Select), key(Key::V)),
         (Action::UseTool(Tool::Points), key(Key::P)),
         (Action::UseTool(Tool::Brush), key(Key::B)),
@@ -206,6 +215,8 @@ fn cutie() -> Vec<(Action, KeyChord)> {
         (Action::ToggleApproved, key(Key::C)),
         (Action::First, key(Key::ArrowLeft).alt()),
         (Action::Last, key(Key::ArrowRight).alt()),
+        (Action::MoveCrosshair(-CROSSHAIR_STEP, 0), key(Key::ArrowLeft).command()),
+        (Action::MoveCrosshair(CROSSHAIR_STEP, 0), key(Key::ArrowRight).command()),
         (Action::PlayPause, key(Key::K)),
         (Action::ShuttleStop, key(Key::K).shift()),
         (Action::UseTool(Tool::Brush), key(Key::B).shift()),

@@ -42,14 +42,14 @@ pub fn status_bar_ui(ui: &mut Ui, cx: &UiContext, view: &StatusView, actions: &m
             }
             ui.label(RichText::new(&view.saved).small().color(cx.colours().quiet));
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(bevy_egui::egui::Label::new(next_click_hint(cx.facts)).truncate());
+                ui.add(bevy_egui::egui::Label::new(next_click_hint(cx.facts, cx.shortcut)).truncate());
             });
         });
     });
 }
 
-/// What the next click on the picture does.
-pub fn next_click_hint(facts: &AppFacts) -> String {
+/// What the next click on the picture does; `shortcut` names the key of an action.
+pub fn next_click_hint(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) -> String {
     match facts.clip {
         ClipState::None => return "Open a video, or drop one here.".to_owned(),
         ClipState::Opening => return "Reading the clip…".to_owned(),
@@ -63,26 +63,31 @@ pub fn next_click_hint(facts: &AppFacts) -> String {
         return "This object is locked: unlock it in the list to change it.".to_owned();
     }
     if changes_labels && facts.is_approved_here {
-        return "This frame is approved: press Y to change it again.".to_owned();
+        let how =
+            shortcut(&Action::ToggleApproved).map_or_else(|| "take that back".to_owned(), |key| format!("press {key}"));
+        return format!("This frame is approved: {how} to change it again.");
     }
     let whose = if facts.selected.is_some() { "the selected object" } else { "a new object" };
+    let sizes = shortcut(&Action::BrushSmaller).zip(shortcut(&Action::BrushLarger));
+    let sizes =
+        |what: &str| sizes.as_ref().map_or_else(String::new, |(s, l)| format!(" {s} and {l} change the {what}."));
     let hint = match facts.tool {
         Tool::Select => "Click an object to select it.".to_owned(),
         Tool::Points => points_hint(facts, whose),
         Tool::Box => format!("Drag a box around {whose}."),
-        Tool::Brush => format!("Paint {whose}; [ and ] change the brush."),
-        Tool::Eraser => format!("Erase from {whose}; [ and ] change the eraser."),
+        Tool::Brush => format!("Paint {whose}.{}", sizes("brush")),
+        Tool::Eraser => format!("Erase from {whose}.{}", sizes("eraser")),
+    };
+    // Selecting and painting need no model.
+    let asks_model = match facts.tool {
+        Tool::Points | Tool::Box => true,
+        Tool::Select | Tool::Brush | Tool::Eraser => false,
     };
     match facts.model {
-        ModelState::Ready => hint,
-        ModelState::Loading => format!("{hint} The model is loading; clicks wait for it."),
-        ModelState::None if matches!(facts.tool, Tool::Points | Tool::Box) => {
-            format!("{hint} No model is loaded; clicks wait for one.")
-        }
-        ModelState::Failed if matches!(facts.tool, Tool::Points | Tool::Box) => {
-            format!("{hint} The model failed; clicks wait for another.")
-        }
-        ModelState::None | ModelState::Failed => hint,
+        ModelState::Loading if asks_model => format!("{hint} The model is loading; clicks wait for it."),
+        ModelState::None if asks_model => format!("{hint} No model is loaded; clicks wait for one."),
+        ModelState::Failed if asks_model => format!("{hint} The model failed; clicks wait for another."),
+        ModelState::Ready | ModelState::Loading | ModelState::None | ModelState::Failed => hint,
     }
 }
 
@@ -122,11 +127,18 @@ mod tests {
             (AppFacts { is_approved_here: true, ..selected.clone() }, "approved"),
             (AppFacts { is_selected_locked: true, ..selected.clone() }, "locked"),
             (AppFacts { model: ModelState::None, ..open.clone() }, "clicks wait for one"),
-            (AppFacts { model: ModelState::Loading, ..open }, "is loading"),
+            (AppFacts { model: ModelState::Loading, ..open.clone() }, "is loading"),
         ];
         for (facts, part) in cases {
-            let hint = next_click_hint(&facts);
+            let hint = next_click_hint(&facts, &|_| None);
             assert!(hint.contains(part), "{hint:?} lacks {part:?}");
         }
+        for tool in [Tool::Select, Tool::Brush, Tool::Eraser] {
+            let hint = next_click_hint(&AppFacts { tool, model: ModelState::Loading, ..open.clone() }, &|_| None);
+            assert!(!hint.contains("model"), "{tool:?} needs no model: {hint:?}");
+        }
+        let approved = AppFacts { is_approved_here: true, ..selected };
+        let hint = next_click_hint(&approved, &|action| (*action == Action::ToggleApproved).then(|| "F7".to_owned()));
+        assert!(hint.contains("press F7"), "{hint:?}");
     }
 }

@@ -11,6 +11,8 @@ use crate::label::FrameIdx;
 pub struct TransportView {
     /// When the current frame is shown, in seconds from the first.
     pub secs: f64,
+    /// The same for the last frame.
+    pub end_secs: f64,
     /// Speed while playing; 1 is the clip's own.
     pub speed: Option<f64>,
     /// Whether playing starts over at the end.
@@ -36,7 +38,9 @@ pub fn transport_ui(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: 
         cx.icon_button(ui, icon::SKIP_FORWARD, Action::Last, actions);
         ui.add_space(8.0);
         frame_number(ui, cx, view, actions);
-        let mut time = RichText::new(format!("{:.3} s", view.secs)).font(figures.clone());
+        // As wide at the clip's end as at its start, so that nothing after it moves while it plays.
+        let width = format!("{:.3}", view.end_secs).len().max(6);
+        let mut time = RichText::new(format!("{:>width$.3} s", view.secs)).font(figures.clone());
         if view.is_waiting {
             time = time.color(ui.visuals().warn_fg_color);
         }
@@ -49,10 +53,12 @@ pub fn transport_ui(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: 
             Some((first, last)) => format!("in {first} … out {last}"),
             None => format!("in 0 … out {}", cx.facts.frame_count.saturating_sub(1)),
         };
+        let keys = [Action::SetIn, Action::SetOut, Action::ClearInOut].map(|action| cx.tooltip(&action)).join("\n");
         ui.label(RichText::new(range).font(figures.clone()).color(cx.colours().quiet))
-            .on_hover_text("The range that playing and tracking stay in: I and O set it, Shift+I clears it");
+            .on_hover_text(format!("The range that playing and tracking stay in\n{keys}"));
         let is_looping =
             ui.selectable_label(view.is_looping, icon::REPEAT).on_hover_text(cx.tooltip(&Action::ToggleLoop));
+        cx.name(&is_looping, &Action::ToggleLoop);
         if is_looping.clicked() {
             actions.push(Action::ToggleLoop);
         }

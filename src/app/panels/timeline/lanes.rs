@@ -6,6 +6,9 @@ use super::super::UiContext;
 use super::{LaneState, LaneView, Scale, Segment};
 use crate::label::FrameIdx;
 
+/// Between the dots of frames without a mask, in points.
+const DOT_SPACING: f32 = 12.0;
+
 /// Draws the stretches of a lane that are in `bar`. The number of shapes is bounded by its width.
 pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, lane: &LaneView) {
     let visible = visible(lane.segments, scale, bar);
@@ -13,8 +16,13 @@ pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, 
     let colour = Color32::from_rgb(r, g, b);
     painter.rect_filled(bar, 0.0, cx.colours().panel.gamma_multiply(0.6));
     if visible.len() as f32 <= bar.width() / 3.0 {
+        dots(painter, cx, bar, scale, visible);
         for segment in visible {
             draw_segment(painter, cx, bar, scale, segment, colour);
+        }
+        // Last, so that no bar covers half of one.
+        for segment in visible.iter().filter(|segment| segment.state == LaneState::Prompted) {
+            draw_diamond(painter, cx, stretch(bar, scale, segment).center());
         }
         return;
     }
@@ -52,17 +60,41 @@ fn tone(cx: &UiContext, state: LaneState, colour: Color32) -> Color32 {
     }
 }
 
-fn draw_segment(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, segment: &Segment, colour: Color32) {
+/// Where a stretch is drawn; a little beyond the bar at most, so that its ends look cut there.
+fn stretch(bar: Rect, scale: &Scale, segment: &Segment) -> Rect {
     let left = scale.x(f64::from(segment.first.0)).max(bar.left() - 4.0);
     let right = scale.x(f64::from(segment.last.0) + 1.0).min(bar.right() + 4.0);
-    let rect = Rect::from_min_max(Pos2::new(left, bar.top()), Pos2::new(right.max(left + 1.0), bar.bottom()));
+    Rect::from_min_max(Pos2::new(left, bar.top()), Pos2::new(right.max(left + 1.0), bar.bottom()))
+}
+
+/// A dot every so often where no frame has a mask yet.
+fn dots(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, visible: &[Segment]) {
+    let clip = scale.x(0.0).max(bar.left())..scale.x(f64::from(cx.facts.frame_count)).min(bar.right());
+    let mut segments = visible.iter().peekable();
+    let mut x = clip.start + DOT_SPACING / 2.0;
+    while x < clip.end {
+        while segments.next_if(|segment| scale.x(f64::from(segment.last.0) + 1.0) + 2.0 < x).is_some() {}
+        let is_free = segments.peek().is_none_or(|segment| scale.x(f64::from(segment.first.0)) - 2.0 > x);
+        if is_free {
+            painter.circle_filled(Pos2::new(x, bar.center().y), 1.0, cx.colours().quiet.gamma_multiply(0.6));
+        }
+        x += DOT_SPACING;
+    }
+}
+
+fn draw_diamond(painter: &Painter, cx: &UiContext, centre: Pos2) {
+    let half = 5.0;
+    let corners = [Vec2::new(0.0, -half), Vec2::new(half, 0.0), Vec2::new(0.0, half), Vec2::new(-half, 0.0)];
+    let points = corners.map(|corner| centre + corner).to_vec();
+    painter.add(Shape::convex_polygon(points, cx.colours().text, Stroke::new(1.0, cx.colours().field)));
+}
+
+fn draw_segment(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, segment: &Segment, colour: Color32) {
+    let rect = stretch(bar, scale, segment);
     match segment.state {
+        // Its diamond comes after all bars.
         LaneState::Prompted => {
             painter.rect_filled(rect, 0.0, colour);
-            let (centre, half) = (rect.center(), 5.0);
-            let corners = [Vec2::new(0.0, -half), Vec2::new(half, 0.0), Vec2::new(0.0, half), Vec2::new(-half, 0.0)];
-            let points = corners.map(|corner| centre + corner).to_vec();
-            painter.add(Shape::convex_polygon(points, cx.colours().text, Stroke::new(1.0, cx.colours().field)));
         }
         LaneState::Tracked | LaneState::Painted => {
             painter.rect_filled(rect, 0.0, colour);

@@ -1,0 +1,261 @@
+//! What an update of the window costs its thread: a 4K clip, 20 objects with a mask on every frame, all panels.
+//!
+//!     cargo bench --bench window
+//!
+//! Measured as DECISIONS.md says: the main schedule without the render world, by the thread's own CPU clock, median and
+//! maximum. Exits 1 when zooming or panning takes 4 ms at the median or a step of scrubbing takes 20 ms. Needs the
+//! `ffmpeg` program to make the clip, and Linux for the clock.
+
+#[path = "../tests/window_support/mod.rs"]
+mod window_support;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use bevy::input::ButtonState;
+use bevy::prelude::*;
+use label_hub::app::action::Action;
+use label_hub::app::labels;
+use label_hub::app::state::StoreLink;
+use label_hub::label::{
+    Change, Edit, FrameIdx, FrameMark, FrameSize, Mask, ObjectFacts, ObjectId, Provenance, palette,
+};
+use window_support::BlindWindow;
+
+const SIZE: FrameSize = FrameSize { width: 3840, height: 2160 };
+const FRAMES: u32 = 90;
+const OBJECTS: u32 = 20;
+const WINDOW: [u32; 2] = [1920, 1080];
+/// A third of the clip's pictures, so that scrubbing has to decode and to let go.
+const CACHE_BYTES: usize = 400 << 20;
+/// Updates of each kind.
+const ROUNDS: usize = 240;
+const MAX_MEDIAN_MS: f64 = 4.0;
+const MAX_SCRUB_MS: f64 = 20.0;
+
+fn main() -> ExitCode {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let clip = folder.path().join("4k.mp4");
+    make_clip(&clip);
+    let mut window = BlindWindow::new(WINDOW, CACHE_BYTES);
+    window.open(&clip);
+    add_objects(&mut window);
+    window.act(Action::GoTo(FrameIdx(1)));
+    window.wait_for_picture();
+    println!(
+        "4K clip, {OBJECTS} objects, {FRAMES} frames, window {} x {}; CPU time of an update",
+        WINDOW[0], WINDOW[1]
+    );
+    println!("{:<28}{:>8}{:>10}{:>10}", "what", "updates", "median", "max");
+
+    let zoom = zoom(&mut window);
+    let pan = pan(&mut window);
+    report("pointer over the picture", &hover(&mut window));
+    report("zoom", &zoom);
+    report("pan", &pan);
+    let scrub = scrub(&mut window);
+    report("scrub", &scrub);
+    let step = step_through(&mut window);
+    report("step, with its picture", &step);
+
+    let is_fast = median(&zoom) < MAX_MEDIAN_MS && median(&pan) < MAX_MEDIAN_MS;
+    let is_smooth = max(&scrub).max(max(&step)) <= MAX_SCRUB_MS;
+    println!(
+        "limits: zoom and pan under {MAX_MEDIAN_MS} ms at the median: {}; no step of scrubbing above {MAX_SCRUB_MS} ms: {}",
+        word(is_fast),
+        word(is_smooth)
+    );
+    if is_fast && is_smooth { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn word(holds: bool) -> &'static str {
+    if holds { "yes" } else { "NO" }
+}
+
+fn make_clip(path: &Path) {
+    let source = format!("testsrc2=size={}x{}:rate=30", SIZE.width, SIZE.height);
+    let status = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-f", "lavfi", "-i", &source, "-frames:v", &FRAMES.to_string()])
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
+        .arg(path)
+        .status()
+        .expect("this bench needs the ffmpeg program");
+    assert!(status.success(), "ffmpeg makes the clip");
+}
+
+/// Wobbly discs of about 500 pixels, that move, one per object and frame.
+fn add_objects(window: &mut BlindWindow) {
+    let store = window.app.world().resource::<StoreLink>().clone();
+    for number in 0..OBJECTS {
+        let id = ObjectId(number + 1);
+        let facts = ObjectFacts {
+            name: format!("object {id}"),
+            class: None,
+            colour: palette::colour_of(id),
+            is_hidden: false,
+            is_locked: false,
+            revision: 1,
+        };
+        let mut changes = vec![Change::Object { id, before: None, after: Some(facts) }];
+        for frame in 0..FRAMES {
+            let mask = disc(number, frame);
+            let mark = FrameMark {
+                mask: store.0.write().expect("nobody panics").put(&mask),
+                provenance: Provenance::Tracked,
+                revision: 1,
+                is_approved: false,
+                area: mask.area(),
+                object_score: 9.0,
+                predicted_iou: 0.9,
+                stability: 0.95,
+            };
+            changes.push(Change::Mark { object: id, frame: FrameIdx(frame), before: None, after: Some(mark) });
+        }
+        labels::apply(window.app.world_mut(), &Edit { name: "add".to_owned(), changes });
+    }
+    window.act(Action::Select(ObjectId(3)));
+}
+
+fn disc(number: u32, frame: u32) -> Mask {
+    let (column, row) = (number % 5, number / 5);
+    let (cx, cy) = (f64::from(column * 760 + 400 + frame * 2), f64::from(row * 520 + 290 + frame % 30));
+    let mut spans = Vec::new();
+    let mut runs = Vec::new();
+    for y in 0..SIZE.height {
+        let dy = f64::from(y) - cy;
+        let radius = 250.0 + 12.0 * (f64::from(y) * 0.7 + f64::from(number)).sin();
+        if dy.abs() < radius {
+            let half = (radius * radius - dy * dy).sqrt();
+            let (x0, x1) = ((cx - half).max(0.0) as u32, (cx + half).min(f64::from(SIZE.width)) as u32);
+            if x0 < x1 {
+                spans.push((y * SIZE.width + x0, y * SIZE.width + x1));
+            }
+        }
+    }
+    let mut at = 0;
+    for (start, end) in spans {
+        runs.extend([start - at, end - start]);
+        at = end;
+    }
+    runs.push(SIZE.area() as u32 - at);
+    Mask::from_runs(SIZE, runs).expect("rows one after the other")
+}
+
+/// An update, in milliseconds of this thread's CPU time.
+fn update(window: &mut BlindWindow) -> f64 {
+    let before = thread_secs();
+    window.app.update();
+    (thread_secs() - before) * 1e3
+}
+
+fn thread_secs() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer.
+    let answer = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(answer, 0, "Linux has a clock for each thread");
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+fn hover(window: &mut BlindWindow) -> Vec<f64> {
+    let canvas = window.canvas();
+    (0..ROUNDS)
+        .map(|round| {
+            let share = round as f32 / ROUNDS as f32;
+            window.move_to(canvas.min + canvas.size() * Vec2::new(share, 0.3 + 0.4 * share));
+            update(window)
+        })
+        .collect()
+}
+
+fn zoom(window: &mut BlindWindow) -> Vec<f64> {
+    let middle = window.canvas().center();
+    window.move_to(middle);
+    window.app.update();
+    (0..ROUNDS)
+        .map(|round| {
+            window.wheel(if round % 40 < 20 { 1.0 } else { -1.0 });
+            update(window)
+        })
+        .collect()
+}
+
+fn pan(window: &mut BlindWindow) -> Vec<f64> {
+    let middle = window.canvas().center();
+    window.move_to(middle);
+    window.app.update();
+    window.wheel(3.0);
+    window.app.update();
+    window.button(MouseButton::Middle, ButtonState::Pressed);
+    window.app.update();
+    let times = (0..ROUNDS)
+        .map(|round| {
+            let angle = round as f32 * 0.1;
+            window.move_to(middle + Vec2::new(angle.cos(), angle.sin()) * 150.0);
+            update(window)
+        })
+        .collect();
+    window.button(MouseButton::Middle, ButtonState::Released);
+    window.app.update();
+    times
+}
+
+/// Drags along the timeline as fast as updates go; pictures arrive when they are ready.
+fn scrub(window: &mut BlindWindow) -> Vec<f64> {
+    let canvas = window.canvas();
+    // The lanes lie under the canvas, right of their names; the transport bar is between.
+    let y = canvas.max.y + 32.0 + 10.0;
+    let (left, right) = (150.0, WINDOW[0] as f32 - 10.0);
+    window.move_to(Vec2::new(left, y));
+    window.app.update();
+    window.button(MouseButton::Left, ButtonState::Pressed);
+    window.app.update();
+    let mut seen = std::collections::BTreeSet::new();
+    let times = (0..ROUNDS)
+        .map(|round| {
+            let share = (round as f32 * 0.013).sin().abs();
+            window.move_to(Vec2::new(left + (right - left) * share, y));
+            let mut slowest = update(window);
+            seen.insert(window.frame());
+            while !window.is_picture_here() {
+                window.wait_for_news();
+                slowest = slowest.max(update(window));
+            }
+            slowest
+        })
+        .collect();
+    window.button(MouseButton::Left, ButtonState::Released);
+    window.app.update();
+    assert!(seen.len() > FRAMES as usize / 2, "the drag reached {} frames: is the timeline where it was?", seen.len());
+    times
+}
+
+/// Steps frame by frame; the slowest update until its picture is on screen counts.
+fn step_through(window: &mut BlindWindow) -> Vec<f64> {
+    window.act(Action::First);
+    window.wait_for_picture();
+    (1..FRAMES)
+        .map(|_| {
+            window.send(Action::Step(1));
+            let mut slowest = update(window);
+            while !window.is_picture_here() {
+                window.wait_for_news();
+                slowest = slowest.max(update(window));
+            }
+            slowest
+        })
+        .collect()
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn max(times: &[f64]) -> f64 {
+    times.iter().copied().fold(0.0, f64::max)
+}
+
+fn report(what: &str, times: &[f64]) {
+    println!("{what:<28}{:>8}{:>7.2} ms{:>7.2} ms", times.len(), median(times), max(times));
+}
