@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{LabelStore, StoreError, runs};
+use super::{Durability, HistoryChange, LabelStore, SaveState, StoreError, runs};
 use crate::label::{Edit, Mask, MaskId};
 
 /// A store that ends with the program.
@@ -29,6 +29,17 @@ impl LabelStore for MemoryStore {
 
     fn record(&mut self, _edit: &Edit) {
         // The world is the only copy there is.
+    }
+
+    fn note_history(&mut self, _change: HistoryChange) {}
+
+    fn note_session(&mut self, _session: &str) {}
+
+    fn finish(&mut self, _durability: Durability) {}
+
+    fn saved(&self) -> SaveState {
+        // There is no file that could lag behind.
+        SaveState::Saved
     }
 
     fn keep_only(&mut self, used: &HashSet<MaskId>) {

@@ -1,0 +1,124 @@
+//! What can go wrong with a store.
+//!
+//! Each message names the file, the cause and what to do next; the app shows them as they are.
+
+use std::path::PathBuf;
+
+use crate::label::MaskId;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No mask has this id.
+    #[error("mask {0:?} is not in the store; undo the last steps, or track this frame again")]
+    Unknown(MaskId),
+    /// What is stored for a mask is not a mask.
+    #[error("mask {id:?} is damaged in the store ({cause}); track this frame again")]
+    Damaged {
+        /// The mask.
+        id: MaskId,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A mask could not be read from the file.
+    #[error("{}: a mask cannot be read ({cause}); check that the disk is still there", path.display())]
+    Read {
+        /// The project file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The project file could not be opened or made.
+    #[error("{}: the project cannot be opened ({cause}); check the path, its permissions and the free space", path.display())]
+    Open {
+        /// The project file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// Another program, or another window of this one, has the project open.
+    #[error("{}: the project is open in another window (computer {host}, process {pid}); close it there first", path.display())]
+    Locked {
+        /// The project file.
+        path: PathBuf,
+        /// The computer's name, as the holder wrote it; "unknown" when it cannot be read.
+        host: String,
+        /// The process, as the holder wrote it; 0 when it cannot be read.
+        pid: u32,
+    },
+    /// Not a project of this program. It was not touched.
+    #[error("{}: not a Label Hub project ({cause}), and left as it is; move it away to start a project here", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How it was seen.
+        cause: String,
+    },
+    /// A newer program's project that this one cannot even read.
+    #[error("{}: made by a newer Label Hub (project version {version}) and not readable by this one ({cause}); update Label Hub", path.display())]
+    Newer {
+        /// The project file.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+        /// What could not be read.
+        cause: String,
+    },
+    /// The project belongs to another clip.
+    #[error("{}: the labels are of another clip ({}); open that one, or link the labels to this clip if it is the same footage", path.display(), recorded.display())]
+    OtherClip {
+        /// The project file.
+        path: PathBuf,
+        /// Where the project's own clip was.
+        recorded: PathBuf,
+        /// The clip that was to be opened.
+        given: PathBuf,
+    },
+    /// The project's labels do not fit the clip, so they cannot be linked to it.
+    #[error("{}: the labels do not fit this clip: {reason}; open the clip they were made on, or start a new project", path.display())]
+    Misfit {
+        /// The project file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// A damaged project from which nothing could be saved into a new one.
+    #[error("{}: the project is damaged and could not be recovered ({cause}). It was not changed{}", path.display(), backup_advice(newest_backup.as_ref()))]
+    Unrecoverable {
+        /// The project file.
+        path: PathBuf,
+        /// What failed.
+        cause: String,
+        /// The newest backup, to open instead.
+        newest_backup: Option<PathBuf>,
+    },
+    /// What was asked for needs a file that can be written.
+    #[error("{}: the project is open for reading only; save a copy elsewhere and work on that", path.display())]
+    ReadOnly {
+        /// The project file.
+        path: PathBuf,
+    },
+    /// A copy could not be written; nothing is left at its place.
+    #[error("{}: the copy was not written ({cause}); choose another place with enough free space", path.display())]
+    Copy {
+        /// Where the copy was to go.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// The last changes are not in the file; the store stays open and keeps them.
+    #[error("{}: the last changes are not saved ({cause}); free space or save a copy elsewhere, then try again", path.display())]
+    NotSaved {
+        /// The project file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+}
+
+fn backup_advice(newest: Option<&PathBuf>) -> String {
+    newest.map_or_else(
+        || "; if there is a copy, open that".to_owned(),
+        |path| format!("; its newest backup is {}, copy that to its place", path.display()),
+    )
+}

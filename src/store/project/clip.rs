@@ -1,0 +1,156 @@
+//! The clip a project belongs to, as the project file remembers it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::blob;
+use crate::label::FrameSize;
+
+/// What identifies a clip and its frames. Plain values: the store knows no video.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipRecord {
+    /// Where it was opened: a file, or a folder of images.
+    pub path: PathBuf,
+    /// SHA-256 in hex of what the clip is made of (`video::ClipIdentity`): the same for the same content anywhere.
+    pub identity: String,
+    /// Size of its frames, after the display rotation.
+    pub size: FrameSize,
+    /// How many frames it has.
+    pub frame_count: u32,
+    /// Seconds of one tick of `pts`, as numerator and denominator.
+    pub time_base: (i32, i32),
+    /// Presentation time of each frame in ticks; may be shorter than the clip, or empty, where times are not known.
+    pub pts: Vec<i64>,
+    /// Frames per second on average, where the file says so.
+    pub average_rate: Option<f64>,
+}
+
+/// Writes the clip's only row.
+pub fn write(connection: &Connection, clip: &ClipRecord) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT OR REPLACE INTO clip(id, path, identity, width, height, frame_count, time_base_num, time_base_den,
+         average_rate, pts) VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            path_bytes(&clip.path),
+            clip.identity,
+            clip.size.width,
+            clip.size.height,
+            clip.frame_count,
+            clip.time_base.0,
+            clip.time_base.1,
+            clip.average_rate,
+            blob::packed(&pts_bytes(&clip.pts)),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Reads it; `None` when there is no row.
+///
+/// The inner error says what is wrong with the row.
+pub fn read(connection: &Connection) -> rusqlite::Result<Option<Result<ClipRecord, String>>> {
+    let sql = "SELECT path, identity, width, height, frame_count, time_base_num, time_base_den, average_rate, pts
+               FROM clip WHERE id = 1";
+    let row = connection.query_row(sql, [], |row| {
+        let clip = ClipRecord {
+            path: path_from_bytes(row.get_ref(0)?.as_bytes()?),
+            identity: row.get(1)?,
+            size: FrameSize { width: row.get(2)?, height: row.get(3)? },
+            frame_count: row.get(4)?,
+            time_base: (row.get(5)?, row.get(6)?),
+            pts: Vec::new(),
+            average_rate: row.get(7)?,
+        };
+        let pts = blob::unpacked(row.get_ref(8)?.as_blob()?).and_then(|bytes| pts_from_bytes(&bytes, clip.frame_count));
+        Ok(pts.map(|pts| ClipRecord { pts, ..clip }))
+    });
+    row.optional()
+}
+
+/// Differences of neighbours, each as a zigzag number of 7 bits a byte: nearly always one or two bytes a frame, and
+/// nearly always the same ones.
+fn pts_bytes(pts: &[i64]) -> Vec<u8> {
+    let (mut bytes, mut before) = (Vec::with_capacity(pts.len() * 2), 0_i64);
+    for &at in pts {
+        let step = at.wrapping_sub(before);
+        let mut number = (step.wrapping_shl(1) ^ (step >> 63)) as u64;
+        while number >= 0x80 {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        before = at;
+    }
+    bytes
+}
+
+fn pts_from_bytes(bytes: &[u8], frame_count: u32) -> Result<Vec<i64>, String> {
+    let (mut pts, mut at, mut number, mut shift) = (Vec::new(), 0_i64, 0_u64, 0_u32);
+    for &byte in bytes {
+        if shift > 63 {
+            return Err("a presentation time is too long".to_owned());
+        }
+        number |= u64::from(byte & 0x7F) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            let step = (number >> 1) as i64 ^ -((number & 1) as i64);
+            at = at.wrapping_add(step);
+            pts.push(at);
+            (number, shift) = (0, 0);
+        }
+    }
+    if shift != 0 || pts.len() > frame_count as usize {
+        return Err(format!("{} presentation times for {frame_count} frames", pts.len()));
+    }
+    Ok(pts)
+}
+
+/// A path as it is, also where it is not UTF-8.
+#[cfg(unix)]
+pub fn path_bytes(path: &Path) -> &[u8] {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
+}
+
+#[cfg(unix)]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
+}
+
+/// A path as text; elsewhere than on Unix a path that is not Unicode is remembered only about.
+#[cfg(not(unix))]
+pub fn path_bytes(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().into_owned().into_bytes()
+}
+
+#[cfg(not(unix))]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn presentation_times_come_back_as_they_went(pts in proptest::collection::vec(any::<i64>(), 0..50)) {
+            prop_assert_eq!(pts_from_bytes(&pts_bytes(&pts), 50), Ok(pts));
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused_or_times(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            if let Ok(pts) = pts_from_bytes(&bytes, 20) {
+                prop_assert!(pts.len() <= 20);
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_of_steady_frames_takes_little_room() {
+        let pts: Vec<i64> = (0..24 * 3600 * 30).map(|n| n * 512).collect();
+        assert!(blob::packed(&pts_bytes(&pts)).len() < 2_000);
+    }
+}

@@ -1,0 +1,73 @@
+//! Where a clip's project lies, and what the files beside it are called.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What every project file's name ends in.
+pub const EXTENSION: &str = "labelhub";
+const SHORT_IDENTITY_CHARS: usize = 12;
+
+/// The project file of a clip, whether or not it exists yet.
+///
+/// It lies beside the clip as `clip.mp4.labelhub` (beside a folder of images as `folder.labelhub`). Where that folder
+/// cannot be written it lies in `data_folder/projects` under the clip's name and identity, where it is found again
+/// when the clip has another name or place. A project beside the clip comes before one in the data folder.
+pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf {
+    let clip = clip.canonicalize().unwrap_or_else(|_| clip.to_owned());
+    let beside = with_suffix(&clip, EXTENSION);
+    if beside.exists() {
+        return beside;
+    }
+    let folder = data_folder.join("projects");
+    if let Some(known) = known_project(&folder, identity) {
+        return known;
+    }
+    if clip.parent().is_some_and(|folder| tempfile::Builder::new().prefix(".labelhub-").tempfile_in(folder).is_ok()) {
+        return beside;
+    }
+    folder.join(with_suffix(Path::new(&keyed_name(&clip, identity)), EXTENSION))
+}
+
+/// A project in the data folder that was made for the same content.
+fn known_project(folder: &Path, identity: &str) -> Option<PathBuf> {
+    let end = format!("-{}.{EXTENSION}", short(identity));
+    let entries = std::fs::read_dir(folder).ok()?;
+    let mut names: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&end)))
+        .collect();
+    names.sort();
+    names.into_iter().next()
+}
+
+/// `<stem>-<first 12 of the identity>`: a name for what belongs to a clip and lies elsewhere.
+pub fn keyed_name(clip: &Path, identity: &str) -> OsString {
+    let stem = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
+    let mut name = stem.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
+    name.push("-");
+    name.push(short(identity));
+    name
+}
+
+fn short(identity: &str) -> String {
+    identity.chars().filter(char::is_ascii_hexdigit).take(SHORT_IDENTITY_CHARS).collect()
+}
+
+/// `NAME.suffix`.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// One file for all its names: without symbolic links, and absolute. A file that is yet to be made counts as being in
+/// its folder's real place.
+pub fn canonical(path: &Path) -> std::io::Result<PathBuf> {
+    if let Ok(real) = path.canonicalize() {
+        return Ok(real);
+    }
+    let name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(folder.canonicalize()?.join(name))
+}
