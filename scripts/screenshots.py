@@ -8,11 +8,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from window_driver import Window, centre_of, program, square_clip
 
 SHARED = Path(os.environ.get("LABEL_HUB_SHARED", "../shared"))
+# Made by scripts/parity_checkpoints; its masks mean nothing, its states are those of a real model.
+TINY = Path(os.environ.get("LABEL_HUB_CACHE", os.path.expanduser("~/.cache/label-hub"))) / "checkpoints" / "sam2.1_hiera_tiny.pt"
 JUGGLE = SHARED / "video" / "juggle.mp4"
 
 
@@ -25,6 +28,23 @@ def clip(folder):
     return path, (0.15, 0.5), (0.8, 0.2)
 
 
+def endless_clip(folder, long):
+    """The long clip twelve times over: a day that takes seconds to index."""
+    path = folder / "a_day.mp4"
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-stream_loop", "11", "-i", str(long), "-c", "copy", str(path)], check=True)
+    return path
+
+
+def damaged_clip(folder):
+    """Pictures of which one cannot be read."""
+    path = folder / "damaged"
+    path.mkdir()
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=10:d=2", str(path / "%03d.png")],
+                   check=True)
+    (path / "004.png").write_bytes((path / "004.png").read_bytes()[:2000])
+    return path
+
+
 def long_clip(folder):
     """Two hours at 10 frames a second, small."""
     path = folder / "two_hours.mp4"
@@ -33,13 +53,18 @@ def long_clip(folder):
     return path
 
 
+def is_accent(pixel):
+    return abs(int(pixel[0]) - 0x5A) + abs(int(pixel[1]) - 0xA9) + abs(int(pixel[2]) - 0xF5) < 20
+
+
 class Gallery:
     def __init__(self, out):
         self.out, self.folder = out, Path(tempfile.mkdtemp(prefix="label-hub-shots-"))
         self.out.mkdir(parents=True, exist_ok=True)
 
-    def shoot(self, window, name):
-        window.settle()
+    def shoot(self, window, name, settled=True):
+        if settled:
+            window.settle()
         window.picture(self.out / f"{name}.png")
         print(self.out / f"{name}.png")
 
@@ -63,8 +88,12 @@ class Gallery:
             window.click(*self.canvas(window, place, scale))
             window.wait("the click arrived", lambda: "add_point" in window.actions()[before:])
         window.settle()
-        window.key("shift+Right", "shift+Right", "o", "Home", "ctrl+Return")
-        window.settle()
+        for key, action in (("shift+Right", "step_10"), ("shift+Right", "step_10"), ("o", "set_out"), ("Home", "first_frame"),
+                            ("ctrl+Return", "track_stale")):
+            before = window.actions().count(action)
+            window.key(key)
+            window.wait(f"{action} is done", lambda: window.actions().count(action) > before)
+            window.settle()
 
     def labelled(self, size, theme, scale=1):
         path, one, two = clip(self.folder)
@@ -134,11 +163,51 @@ def main():
     gallery.shoot(window, "twelve_objects")
     window.end()
 
-    window = gallery.open(long_clip(gallery.folder), (1280, 720))
+    long = long_clip(gallery.folder)
+    window = gallery.open(long, (1280, 720))
     gallery.settle_open(window)
     window.key("End")
     gallery.shoot(window, "two_hours")
     window.end()
+
+    window = gallery.open(endless_clip(gallery.folder, long), (1280, 720))
+    window.wait("something is drawn", lambda: window.picture().max() > 128)
+    gallery.shoot(window, "indexing", settled=False)
+    window.end()
+
+    window = gallery.open(damaged_clip(gallery.folder), (1280, 720))
+    gallery.settle_open(window)
+    window.key("Right", "Right", "Right")
+    gallery.shoot(window, "damaged")
+    window.end()
+
+    window = gallery.open(path, (1280, 720))
+    gallery.settle_open(window)
+    window.click(*gallery.canvas(window, one))
+    window.wait("the click arrived", lambda: "add_point" in window.actions())
+    window.settle()
+    window.key("ctrl+Return")
+    window.wait("tracking began", lambda: "track_stale" in window.actions())
+    begun = time.monotonic()
+    window.key("shift+Right", "b")
+    window.wait("the labeller goes on", lambda: "tool_brush" in window.actions())
+    # Long enough for a speed to be known.
+    window.wait("time passes", lambda: time.monotonic() > begun + 1.5)
+    gallery.shoot(window, "tracking", settled=False)
+    window.end()
+
+    if TINY.exists():
+        window = gallery.open(path, (1280, 720), model=str(TINY))
+        window.wait("something is drawn", lambda: window.picture().max() > 128)
+        gallery.shoot(window, "model_loading", settled=False)
+        gallery.settle_open(window)
+        window.key("Right")
+        window.settle()
+        window.click(*gallery.canvas(window, one))
+        bar = (gallery.canvas(window, (0, 0))[1] + 1, 600)
+        window.wait("the picture is being encoded", lambda: is_accent(window.picture()[int(bar[0]), bar[1]]))
+        gallery.shoot(window, "encoding", settled=False)
+        window.end()
 
 
 main()

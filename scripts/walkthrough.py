@@ -77,6 +77,8 @@ class Session:
         self.window.settle()
         self.window.key("Return")
         self.window.wait(f"{action} is done", lambda: self.window.actions().count(action) > before)
+        # Keys pressed while it closes would still be its own.
+        self.window.settle()
 
     def masks(self):
         return self.folder / "clip_masks"
@@ -113,8 +115,8 @@ def by_mouse(out):
     session.act("set_out", "o")
     session.act("first_frame", "Home")
     # The big verb.
-    window.click(SIZE[0] / 2 - 120, 20)
-    session.act("track_stale", "ctrl+Return") if "track_stale" not in window.actions() else None
+    window.click(232, 20)
+    window.wait("tracking began", lambda: "track_stale" in window.actions())
     session.shoot("tracked")
     session.act("step_10", "shift+Right")
     session.shoot("frame_10")

@@ -18,6 +18,8 @@ fn is_harmless(action: &Action) -> bool {
         action,
         Action::Open(_)
             | Action::OpenAnyway(_)
+            | Action::OpenWith(..)
+            | Action::SaveProjectCopy(_)
             | Action::QuitAnyway
             | Action::NextClip
             | Action::SaveMasks

@@ -80,6 +80,19 @@ pub enum FileQuestion {
     ImportClasses,
     /// Where masks are written.
     SaveMasksTo,
+    /// Where a copy of the project goes.
+    SaveProjectCopy,
+}
+
+/// Which project a clip is opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProjectChoice {
+    /// The one beside it.
+    Own,
+    /// The one beside it, although it was another clip's: the labels are linked to this one.
+    Relink,
+    /// One of its own in the program's data folder; what lies beside the clip is left alone.
+    Separate,
 }
 
 /// Light or dark.
@@ -103,6 +116,12 @@ pub enum Action {
     Open(PathBuf),
     /// The same, although labels of the open clip are not saved.
     OpenAnyway(PathBuf),
+    /// The same with this project.
+    OpenWith(PathBuf, ProjectChoice),
+    /// Tries again to write what could not be written.
+    RetryWriting,
+    /// Writes the whole project to another file.
+    SaveProjectCopy(PathBuf),
     /// Opens the next clip of the folder, by name.
     NextClip,
     /// Writes the masks to the folder of the tool this one replaces, `<clip>_masks`.
@@ -309,6 +328,9 @@ impl Action {
         all.extend([
             Action::Open(PathBuf::from("clip.mp4")),
             Action::OpenAnyway(PathBuf::from("clip.mp4")),
+            Action::OpenWith(PathBuf::from("clip.mp4"), ProjectChoice::Own),
+            Action::RetryWriting,
+            Action::SaveProjectCopy(PathBuf::from("copy.labelhub")),
             Action::QuitAnyway,
             Action::SaveMasksTo(PathBuf::from("masks")),
             Action::ImportClasses(PathBuf::from("classes.txt")),
@@ -347,6 +369,7 @@ impl Action {
             Action::NextClip,
             Action::SaveMasks,
             Action::Ask(FileQuestion::SaveMasksTo),
+            Action::Ask(FileQuestion::SaveProjectCopy),
             Action::Ask(FileQuestion::OpenModel),
             Action::Ask(FileQuestion::ImportClasses),
             Action::RetryModel,
@@ -433,8 +456,12 @@ impl Action {
             Action::Ask(FileQuestion::OpenModel) => "open_model",
             Action::Ask(FileQuestion::ImportClasses) => "import_classes",
             Action::Ask(FileQuestion::SaveMasksTo) => "save_masks_to",
+            Action::Ask(FileQuestion::SaveProjectCopy) => "save_project_copy",
             Action::Open(_) => "open_path",
             Action::OpenAnyway(_) => "open_path_anyway",
+            Action::OpenWith(..) => "open_path_with",
+            Action::RetryWriting => "retry_writing",
+            Action::SaveProjectCopy(_) => "save_project_copy_path",
             Action::NextClip => "next_clip",
             Action::SaveMasks => "save_masks",
             Action::SaveMasksTo(_) => "save_masks_to_path",
@@ -521,8 +548,18 @@ impl Action {
             Action::Ask(FileQuestion::OpenModel) => "Load model…",
             Action::Ask(FileQuestion::ImportClasses) => "Import class list…",
             Action::Ask(FileQuestion::SaveMasksTo) => "Save masks to…",
+            Action::Ask(FileQuestion::SaveProjectCopy) => "Save a copy of the project…",
             Action::Open(path) => return Cow::Owned(format!("Open {}", path.display())),
             Action::OpenAnyway(path) => return Cow::Owned(format!("Open {} without saving", path.display())),
+            Action::OpenWith(path, ProjectChoice::Own) => return Cow::Owned(format!("Open {}", path.display())),
+            Action::OpenWith(path, ProjectChoice::Relink) => {
+                return Cow::Owned(format!("Open {} and link the labels to it", path.display()));
+            }
+            Action::OpenWith(path, ProjectChoice::Separate) => {
+                return Cow::Owned(format!("Open {} with a separate project", path.display()));
+            }
+            Action::RetryWriting => "Try to save again",
+            Action::SaveProjectCopy(path) => return Cow::Owned(format!("Copy the project to {}", path.display())),
             Action::NextClip => "Next clip in this folder",
             Action::SaveMasks => "Save masks",
             Action::SaveMasksTo(path) => return Cow::Owned(format!("Save masks to {}", path.display())),
@@ -636,6 +673,9 @@ impl Action {
             Action::Ask(_)
             | Action::Open(_)
             | Action::OpenAnyway(_)
+            | Action::OpenWith(..)
+            | Action::RetryWriting
+            | Action::SaveProjectCopy(_)
             | Action::NextClip
             | Action::SaveMasks
             | Action::SaveMasksTo(_)

@@ -85,6 +85,10 @@ pub struct AppFacts {
     pub is_tracking: bool,
     /// Whether masks are being written.
     pub is_saving: bool,
+    /// Whether the project can only be read.
+    pub is_read_only: bool,
+    /// Whether there is a project.
+    pub has_project: bool,
     /// The tool in hand.
     pub tool: Tool,
     /// Whether a next clip lies in the folder.
@@ -101,7 +105,13 @@ const NO_OBJECT: Option<&str> = Some("Make an object first");
 impl AppFacts {
     /// Why `action` cannot be done; see [`Action::unavailable_because`].
     pub(super) fn why_not(&self, action: &Action) -> Option<&'static str> {
+        if self.is_read_only && action.is_undoable() {
+            return Some("This project is open for reading only; save a copy of it and open that");
+        }
         match action {
+            Action::Ask(super::action::FileQuestion::SaveProjectCopy)
+            | Action::SaveProjectCopy(_)
+            | Action::RetryWriting => if_none(self.has_project, "No project is open"),
             Action::Ask(super::action::FileQuestion::SaveMasksTo) | Action::SaveMasks | Action::SaveMasksTo(_) => {
                 self.needs_clip().or(self.why_not_save())
             }
@@ -178,6 +188,7 @@ impl AppFacts {
             Action::Ask(_)
             | Action::Open(_)
             | Action::OpenAnyway(_)
+            | Action::OpenWith(..)
             | Action::ImportClasses(_)
             | Action::Quit
             | Action::QuitAnyway

@@ -3,10 +3,12 @@
 use bevy::prelude::*;
 
 use crate::label::FrameIdx;
+use crate::store::ProjectHandle;
 
 use super::facts::{AppFacts, ClipState, ModelState};
 use super::history::History;
 use super::labels::{self, InOut, LabelIndex, Marks};
+use super::project::Project;
 use super::state::{
     Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Playback, Playhead, Saving, Selection, Shown,
     ToolInHand, Windows,
@@ -47,6 +49,8 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
             ModelStatus::Failed(_) => ModelState::Failed,
         },
         is_tracking: world.resource::<CurrentRun>().0.is_some(),
+        has_project: world.resource::<Project>().handle.is_some(),
+        is_read_only: world.resource::<Project>().handle.as_ref().is_some_and(ProjectHandle::is_read_only),
         is_saving: world.resource::<Saving>().progress.is_some(),
         tool: world.resource::<ToolInHand>().tool,
         has_next_clip: open.next.is_some(),

@@ -3,6 +3,7 @@
 //! Strictly last in, first out, so that taking a step back always finds the world as the step left it. Two kinds of
 //! change join a step after it was made, as long as it is the newest: the model's answer to its click, and the frames
 //! of a run. Otherwise they become a step of their own. Does not touch the world; `apply` does.
+//! Keeps a journal of what happened to the steps, by which the store does the same.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -10,6 +11,7 @@ use bevy::prelude::Resource;
 
 use crate::engine::Generation;
 use crate::label::{Change, Edit, MaskId};
+use crate::store::HistoryChange;
 
 /// What may still join a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct History {
     done_bytes: usize,
     /// Set when steps were dropped: masks may have lost their last mention.
     pub has_dropped: bool,
+    /// What happened to the steps since the store was told.
+    pub journal: Vec<HistoryChange>,
 }
 
 impl Default for History {
@@ -54,7 +58,14 @@ impl Default for History {
 impl History {
     /// Keeps at most `budget_bytes` of steps, but always the newest.
     pub fn new(budget_bytes: usize) -> Self {
-        History { done: VecDeque::new(), undone: Vec::new(), budget_bytes, done_bytes: 0, has_dropped: false }
+        History {
+            done: VecDeque::new(),
+            undone: Vec::new(),
+            budget_bytes,
+            done_bytes: 0,
+            has_dropped: false,
+            journal: Vec::new(),
+        }
     }
 
     /// What undo would take back.
@@ -69,9 +80,12 @@ impl History {
 
     /// A new step of the labeller's; what was undone is gone.
     pub fn push(&mut self, edit: Edit, joins: Joins) {
-        self.has_dropped |= !self.undone.is_empty();
-        self.undone.clear();
-        self.push_step(Step { edit, joins, is_follow_up: false });
+        if !self.undone.is_empty() {
+            self.has_dropped = true;
+            self.undone.clear();
+            self.journal.push(HistoryChange::ClearUndone);
+        }
+        self.push_new(Step { edit, joins, is_follow_up: false });
     }
 
     /// Changes that belong to the newest step when `joins` says so, else become a follow-up.
@@ -79,12 +93,13 @@ impl History {
         match self.done.back_mut().filter(|_| belongs_to_newest) {
             Some(newest) => {
                 self.done_bytes += changes.iter().map(Change::byte_count).sum::<usize>();
-                newest.edit.changes.extend(changes);
+                newest.edit.changes.extend(changes.clone());
+                self.journal.push(HistoryChange::ExtendNewest(changes));
                 self.shrink();
             }
             None => {
                 let edit = Edit { name: name.to_owned(), changes };
-                self.push_step(Step { edit, joins: Joins::Nothing, is_follow_up: true });
+                self.push_new(Step { edit, joins: Joins::Nothing, is_follow_up: true });
             }
         }
     }
@@ -120,6 +135,9 @@ impl History {
                 break;
             }
         }
+        if !edits.is_empty() {
+            self.journal.push(HistoryChange::Undo(edits.len()));
+        }
         edits
     }
 
@@ -128,12 +146,25 @@ impl History {
         let mut edits = Vec::new();
         while let Some(step) = self.undone.pop() {
             edits.push(step.edit.clone());
-            self.push_step(step);
+            self.keep(step);
             if !self.undone.last().is_some_and(|next| next.is_follow_up) {
                 break;
             }
         }
+        if !edits.is_empty() {
+            self.journal.push(HistoryChange::Redo(edits.len()));
+        }
+        self.shrink();
         edits
+    }
+
+    /// Takes the steps of a project that was opened, the oldest first in both. Nothing joins them any more.
+    pub fn restore(&mut self, done: impl Iterator<Item = (Edit, bool)>, undone: impl Iterator<Item = (Edit, bool)>) {
+        self.clear();
+        let step = |(edit, is_follow_up)| Step { edit, joins: Joins::Nothing, is_follow_up };
+        done.map(step).for_each(|step| self.keep(step));
+        self.undone.extend(undone.map(step));
+        self.shrink();
     }
 
     /// Forgets everything, as for another clip.
@@ -150,17 +181,26 @@ impl History {
         }
     }
 
-    fn push_step(&mut self, step: Step) {
-        self.done_bytes += step.edit.byte_count();
-        self.done.push_back(step);
+    fn push_new(&mut self, step: Step) {
+        self.journal.push(HistoryChange::Push { edit: step.edit.clone(), is_follow_up: step.is_follow_up });
+        self.keep(step);
         self.shrink();
     }
 
+    fn keep(&mut self, step: Step) {
+        self.done_bytes += step.edit.byte_count();
+        self.done.push_back(step);
+    }
+
     fn shrink(&mut self) {
+        let before = self.done.len();
         while self.done_bytes > self.budget_bytes && self.done.len() > 1 {
             let oldest = self.done.pop_front().expect("more than one step");
             self.done_bytes -= oldest.edit.byte_count();
+        }
+        if self.done.len() < before {
             self.has_dropped = true;
+            self.journal.push(HistoryChange::DropOldest(before - self.done.len()));
         }
     }
 }

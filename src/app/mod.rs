@@ -30,6 +30,7 @@ mod pad;
 pub mod panels;
 mod playback;
 mod pointer;
+pub mod project;
 mod receive;
 mod request;
 pub mod save;
@@ -41,6 +42,7 @@ mod ui;
 mod ui_views;
 mod ui_windows;
 pub mod window;
+mod wording;
 
 use bevy::prelude::*;
 
@@ -75,6 +77,7 @@ impl Plugin for CorePlugin {
             .init_resource::<labels::LabelIndex>()
             .init_resource::<mask_window::BrokenMasks>()
             .init_resource::<notices::Notices>()
+            .init_resource::<project::Project>()
             .init_resource::<settings::Settings>()
             .init_resource::<state::ActionQueue>()
             .init_resource::<state::Answers>()
@@ -98,7 +101,15 @@ impl Plugin for CorePlugin {
             .add_systems(
                 Update,
                 (
-                    (receive::receive_video, receive::receive_engine, receive::receive_saving, playback::advance)
+                    (
+                        receive::receive_video,
+                        project::receive_project,
+                        project::receive_copy,
+                        project::watch_saving,
+                        receive::receive_engine,
+                        receive::receive_saving,
+                        playback::advance,
+                    )
                         .chain()
                         .in_set(Receive),
                     apply::apply_everything.in_set(Apply),

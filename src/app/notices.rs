@@ -100,6 +100,11 @@ impl Notices {
         self.on_screen.retain(|notice| notice.id != id);
     }
 
+    /// Takes those from the screen that have become untrue.
+    pub fn dismiss_where(&mut self, is_untrue: impl Fn(&Notice) -> bool) {
+        self.on_screen.retain(|notice| !is_untrue(notice));
+    }
+
     /// Those on screen, the newest last.
     pub fn on_screen(&self) -> &[Notice] {
         &self.on_screen

@@ -5,10 +5,11 @@ use bevy::prelude::*;
 use crate::video::VideoEvent;
 
 use super::action::{Action, FileQuestion};
-use super::apply::{EngineInbox, clip_failed, clip_opened};
+use super::apply::{EngineInbox, clip_failed, clip_indexed};
 use super::notices::{Notices, Severity};
 use super::save::SaveEvent;
 use super::state::{ClipStatus, EngineLink, OpenClip, Playhead, Saving, Shown, VideoLink};
+use super::wording::counted;
 
 /// The decode thread's news.
 pub(super) fn receive_video(world: &mut World) {
@@ -25,7 +26,7 @@ pub(super) fn receive_video(world: &mut World) {
             }
             VideoEvent::Opened { generation, clip } => {
                 if is_opening(world, generation) {
-                    clip_opened(world, clip);
+                    clip_indexed(world, clip);
                 }
             }
             VideoEvent::Frame { generation, frame, .. } => {
@@ -78,11 +79,10 @@ pub(super) fn receive_saving(mut saving: ResMut<Saving>, mut notices: ResMut<Not
             SaveEvent::Progress(written) => saving.counts.0 = written,
             SaveEvent::Done { folder, files, removed } => {
                 saving.progress = None;
-                saving.saved_changes = saving.saving_changes;
                 let clock = super::action_log::rfc3339(std::time::SystemTime::now());
-                saving.last = Some(format!("{files} masks saved {} UTC", &clock[11..16]));
-                let gone = if removed > 0 { format!(" {removed} old files were removed.") } else { String::new() };
-                let text = format!("{files} masks are in {}.{gone}", folder.display());
+                saving.last = Some(format!("{} saved {} UTC", counted(files, "mask"), &clock[11..16]));
+                let gone = if removed > 0 { format!(" Old files removed: {removed}.") } else { String::new() };
+                let text = format!("Saved {} in {}.{gone}", counted(files, "mask"), folder.display());
                 notices.push(Severity::Info, text, Vec::new());
             }
             SaveEvent::Failed { message, is_foreign } => {

@@ -14,7 +14,7 @@ use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::store::{LabelStore, MemoryStore};
 use crate::video::{self, Clip, Frame, IndexProgress, VideoThread};
 
-use super::action::{Action, FileQuestion, Panel, Tool};
+use super::action::{Action, FileQuestion, Panel, ProjectChoice, Tool};
 
 /// Intents that wait to be acted on, in order.
 #[derive(Resource, Debug, Default)]
@@ -55,6 +55,8 @@ pub enum ClipStatus {
     Opening {
         /// File or folder.
         path: PathBuf,
+        /// With which project.
+        choice: ProjectChoice,
         /// The request.
         generation: video::Generation,
         /// How far.
@@ -227,7 +229,7 @@ pub struct Tracking {
     /// Frames still to be visited.
     pub remaining: u32,
     /// Masks taken up.
-    pub masks: u64,
+    pub masks: usize,
     /// Frames left out because they are damaged.
     pub damaged: BTreeSet<FrameIdx>,
     /// When its first frame began.
@@ -287,6 +289,11 @@ impl Revisions {
         self.0 += 1;
         self.0
     }
+
+    /// After another clip was opened: no number up to this one was given by us, but by whoever made its project.
+    pub fn go_on_from(&mut self, last: u64) {
+        self.0 = self.0.max(last);
+    }
 }
 
 /// Masks being written to a folder.
@@ -298,19 +305,6 @@ pub struct Saving {
     pub counts: (usize, usize),
     /// When masks were last written, in words.
     pub last: Option<String>,
-    /// Changes of the labels since the clip was opened, undone ones included.
-    pub changes: u64,
-    /// How many of them the masks that were written last have seen.
-    pub saved_changes: u64,
-    /// The same for the masks that are being written.
-    pub saving_changes: u64,
-}
-
-impl Saving {
-    /// Whether labels would be lost if the clip were closed now.
-    pub fn is_unsaved(&self) -> bool {
-        self.changes != self.saved_changes
-    }
 }
 
 /// Wakes a sleeping event loop; threads get clones.

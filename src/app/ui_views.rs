@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bevy::prelude::*;
 
 use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Rgb};
+use crate::store::SaveState;
 
 use super::labels::{self, LabelIndex, Marks};
 use super::notices::{Notices, Severity};
 use super::panels::inspector::InspectorView;
 use super::panels::objects::ObjectRow;
-use super::panels::status_bar::StatusView;
+use super::panels::status_bar::{Kept, StatusView};
 use super::panels::timeline::{Segment, segments};
 use super::panels::top_bar::ProgressView;
 use super::panels::welcome::OpeningView;
@@ -29,10 +30,14 @@ pub(super) fn progress(world: &World) -> Option<ProgressView> {
     let run = world.resource::<CurrentRun>().0.as_ref()?;
     let done = run.total.saturating_sub(run.remaining);
     let passed = run.since.elapsed().as_secs_f32();
-    let frames_per_sec = (done > 0 && passed > 0.0).then(|| done as f32 / passed);
-    let secs_left = frames_per_sec.filter(|_| done > 1).map(|speed| run.remaining as f32 / speed);
+    // The first frame comes sooner or later than all others, and tells nothing.
+    let frames_per_sec = (done > 1 && passed > LEAST_MEASURED_SECS).then(|| done as f32 / passed);
+    let secs_left = frames_per_sec.map(|speed| run.remaining as f32 / speed);
     Some(ProgressView { done, total: run.total, frames_per_sec, secs_left, name: run.name.clone() })
 }
+
+/// A speed measured over less is a guess.
+const LEAST_MEASURED_SECS: f32 = 0.5;
 
 /// Whether an error is on screen.
 pub(super) fn has_errors(world: &World) -> bool {
@@ -53,15 +58,20 @@ pub(super) fn status(world: &World) -> StatusView {
         ModelStatus::Failed(_) => "the model failed".to_owned(),
     };
     let saving = world.resource::<Saving>();
-    let has_masks = world.resource::<super::facts::AppFacts>().has_masks;
     let saved = match (&saving.progress, &saving.last) {
-        (Some(_), _) => "saving…".to_owned(),
-        (None, Some(last)) => last.clone(),
-        (None, None) if has_masks => "masks not saved yet".to_owned(),
-        (None, None) => String::new(),
+        (Some(_), _) => Some("writing masks…".to_owned()),
+        (None, last) => last.clone(),
+    };
+    let project = world.resource::<super::project::Project>();
+    let kept = match project.handle.as_ref().map(|handle| (handle.is_read_only(), handle.saved())) {
+        None => Kept::Nothing,
+        Some((true, _)) => Kept::ReadOnly,
+        Some((false, SaveState::Saved)) => Kept::Saved,
+        Some((false, SaveState::Saving)) => Kept::Saving,
+        Some((false, SaveState::Failed(_))) => Kept::Failed,
     };
     let memory = crate::engine::resident_kib().map(|kib| format!("{:.1} GB", kib as f64 / 1_048_576.0));
-    StatusView { saved, model: text, is_test_engine, memory }
+    StatusView { exported: saved, kept, model: text, is_test_engine, memory }
 }
 
 /// The clip that is being read.

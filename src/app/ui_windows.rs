@@ -203,6 +203,7 @@ pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut Ui
             }),
             FileQuestion::ImportClasses => Action::ImportClasses(path),
             FileQuestion::SaveMasksTo => Action::SaveMasksTo(path),
+            FileQuestion::SaveProjectCopy => Action::SaveProjectCopy(path),
         });
         state.dialog = None;
     } else if *dialog.state() != egui_file_dialog::DialogState::Open {
@@ -220,6 +221,7 @@ fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
         FileQuestion::OpenModel => ("Load model", false),
         FileQuestion::ImportClasses => ("Import class list", false),
         FileQuestion::SaveMasksTo => ("Save masks to", true),
+        FileQuestion::SaveProjectCopy => ("Save a copy of the project", false),
     };
     let mut dialog = FileDialog::new().title(title).default_size(EguiVec::new(760.0, 480.0));
     if let Some(folder) = folder {
@@ -230,12 +232,22 @@ fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
             dialog.add_file_filter_extensions("Models", vec!["pt", "safetensors"]).default_file_filter("Models")
         }
         FileQuestion::ImportClasses => dialog.add_file_filter_extensions("Text", vec!["txt"]),
+        FileQuestion::SaveProjectCopy => dialog.default_file_name(&copy_name(world)),
         FileQuestion::OpenClip | FileQuestion::OpenFolder | FileQuestion::SaveMasksTo => dialog,
     };
-    if wants_folder {
+    if question == FileQuestion::SaveProjectCopy {
+        dialog.save_file();
+    } else if wants_folder {
         dialog.pick_directory();
     } else {
         dialog.pick_file();
     }
     Dialog { question, dialog }
+}
+
+/// What a copy of the open project is called unless somebody says otherwise.
+fn copy_name(world: &World) -> String {
+    let handle = world.resource::<super::project::Project>().handle.as_ref();
+    let name = handle.and_then(|handle| handle.path().file_name());
+    name.map_or_else(|| "copy.labelhub".to_owned(), |name| format!("copy of {}", name.to_string_lossy()))
 }

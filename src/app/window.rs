@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bevy::app::TaskPoolThreadAssignmentPolicy;
+use bevy::asset::AssetEventSystems;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::window::{ExitCondition, PresentMode, PrimaryWindow, RequestRedraw, WindowCloseRequested, WindowResolution};
@@ -28,6 +29,7 @@ use super::input::{Keymap, Pad};
 use super::keyboard::{KeyPresses, collect_keys};
 use super::notices::{Notices, Severity};
 use super::pointer::Pointer;
+use super::project::Project;
 use super::settings::{Settings, folders};
 use super::state::{ActionQueue, EngineLink, OpenClip, Playback, VideoLink, Waker};
 use super::ui::{UiState, draw_ui};
@@ -65,6 +67,7 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     let model = model.or_else(|| settings.model_choice());
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
     app.add_plugins(WindowPlugin);
+    app.world_mut().resource_mut::<Project>().data_folder = folders::data_folder();
     super::pad::start(&mut app);
     let mut notices = app.world_mut().resource_mut::<Notices>();
     for message in message.into_iter().chain(key_message) {
@@ -148,6 +151,9 @@ impl Plugin for WindowPlugin {
             .add_systems(Update, (take_dropped_files, close_button, pace, title).in_set(AppStage::Sync))
             .add_systems(Update, super::settings::keeper::keep_settings.in_set(AppStage::Request))
             .configure_sets(PostUpdate, CanvasSet.after(EguiPostUpdateSet::EndPass))
+            // Else letters that are drawn for the first time reach the GPU an update later, and a window that sleeps
+            // until then shows gaps in their place.
+            .configure_sets(PostUpdate, EguiPostUpdateSet::PostProcessOutput.before(AssetEventSystems))
             .add_systems(
                 PostUpdate,
                 (answer_view_requests, fill_canvas, wake_for_actions)

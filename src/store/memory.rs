@@ -37,6 +37,10 @@ impl LabelStore for MemoryStore {
 
     fn finish(&mut self, _durability: Durability) {}
 
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn saved(&self) -> SaveState {
         // There is no file that could lag behind.
         SaveState::Saved

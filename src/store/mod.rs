@@ -18,7 +18,7 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use project::{
     ClipRecord, OnOtherClip, OpenNotice, OpenOptions, ProjectHandle, ProjectStore, Snapshot, StoredStep, Waker,
-    project_path,
+    project_path, separate_project_path,
 };
 
 use std::collections::HashSet;
@@ -96,6 +96,12 @@ pub trait LabelStore: Send + Sync {
 
     /// Everything told since the last `finish` is one unit, to be there as a whole or not at all.
     fn finish(&mut self, durability: Durability);
+
+    /// Finishes the unit in hand and lets go of the file, when everything is in it. Masks cannot be read afterwards.
+    ///
+    /// # Errors
+    /// When something could not be written. The store then stays open and keeps it.
+    fn close(&mut self) -> Result<(), StoreError>;
 
     /// Whether everything finished is in the file. Cheap enough to ask on every frame.
     fn saved(&self) -> SaveState;

@@ -45,8 +45,19 @@ impl Lab {
         Lab { app, woken }
     }
 
-    /// With a clip and the test engine.
+    /// With a clip that was never labelled, and the test engine.
     pub fn with_clip(clip: &Path) -> Self {
+        let mut project = clip.as_os_str().to_owned();
+        project.push(".labelhub");
+        match std::fs::remove_file(&project) {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{}", project.display()),
+        }
+        Lab::with_project(clip)
+    }
+
+    /// With a clip and what its project holds, and the test engine.
+    pub fn with_project(clip: &Path) -> Self {
         let mut lab = Lab::new();
         lab.act(Action::LoadModel(test_engine()));
         lab.act(Action::Open(clip.to_owned()));

@@ -21,6 +21,7 @@ pub const B: ObjectId = ObjectId(2);
 /// A disc that moves over a plain or a speckled background, in a folder of pictures.
 pub struct DiscClip {
     folder: tempfile::TempDir,
+    pictures: PathBuf,
     pub size: FrameSize,
     pub frames: u32,
 }
@@ -43,6 +44,9 @@ impl DiscClip {
     pub fn new(width: u32, height: u32, frames: u32, is_speckled: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let size = FrameSize { width, height };
+        // One deeper, so that what the program puts beside the clip goes with the folder.
+        let pictures = folder.path().join("disc");
+        std::fs::create_dir(&pictures).expect("a folder");
         for frame in 0..frames {
             let picture = image::RgbImage::from_fn(width, height, |x, y| {
                 if is_disc(size, frame, (y * width + x) as usize) {
@@ -51,22 +55,27 @@ impl DiscClip {
                 let speckle = if is_speckled { ((x / 6 * 7 + y / 6 * 13) % 5) as u8 * 12 } else { 0 };
                 image::Rgb([40 + speckle, 90 + speckle, 120 + speckle / 2])
             });
-            picture.save(folder.path().join(format!("{frame:03}.png"))).expect("a picture is written");
+            picture.save(pictures.join(format!("{frame:03}.png"))).expect("a picture is written");
         }
-        DiscClip { folder, size, frames }
+        DiscClip { folder, pictures, size, frames }
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.pictures
+    }
+
+    /// Where the clip's project lies.
+    pub fn project(&self) -> PathBuf {
+        self.folder.path().join("disc.labelhub")
     }
 
     pub fn open(&self) -> Clip {
-        open(self.folder.path())
+        open(&self.pictures)
     }
 
     /// Makes a frame unreadable.
     pub fn damage(&self, frame: u32) {
-        std::fs::write(self.folder.path().join(format!("{frame:03}.png")), b"not a picture").expect("writable");
+        std::fs::write(self.pictures.join(format!("{frame:03}.png")), b"not a picture").expect("writable");
     }
 
     pub fn truth(&self, frame: u32) -> Mask {

@@ -1,17 +1,20 @@
 //! Opening clips and models, saving masks, class lists.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
 
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ModelChoice, ModelSource};
-use crate::label::{Change, FrameIdx};
+use crate::label::{Change, Edit};
+use crate::store::SaveState;
 use crate::video::{Clip, SameClip, VideoCommand};
 
-use super::super::action::{Action, FileQuestion};
+use super::super::action::{Action, FileQuestion, ProjectChoice};
 use super::super::history::{History, Joins};
 use super::super::labels::{Classes, InOut, LabelIndex, Marks};
 use super::super::notices::Severity;
+use super::super::project::{self, Project};
 use super::super::save::{SaveJob, default_folder, spawn};
 use super::super::settings::Settings;
 use super::super::siblings::next_clip;
@@ -28,11 +31,20 @@ pub(super) fn perform(world: &mut World, action: Action) {
     match action {
         Action::Ask(question) => world.resource_mut::<Windows>().question = Some(question),
         Action::Open(path) => {
+            perform(world, Action::OpenWith(path, ProjectChoice::Own));
+        }
+        Action::OpenAnyway(path) => open(world, path, ProjectChoice::Own),
+        Action::OpenWith(path, choice) => {
             if may_leave(world, "opening another clip", "Open anyway", Action::OpenAnyway(path.clone())) {
-                open(world, path);
+                open(world, path, choice);
             }
         }
-        Action::OpenAnyway(path) => open(world, path),
+        Action::RetryWriting => {
+            if let Some(handle) = &world.resource::<Project>().handle {
+                handle.retry_now();
+            }
+        }
+        Action::SaveProjectCopy(target) => project::save_copy(world, target),
         Action::NextClip => {
             if let Some(path) = world.resource::<OpenClip>().next.clone() {
                 perform(world, Action::Open(path));
@@ -54,35 +66,67 @@ pub(super) fn perform(world: &mut World, action: Action) {
         }
         Action::Quit => {
             if may_leave(world, "quitting", "Quit anyway", Action::QuitAnyway) {
-                world.write_message(AppExit::Success);
+                quit(world);
             }
         }
-        Action::QuitAnyway => {
-            world.write_message(AppExit::Success);
-        }
+        Action::QuitAnyway => quit(world),
         _ => unreachable!("perform sends actions about files here"),
     }
 }
 
-/// Whether the open clip may be left. With labels that are not saved it may not, and the labeller is told the ways on.
+/// Whether the open clip may be left. While something of it is not written it may not, and the labeller is told the ways
+/// on.
 fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> bool {
-    if !world.resource::<Saving>().is_unsaved() || world.resource::<LabelIndex>().objects().next().is_none() {
-        return true;
+    let saving = world.resource::<Saving>();
+    if saving.progress.is_some() {
+        let (written, total) = saving.counts;
+        let text = format!("Masks are still being written, {written} of {total}; {what} would end that.");
+        tell(world, Severity::Warning, text, vec![(anyway.to_owned(), action)]);
+        return false;
     }
-    let ways_out = vec![("Save masks".to_owned(), Action::SaveMasks), (anyway.to_owned(), action)];
-    let text = format!("The labels of this clip are not saved; {what} would lose them.");
-    tell(world, Severity::Warning, text, ways_out);
-    false
+    let state = world.resource::<StoreLink>().0.read().expect("no holder of the store panics while writing").saved();
+    match state {
+        // Closing waits for what is on its way.
+        SaveState::Saved | SaveState::Saving => true,
+        SaveState::Failed(reason) => {
+            let ways_out = vec![
+                ("Try again".to_owned(), Action::RetryWriting),
+                ("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy)),
+                (anyway.to_owned(), action),
+            ];
+            let text = format!("The last changes are not saved, and {what} would lose them. {reason}");
+            tell(world, Severity::Warning, text, ways_out);
+            false
+        }
+    }
+}
+
+fn quit(world: &mut World) {
+    close_project(world);
+    world.write_message(AppExit::Success);
+}
+
+/// Lets go of the project; its store writes what is left and closes the file.
+fn close_project(world: &mut World) {
+    let session = project::session(world);
+    let store = std::mem::take(&mut *world.resource_mut::<StoreLink>());
+    let mut held = store.0.write().expect("no holder of the store panics while writing");
+    held.note_session(&session);
+    if let Err(error) = held.close() {
+        tell(world, Severity::Error, error.to_string(), Vec::new());
+    }
+    world.resource_mut::<Project>().handle = None;
 }
 
 /// Asks for a clip. The labels of the one that is open stay until the new one is there.
-fn open(world: &mut World, path: PathBuf) {
+fn open(world: &mut World, path: PathBuf, choice: ProjectChoice) {
     super::edits::disown_run(world);
+    project::forget_opening(world);
     let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone() });
     world.insert_resource(Shown::default());
     world.resource_mut::<Playback>().running = None;
     let mut open = world.resource_mut::<OpenClip>();
-    let status = ClipStatus::Opening { path, generation, progress: None };
+    let status = ClipStatus::Opening { path, choice, generation, progress: None };
     if let ClipStatus::Open(clip) = std::mem::replace(&mut open.status, status) {
         open.before = Some(clip);
     }
@@ -100,8 +144,10 @@ pub(in super::super) fn clip_failed(world: &mut World) {
     world.resource::<VideoLink>().0.send(VideoCommand::Use { clip: SameClip(clip) });
 }
 
-/// Forgets everything about the clip that was open.
-fn close(world: &mut World) {
+/// Forgets everything about the clip that was open. It does not come back when the one that is being opened fails.
+pub(in super::super) fn close_clip(world: &mut World) {
+    let status = std::mem::take(&mut world.resource_mut::<OpenClip>().status);
+    close_project(world);
     let entities: Vec<Entity> = world.resource::<LabelIndex>().objects().map(|(_, entity)| entity).collect();
     for entity in entities {
         world.entity_mut(entity).despawn();
@@ -114,19 +160,25 @@ fn close(world: &mut World) {
     world.insert_resource(Overlay::default());
     world.insert_resource(Preview::default());
     world.insert_resource(Answers::default());
-    world.insert_resource(OpenClip::default());
+    world.insert_resource(OpenClip { status, ..OpenClip::default() });
     world.insert_resource(CurrentRun::default());
     world.resource_mut::<Playback>().running = None;
     world.insert_resource(StoreLink::default());
-    let mut saving = world.resource_mut::<Saving>();
-    // A save under way has its own hold on the masks and finishes; it says nothing about the next clip.
-    saving.last = None;
-    (saving.changes, saving.saved_changes, saving.saving_changes) = (0, 0, 0);
+    world.resource_mut::<Saving>().last = None;
 }
 
-/// The clip is open: everything starts over with it.
-pub(in super::super) fn clip_opened(world: &mut World, clip: Clip) {
-    close(world);
+/// The clip is there; its project comes next.
+pub(in super::super) fn clip_indexed(world: &mut World, clip: Clip) {
+    let choice = match &world.resource::<OpenClip>().status {
+        ClipStatus::Opening { choice, .. } => *choice,
+        ClipStatus::None | ClipStatus::Open(_) => return,
+    };
+    project::begin(world, clip, choice);
+}
+
+/// Clip and project are open: everything goes on from what the project holds.
+pub(in super::super) fn clip_opened(world: &mut World, clip: Clip, opened: project::Opened) {
+    close_clip(world);
     for notice in clip.notices() {
         tell(world, Severity::Warning, notice.to_string(), Vec::new());
     }
@@ -134,7 +186,17 @@ pub(in super::super) fn clip_opened(world: &mut World, clip: Clip) {
     world.resource::<EngineLink>().0.send(EngineCommand::UseClip(clip.clone()));
     let next = next_clip(clip.path());
     world.insert_resource(OpenClip { status: ClipStatus::Open(clip), next, before: None });
-    world.resource_mut::<Playhead>().0 = FrameIdx(0);
+    let classes = world.resource::<Classes>().0.clone();
+    let store = project::take_up(world, opened);
+    world.insert_resource(StoreLink(Arc::new(RwLock::new(store))));
+    let kept = world.resource::<Classes>().0.clone();
+    if !classes.is_empty() && kept == classes {
+        // A new project has the classes of the last one from now on.
+        super::make(
+            world,
+            &Edit { name: "classes".to_owned(), changes: vec![Change::Classes { before: kept, after: classes }] },
+        );
+    }
     world.resource_mut::<ViewRequests>().0.push(ViewRequest::Fit);
 }
 
@@ -165,7 +227,6 @@ fn save(world: &mut World, folder: PathBuf) {
             let mut saving = world.resource_mut::<Saving>();
             saving.progress = Some(progress);
             saving.counts = (0, total);
-            saving.saving_changes = saving.changes;
         }
         Err(error) => {
             let ways_out = vec![("Save again".to_owned(), Action::SaveMasksTo(folder))];

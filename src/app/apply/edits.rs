@@ -10,6 +10,7 @@ use super::super::history::{History, Joins};
 use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{CurrentRun, EngineLink};
+use super::super::wording::counted;
 use super::{commit, make, objects, owns_run, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
@@ -63,6 +64,7 @@ fn reset_all(world: &mut World) {
         debug_assert!(labels::facts(world, object).is_none());
         world.resource::<EngineLink>().0.send(EngineCommand::Forget { object });
     }
-    let text = format!("Everything was reset: {masks} masks are gone.");
+    let gone = if masks == 1 { "is" } else { "are" };
+    let text = format!("Everything was reset: {} {gone} gone.", counted(masks, "mask"));
     tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
 }

@@ -16,6 +16,7 @@ use super::super::history::History;
 use super::super::labels;
 use super::super::notices::Severity;
 use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Preview, StoreLink};
+use super::super::wording::counted;
 use super::{make, tell};
 
 /// Takes one event up.
@@ -184,7 +185,7 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
     if changes.is_empty() {
         return;
     }
-    let count = changes.len() as u64;
+    let count = changes.len();
     make(world, &Edit { name: name.clone(), changes: changes.clone() });
     world.resource_mut::<History>().follow_run(generation, &name, changes);
     with_run(world, generation, |run| run.masks += count);
@@ -195,9 +196,13 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     let Some(run) = world.resource_mut::<CurrentRun>().0.take_if(|_| is_this) else { return };
     let damaged = match run.damaged.len() {
         0 => String::new(),
-        n => format!(" {n} damaged frames were left out, the first is {}.", run.damaged.first().expect("not empty")),
+        n => {
+            let first = run.damaged.first().expect("not empty");
+            format!(" Left out as damaged: {}, the first is {first}.", counted(n, "frame"))
+        }
     };
     let masks = run.masks;
+    let new = counted(masks, "new mask");
     match end {
         TrackEnd::Completed if masks == 0 && !run.is_disowned => {
             tell(
@@ -207,12 +212,12 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
                 Vec::new(),
             );
         }
-        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {masks} new masks.{damaged}"), Vec::new()),
+        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{damaged}"), Vec::new()),
         TrackEnd::Stopped => {
-            tell(world, Severity::Info, format!("Stopped: {masks} new masks were kept.{damaged}"), Vec::new());
+            tell(world, Severity::Info, format!("Stopped; kept {new}.{damaged}"), Vec::new());
         }
         TrackEnd::Failed(error) => {
-            let text = format!("Tracking failed after {masks} new masks, which were kept: {error}");
+            let text = format!("Tracking failed; kept {new}: {error}");
             tell(world, Severity::Error, text, vec![("Try again".to_owned(), track_again())]);
         }
     }

@@ -17,6 +17,7 @@ use bevy::prelude::*;
 
 use crate::engine::EngineEvent;
 use crate::label::{Change, Edit, FrameIdx, ObjectId};
+use crate::store::Durability;
 
 use super::action::Action;
 use super::action_log::ActionLog;
@@ -24,9 +25,10 @@ use super::gather::gather_facts;
 use super::history::{History, Joins};
 use super::labels;
 use super::notices::{Notices, Severity};
+use super::project::session;
 use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
 
-pub(super) use clips::{clip_failed, clip_opened, is_test_engine};
+pub(super) use clips::{clip_failed, clip_indexed, clip_opened, close_clip, is_test_engine};
 pub(super) use prompts::ask_model;
 
 /// What the model's thread sent since the last update.
@@ -37,16 +39,34 @@ pub struct EngineInbox(pub Vec<EngineEvent>);
 pub(super) fn apply_everything(world: &mut World) {
     let events = std::mem::take(&mut world.resource_mut::<EngineInbox>().0);
     for event in events {
+        let durability = match event {
+            EngineEvent::Tracked { .. } => Durability::Batched,
+            _ => Durability::Durable,
+        };
         engine_events::take(world, event);
+        finish_unit(world, durability);
     }
     // Only what waits now: an action that sends another one is answered in the next update.
     let actions = std::mem::take(&mut world.resource_mut::<ActionQueue>().0);
     for action in actions {
         perform(world, action);
+        finish_unit(world, Durability::Durable);
     }
     drop_unused_masks(world);
+    finish_unit(world, Durability::Batched);
     let facts = gather_facts(world);
     world.insert_resource(facts);
+}
+
+/// What one action or one event did becomes one unit in the store: all of it is there after a crash, or nothing.
+fn finish_unit(world: &mut World, durability: Durability) {
+    let journal = std::mem::take(&mut world.resource_mut::<History>().journal);
+    let store = world.resource::<StoreLink>().clone();
+    let mut store = store.0.write().expect("no holder of the store panics while writing");
+    for change in journal {
+        store.note_history(change);
+    }
+    store.finish(durability);
 }
 
 /// Acts on one action, or says why not.
@@ -61,6 +81,9 @@ fn perform(world: &mut World, action: Action) {
         Action::Ask(_)
         | Action::Open(_)
         | Action::OpenAnyway(_)
+        | Action::OpenWith(..)
+        | Action::RetryWriting
+        | Action::SaveProjectCopy(_)
         | Action::NextClip
         | Action::SaveMasks
         | Action::SaveMasksTo(_)
@@ -145,8 +168,11 @@ fn commit(world: &mut World, name: impl Into<String>, changes: Vec<Change>, join
 fn make(world: &mut World, edit: &Edit) {
     labels::apply(world, edit);
     let store = world.resource::<StoreLink>().clone();
-    store.0.write().expect("no holder of the store panics while writing").record(edit);
-    world.resource_mut::<super::state::Saving>().changes += 1;
+    let session = session(world);
+    let mut held = store.0.write().expect("no holder of the store panics while writing");
+    held.record(edit);
+    held.note_session(&session);
+    drop(held);
     ask_about(world, edit);
     mend_selection(world);
 }

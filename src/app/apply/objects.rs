@@ -12,6 +12,7 @@ use super::super::history::Joins;
 use super::super::labels::{self, Classes, LabelIndex, Said};
 use super::super::notices::Severity;
 use super::super::state::{EngineLink, Overlay, Revisions, Selection};
+use super::super::wording::counted;
 use super::{commit, tell};
 
 pub(super) fn perform(world: &mut World, action: Action) {
@@ -156,6 +157,6 @@ fn delete(world: &mut World, which: Option<ObjectId>) {
     let masks = changes.iter().filter(|change| matches!(change, Change::Mark { .. })).count();
     commit(world, format!("delete {}", facts.name), changes, Joins::Nothing);
     world.resource::<EngineLink>().0.send(EngineCommand::Forget { object: id });
-    let text = format!("{} was deleted with {masks} masks.", facts.name);
+    let text = format!("{} was deleted with {}.", facts.name, counted(masks, "mask"));
     tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
 }

@@ -44,8 +44,11 @@ impl UiContext<'_> {
     ) -> Response {
         let is_possible = action.unavailable_because(self.facts).is_none();
         let tooltip = self.tooltip(&action);
-        let response = ui.add_enabled(is_possible, widget);
-        let response = response.on_hover_text(&tooltip).on_disabled_hover_text(&tooltip);
+        let mut response = ui.add_enabled(is_possible, widget);
+        // The name alone is on the widget already; a button with an icon only says it itself.
+        if tooltip != action.label() {
+            response = response.on_hover_text(&tooltip).on_disabled_hover_text(&tooltip);
+        }
         if response.clicked() {
             actions.push(action);
         }
@@ -55,7 +58,10 @@ impl UiContext<'_> {
     /// A small frameless button with an icon; its name for the screen reader and for tests is the action's label.
     pub fn icon_button(&self, ui: &mut Ui, icon: &str, action: Action, actions: &mut Vec<Action>) -> Response {
         let button = Button::new(RichText::new(icon).size(16.0)).frame(false).min_size(egui::vec2(24.0, 24.0));
-        let response = self.action_widget(ui, button, action.clone(), actions);
+        let mut response = self.action_widget(ui, button, action.clone(), actions);
+        if self.tooltip(&action) == action.label() {
+            response = response.on_hover_text(action.label());
+        }
         self.name(&response, &action);
         response
     }

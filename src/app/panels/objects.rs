@@ -1,5 +1,7 @@
 //! The list of objects: what they are, how they look, what they have.
 
+use std::ops::Range;
+
 use bevy_egui::egui::{
     Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, RichText, ScrollArea, Sense, Stroke,
     StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, WidgetType,
@@ -7,6 +9,7 @@ use bevy_egui::egui::{
 use egui_phosphor::regular as icon;
 
 use super::super::action::{Action, FileQuestion};
+use super::super::wording::counted;
 use super::UiContext;
 use crate::label::{ObjectId, Rgb, palette};
 
@@ -48,6 +51,10 @@ pub struct ObjectsView<'a> {
 pub struct ObjectsState {
     renaming: Option<(ObjectId, String)>,
     new_class: String,
+    /// The selection that the list was last scrolled to.
+    scrolled_to: Option<ObjectId>,
+    /// The rows that were in view.
+    in_view: Range<usize>,
 }
 
 impl ObjectsState {
@@ -84,19 +91,31 @@ pub fn objects_ui(
         );
         return;
     }
-    ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]).show_rows(
-        ui,
-        ROW_HEIGHT,
-        view.rows.len(),
-        |ui, shown| {
-            for row in &view.rows[shown] {
-                row_ui(ui, cx, row, state, actions);
-            }
-        },
-    );
+    let mut list = ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]);
+    if let Some(offset) = scroll_offset(ui, cx, view, state) {
+        list = list.vertical_scroll_offset(offset);
+    }
+    list.show_rows(ui, ROW_HEIGHT, view.rows.len(), |ui, shown| {
+        state.in_view = shown.clone();
+        for row in &view.rows[shown] {
+            row_ui(ui, cx, row, state, actions);
+        }
+    });
     if let Some(row) = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected) {
         details_ui(ui, cx, row, view.classes, state, actions);
     }
+}
+
+/// Where to scroll to when another object was selected and its row is out of view.
+fn scroll_offset(ui: &Ui, cx: &UiContext, view: &ObjectsView, state: &mut ObjectsState) -> Option<f32> {
+    if state.scrolled_to == cx.facts.selected {
+        return None;
+    }
+    state.scrolled_to = cx.facts.selected;
+    let place = view.rows.iter().position(|row| Some(row.id) == cx.facts.selected)?;
+    // The last row of those in view may be cut.
+    let is_in_view = state.in_view.start <= place && place + 1 < state.in_view.end;
+    (!is_in_view).then(|| place.saturating_sub(2) as f32 * (ROW_HEIGHT + ui.spacing().item_spacing.y))
 }
 
 fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState, actions: &mut Vec<Action>) {
@@ -128,7 +147,7 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
             let stale = RichText::new(format!("{}", row.stale))
                 .font(super::super::theme::figures())
                 .color(ui.visuals().warn_fg_color);
-            ui.label(stale).on_hover_text(format!("{} masks are stale: track to renew them", row.stale));
+            ui.label(stale).on_hover_text(format!("Stale: {}. Track to renew.", counted(row.stale, "mask")));
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| name_ui(ui, cx, row, state, actions));
     });
@@ -228,8 +247,9 @@ fn details_ui(
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let delete = cx.icon_button(ui, icon::TRASH, Action::DeleteObject(Some(row.id)), actions);
             delete.on_hover_text(format!(
-                "{} masks and {} prompts go with it; undo brings them back",
-                row.masks, row.prompts
+                "{} and {} go with it; undo brings them back",
+                counted(row.masks, "mask"),
+                counted(row.prompts, "prompt")
             ));
             let solo =
                 ui.selectable_label(row.is_solo, "Solo").on_hover_text(cx.tooltip(&Action::ToggleSolo(Some(row.id))));
@@ -238,6 +258,6 @@ fn details_ui(
             }
         });
     });
-    let counts = format!("{} masks · {} prompted · {} stale", row.masks, row.prompts, row.stale);
+    let counts = format!("{} · {} prompted · {} stale", counted(row.masks, "mask"), row.prompts, row.stale);
     ui.label(RichText::new(counts).small().color(cx.colours().quiet));
 }

@@ -9,14 +9,31 @@ use crate::label::Prompt;
 
 /// What it shows at the right.
 pub struct StatusView {
-    /// Whether the masks are written.
-    pub saved: String,
+    /// Masks that were written out, in words.
+    pub exported: Option<String>,
+    /// How safe the labels are.
+    pub kept: Kept,
     /// The model and its device.
     pub model: String,
     /// The test engine is no model.
     pub is_test_engine: bool,
     /// Memory in use.
     pub memory: Option<String>,
+}
+
+/// How the labels are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// There is no project.
+    Nothing,
+    /// All in the file.
+    Saved,
+    /// On their way.
+    Saving,
+    /// Not written, and tried again.
+    Failed,
+    /// The project is open for reading only.
+    ReadOnly,
 }
 
 /// Height of the bar, in points.
@@ -40,7 +57,21 @@ pub fn status_bar_ui(ui: &mut Ui, cx: &UiContext, view: &StatusView, actions: &m
             if response.clicked() {
                 actions.push(Action::TogglePanel(Panel::Settings));
             }
-            ui.label(RichText::new(&view.saved).small().color(cx.colours().quiet));
+            let (kept, colour, why) = match view.kept {
+                Kept::Nothing => ("", cx.colours().quiet, ""),
+                Kept::Saved => ("saved", cx.colours().quiet, "Everything is in the project file"),
+                Kept::Saving => ("saving…", cx.colours().quiet, "The last changes are on their way to the disk"),
+                Kept::Failed => ("not saved", cx.colours().red, "The disk refused; it is tried again and again"),
+                Kept::ReadOnly => {
+                    ("read-only", cx.colours().amber, "The project cannot be written; save a copy to go on")
+                }
+            };
+            if !kept.is_empty() {
+                ui.label(RichText::new(kept).small().color(colour)).on_hover_text(why);
+            }
+            if let Some(exported) = &view.exported {
+                ui.label(RichText::new(exported).small().color(cx.colours().quiet));
+            }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(bevy_egui::egui::Label::new(next_click_hint(cx.facts, cx.shortcut)).truncate());
             });

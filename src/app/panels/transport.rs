@@ -39,8 +39,8 @@ pub fn transport_ui(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: 
         ui.add_space(8.0);
         frame_number(ui, cx, view, actions);
         // As wide at the clip's end as at its start, so that nothing after it moves while it plays.
-        let width = format!("{:.3}", view.end_secs).len().max(6);
-        let mut time = RichText::new(format!("{:>width$.3} s", view.secs)).font(figures.clone());
+        let width = clock(view.end_secs).len();
+        let mut time = RichText::new(format!("{:>width$}", clock(view.secs))).font(figures.clone());
         if view.is_waiting {
             time = time.color(ui.visuals().warn_fg_color);
         }
@@ -99,4 +99,27 @@ fn zoom_menu(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: &mut Ve
         cx.menu_item(ui, "Outlines only", Action::ToggleOutlineOnly, actions);
         cx.menu_item(ui, "Show or hide all masks", Action::ToggleOverlay, actions);
     });
+}
+
+/// Seconds as a clock shows them: `7.133 s`, `2:07.500`, `1:59:59.900`.
+fn clock(secs: f64) -> String {
+    let millis = (secs.max(0.0) * 1e3).round() as u64;
+    let (hours, minutes, seconds, rest) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60, millis % 1000);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}.{rest:03} s"),
+        (0, _) => format!("{minutes}:{seconds:02}.{rest:03}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}.{rest:03}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn long_times_are_hours_and_minutes() {
+        for (secs, text) in [(7.1334, "7.133 s"), (59.9996, "1:00.000"), (127.5, "2:07.500"), (7199.9, "1:59:59.900")] {
+            assert_eq!(clock(secs), text);
+        }
+    }
 }

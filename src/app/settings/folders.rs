@@ -12,6 +12,11 @@ fn folder(name: &str, of_system: impl Fn(&directories::ProjectDirs) -> PathBuf) 
     }
 }
 
+/// Projects of clips whose own folder cannot be written, and backups; `None` as below.
+pub fn data_folder() -> Option<PathBuf> {
+    folder("data", |dirs| dirs.data_dir().to_path_buf())
+}
+
 /// Settings and keys; `None` when the system has no home folder and none is set.
 pub fn config_folder() -> Option<PathBuf> {
     folder("config", |dirs| dirs.config_dir().to_path_buf())

@@ -191,6 +191,10 @@ impl LabelStore for ProjectStore {
         self.handle.send(Control::Wake);
     }
 
+    fn close(&mut self) -> Result<(), StoreError> {
+        ProjectStore::close(self)
+    }
+
     fn saved(&self) -> SaveState {
         self.handle.saved()
     }

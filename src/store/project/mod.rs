@@ -31,7 +31,7 @@ mod writer;
 pub use clip::ClipRecord;
 pub use front::{ProjectHandle, ProjectStore};
 pub use open::{OnOtherClip, OpenNotice, OpenOptions};
-pub use paths::project_path;
+pub use paths::{project_path, separate_project_path};
 
 use std::sync::Arc;
 

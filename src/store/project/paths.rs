@@ -25,7 +25,14 @@ pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf 
     if clip.parent().is_some_and(|folder| tempfile::Builder::new().prefix(".labelhub-").tempfile_in(folder).is_ok()) {
         return beside;
     }
-    folder.join(with_suffix(Path::new(&keyed_name(&clip, identity)), EXTENSION))
+    separate_project_path(&clip, data_folder, identity)
+}
+
+/// A project for a clip that leaves alone what lies beside it.
+pub fn separate_project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf {
+    let folder = data_folder.join("projects");
+    known_project(&folder, identity)
+        .unwrap_or_else(|| folder.join(with_suffix(Path::new(&keyed_name(clip, identity)), EXTENSION)))
 }
 
 /// A project in the data folder that was made for the same content.

@@ -51,6 +51,8 @@ pub struct TimelineState {
     frames_visible: f64,
     /// Lanes scrolled away at the top, in points.
     scrolled: f32,
+    /// The selection that the lanes were last scrolled to.
+    scrolled_to: Option<ObjectId>,
     dragged: Option<Dragged>,
     /// The range as it would be if the end that is dragged were let go now.
     wanted_range: Option<(FrameIdx, FrameIdx)>,
@@ -109,6 +111,7 @@ pub fn timeline_ui(
     }
     let track = Rect::from_min_max(Pos2::new(area.left() + NAME_WIDTH, area.top()), area.max - Vec2::new(8.0, 0.0));
     move_view(&response, track, count, view.lanes.len(), state);
+    show_selected(cx, view, area.height() - RULER_HEIGHT, state);
     let shown = if state.frames_visible <= 0.0 { count } else { state.frames_visible.min(count) };
     let scale = Scale {
         left: track.left(),
@@ -152,6 +155,18 @@ fn move_view(response: &Response, track: Rect, count: f64, lanes: usize, state: 
     let is_on_ruler = pos.y < track.top() + RULER_HEIGHT;
     if response.double_clicked() && is_on_ruler {
         (state.first_visible, state.frames_visible) = (0.0, 0.0);
+    }
+}
+
+/// Brings the lane of an object that was just selected into view.
+fn show_selected(cx: &UiContext, view: &TimelineView, height: f32, state: &mut TimelineState) {
+    if state.scrolled_to == cx.facts.selected {
+        return;
+    }
+    state.scrolled_to = cx.facts.selected;
+    if let Some(place) = view.lanes.iter().position(|lane| Some(lane.object) == cx.facts.selected) {
+        let top = place as f32 * LANE_HEIGHT;
+        state.scrolled = state.scrolled.min(top).max(top + LANE_HEIGHT - height).max(0.0);
     }
 }
 

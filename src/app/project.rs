@@ -1,0 +1,291 @@
+//! The clip's project file: opened on a thread once the clip is there, turned into the world, watched while it is written.
+//!
+//! The store writes by itself what `apply` tells it; here is what surrounds that: opening, what to say when it is somebody
+//! else's, where the labeller was last time, and the state of saving. Makes no edits.
+
+use std::path::{Path, PathBuf};
+
+use bevy::prelude::*;
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use serde::{Deserialize, Serialize};
+
+use crate::label::{Change, Edit, FrameIdx, ObjectId};
+use crate::store::{
+    ClipRecord, OnOtherClip, OpenNotice, OpenOptions, ProjectHandle, ProjectStore, SaveState, Snapshot, StoreError,
+    project_path, separate_project_path,
+};
+use crate::video::Clip;
+
+use super::action::{Action, FileQuestion, ProjectChoice};
+use super::apply;
+use super::history::History;
+use super::labels::{self, Classes, InOut, LabelIndex};
+use super::notices::{Notices, Severity};
+use super::state::{Playhead, Revisions, Selection, Waker};
+
+/// The open project, and the one on its way.
+#[derive(Resource, Default)]
+pub struct Project {
+    /// Where projects lie whose clip's folder cannot be written, and backups; without it there are no backups.
+    pub data_folder: Option<PathBuf>,
+    /// The open one.
+    pub handle: Option<ProjectHandle>,
+    /// How writing stood at the last look.
+    pub saved: Option<SaveState>,
+    opening: Option<Opening>,
+    copying: Option<Receiver<Result<PathBuf, StoreError>>>,
+}
+
+struct Opening {
+    clip: Clip,
+    answer: Receiver<Result<Opened, StoreError>>,
+}
+
+/// A project that was opened and is not in the world yet.
+pub(super) struct Opened {
+    store: ProjectStore,
+    snapshot: Snapshot,
+    notices: Vec<OpenNotice>,
+}
+
+/// Where the labeller was; what cannot be read of it is not worth a word.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Session {
+    frame: FrameIdx,
+    selected: Option<ObjectId>,
+}
+
+fn path_of(clip: &Clip, choice: ProjectChoice, data_folder: Option<&Path>) -> PathBuf {
+    let (folder, identity) = (data_folder.map(Path::to_owned), clip.identity().as_hex());
+    let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("label-hub"));
+    match choice {
+        ProjectChoice::Own | ProjectChoice::Relink => project_path(clip.path(), &folder, identity),
+        ProjectChoice::Separate => separate_project_path(clip.path(), &folder, identity),
+    }
+}
+
+/// What the store remembers of a clip.
+pub fn clip_record(clip: &Clip) -> ClipRecord {
+    let index = clip.index();
+    let frames = (0..clip.frame_count()).map(FrameIdx);
+    ClipRecord {
+        path: clip.path().to_owned(),
+        identity: clip.identity().as_hex().to_owned(),
+        size: clip.size(),
+        frame_count: clip.frame_count(),
+        time_base: (index.time_base().num, index.time_base().den),
+        pts: frames.map(|frame| index.pts(frame).expect("the index has every frame")).collect(),
+        average_rate: index.average_rate(),
+    }
+}
+
+/// Begins to open the project of a clip that was indexed. Reading a large one takes a moment, so a thread does it.
+pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
+    let data_folder = world.resource::<Project>().data_folder.clone();
+    let path = path_of(&clip, choice, data_folder.as_deref());
+    let record = clip_record(&clip);
+    let waker = world.resource::<Waker>().0.clone();
+    let options = OpenOptions {
+        on_other_clip: match choice {
+            ProjectChoice::Own | ProjectChoice::Separate => OnOtherClip::Refuse,
+            ProjectChoice::Relink => OnOtherClip::Relink,
+        },
+        data_folder,
+        waker: waker.clone(),
+    };
+    // Its own lock would keep it from being opened again.
+    if world.resource::<Project>().handle.as_ref().is_some_and(|handle| handle.path() == path) {
+        apply::close_clip(world);
+    }
+    let (sender, answer) = bounded(1);
+    let opening = std::thread::Builder::new().name("open-project".to_owned()).spawn(move || {
+        let opened = ProjectStore::open(&path, &record, options);
+        let opened = opened.map(|(store, snapshot, notices)| Opened { store, snapshot, notices });
+        // Whoever asked may have gone on to another clip: the project is then closed again.
+        if sender.send(opened).is_ok() {
+            waker();
+        }
+    });
+    match opening {
+        Ok(_) => world.resource_mut::<Project>().opening = Some(Opening { clip, answer }),
+        Err(error) => {
+            apply::clip_failed(world);
+            let text = format!("The project of {} was not opened: {error}", clip.path().display());
+            world.resource_mut::<Notices>().push(Severity::Error, text, Vec::new());
+        }
+    }
+}
+
+/// Another clip was asked for: the project on its way is not wanted any more.
+pub(super) fn forget_opening(world: &mut World) {
+    world.resource_mut::<Project>().opening = None;
+}
+
+/// Takes the opened project up.
+pub(super) fn receive_project(world: &mut World) {
+    let mut project = world.resource_mut::<Project>();
+    let Some(opening) = project.opening.take() else { return };
+    match opening.answer.try_recv() {
+        Err(TryRecvError::Empty) => project.opening = Some(opening),
+        Err(TryRecvError::Disconnected) => {
+            apply::clip_failed(world);
+            let text = format!("{}: reading the project failed; the log has the reason", opening.clip.path().display());
+            world.resource_mut::<Notices>().push(Severity::Error, text, Vec::new());
+        }
+        Ok(Ok(opened)) => apply::clip_opened(world, opening.clip, opened),
+        Ok(Err(error)) => {
+            apply::clip_failed(world);
+            let ways_out = ways_out_of(&error, opening.clip.path());
+            world.resource_mut::<Notices>().push(Severity::Error, error.to_string(), ways_out);
+        }
+    }
+}
+
+/// What can be done about a project that does not open.
+fn ways_out_of(error: &StoreError, clip: &Path) -> Vec<(String, Action)> {
+    let open = |choice| Action::OpenWith(clip.to_owned(), choice);
+    let again = ("Try again".to_owned(), open(ProjectChoice::Own));
+    let separate = ("Start a separate project".to_owned(), open(ProjectChoice::Separate));
+    match error {
+        StoreError::Locked { .. } => vec![again],
+        StoreError::OtherClip { .. } => {
+            vec![("Link the labels to this clip".to_owned(), open(ProjectChoice::Relink)), separate]
+        }
+        StoreError::Misfit { .. }
+        | StoreError::Foreign { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Unrecoverable { .. } => vec![separate],
+        StoreError::Open { .. } | StoreError::ReadOnly { .. } | StoreError::NotSaved { .. } => vec![again, separate],
+        StoreError::Unknown(_) | StoreError::Damaged { .. } | StoreError::Read { .. } | StoreError::Copy { .. } => {
+            vec![again]
+        }
+    }
+}
+
+/// Fills the empty world of a clip with what its project holds; gives the store back, for the link.
+pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
+    let Opened { store, snapshot, notices } = opened;
+    for notice in notices {
+        world.resource_mut::<Notices>().push(Severity::Warning, notice.to_string(), Vec::new());
+    }
+    let Snapshot { objects, prompts, marks, in_out, classes, done, undone, last_revision, session, clip } = snapshot;
+    let mut changes: Vec<Change> = Vec::with_capacity(objects.len() + prompts.len() + marks.len());
+    changes.extend(objects.into_iter().map(|(id, facts)| Change::Object { id, before: None, after: Some(facts) }));
+    changes.extend(prompts.into_iter().map(|(object, frame, said)| Change::Prompt {
+        object,
+        frame,
+        before: None,
+        after: Some(said),
+    }));
+    changes.extend(marks.into_iter().map(|(object, frame, mark)| Change::Mark {
+        object,
+        frame,
+        before: None,
+        after: Some(mark),
+    }));
+    labels::apply(world, &Edit { name: "open".to_owned(), changes });
+    world.resource_mut::<InOut>().0 = in_out;
+    // A new project goes on with the classes of the last one.
+    if !classes.is_empty() {
+        world.resource_mut::<Classes>().0 = classes;
+    }
+    world.resource_mut::<Revisions>().go_on_from(last_revision);
+    let steps = |steps: Vec<crate::store::StoredStep>| steps.into_iter().map(|step| (step.edit, step.is_follow_up));
+    world.resource_mut::<History>().restore(steps(done), steps(undone));
+    let session: Session = session.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    world.resource_mut::<Playhead>().0 = session.frame.min(FrameIdx(clip.frame_count - 1));
+    let index = world.resource::<LabelIndex>();
+    let selected = session.selected.filter(|id| index.object(*id).is_some());
+    world.resource_mut::<Selection>().0 = selected;
+    let mut project = world.resource_mut::<Project>();
+    project.handle = Some(store.handle());
+    project.saved = None;
+    store
+}
+
+/// Where the labeller is, for the next time.
+pub(super) fn session(world: &World) -> String {
+    let session = Session { frame: world.resource::<Playhead>().0, selected: world.resource::<Selection>().0 };
+    serde_json::to_string(&session).expect("numbers are plain JSON")
+}
+
+/// Says when writing begins to fail, and when it works again.
+pub(super) fn watch_saving(mut project: ResMut<Project>, mut notices: ResMut<Notices>) {
+    let Some(now) = project.handle.as_ref().map(ProjectHandle::saved) else { return };
+    if project.saved.as_ref() == Some(&now) {
+        return;
+    }
+    let is_failing = |state: &SaveState| matches!(state, SaveState::Failed(_));
+    let was_failing = project.saved.as_ref().is_some_and(is_failing);
+    match &now {
+        SaveState::Failed(text) if !was_failing => {
+            let ways_out = vec![
+                ("Try again".to_owned(), Action::RetryWriting),
+                ("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy)),
+            ];
+            notices.push(Severity::Error, text.clone(), ways_out);
+        }
+        SaveState::Saved if was_failing => {
+            notices.dismiss_where(|notice| notice.ways_out.iter().any(|(_, action)| *action == Action::RetryWriting));
+            notices.push(Severity::Info, "Everything is saved again.", Vec::new());
+        }
+        // Between two tries it is not yet news.
+        SaveState::Saving if was_failing => return,
+        SaveState::Failed(_) | SaveState::Saved | SaveState::Saving => {}
+    }
+    project.saved = Some(now);
+}
+
+/// Writes the whole project elsewhere, on a thread.
+pub(super) fn save_copy(world: &mut World, target: PathBuf) {
+    let Some(handle) = world.resource::<Project>().handle.clone() else { return };
+    let waker = world.resource::<Waker>().0.clone();
+    let (sender, answer) = bounded(1);
+    let copying = std::thread::Builder::new().name("copy-project".to_owned()).spawn(move || {
+        let copied = handle.save_copy(&target).map(|()| target);
+        // The window may have gone; the copy is there all the same.
+        if sender.send(copied).is_ok() {
+            waker();
+        }
+    });
+    match copying {
+        Ok(_) => world.resource_mut::<Project>().copying = Some(answer),
+        Err(error) => {
+            world.resource_mut::<Notices>().push(
+                Severity::Error,
+                format!("The copy was not begun: {error}"),
+                Vec::new(),
+            );
+        }
+    }
+}
+
+/// Says how the copy went.
+pub(super) fn receive_copy(mut project: ResMut<Project>, mut notices: ResMut<Notices>) {
+    let Some(Ok(copied)) = project.copying.as_ref().map(Receiver::try_recv) else { return };
+    project.copying = None;
+    match copied {
+        Ok(path) => notices.push(Severity::Info, format!("The project was copied to {}.", path.display()), Vec::new()),
+        Err(error) => {
+            let again = ("Choose another place…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy));
+            notices.push(Severity::Error, error.to_string(), vec![again]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_comes_back_and_a_strange_one_is_passed_over() {
+        let session = Session { frame: FrameIdx(7), selected: Some(ObjectId(2)) };
+        let text = serde_json::to_string(&session).expect("plain");
+        assert_eq!(serde_json::from_str::<Session>(&text).expect("own text"), session);
+        assert_eq!(
+            serde_json::from_str::<Session>(r#"{"from_tomorrow":1}"#).expect("unknown keys"),
+            Session::default()
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! The app and its project file: what was done is there again, with its undo history, and other people's work is safe.
+#![cfg(feature = "gui")]
+
+mod app_support;
+mod engine_support;
+
+use app_support::{Lab, click, exclude, test_engine};
+use engine_support::DiscClip;
+use label_hub::app::action::{Action, ProjectChoice, TrackScope};
+use label_hub::app::facts::{AppFacts, ClipState};
+use label_hub::app::notices::{Notices, Severity};
+use label_hub::app::project::Project;
+use label_hub::engine::TrackDirection;
+use label_hub::label::{FrameIdx, FrameSize, Mask, ObjectId};
+use label_hub::store::SaveState;
+
+const SIZE: FrameSize = FrameSize { width: 96, height: 64 };
+
+fn disc() -> DiscClip {
+    DiscClip::new(SIZE.width, SIZE.height, 8, false)
+}
+
+fn wait_until_saved(lab: &mut Lab) {
+    lab.wait("everything is saved", |world| {
+        world.resource::<Project>().handle.as_ref().is_some_and(|handle| handle.saved() == SaveState::Saved)
+    });
+}
+
+#[test]
+fn a_clip_opens_as_it_was_left_and_the_last_steps_can_be_undone() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let clicked = lab.labels();
+    lab.act(Action::Track(TrackScope::StaleOrMissing));
+    lab.wait_for_run();
+    let tracked = lab.labels();
+    lab.act(Action::Rename(ObjectId(1), "ball".to_owned()));
+    lab.act(Action::GoTo(FrameIdx(5)));
+    lab.act(exclude(3.0, 3.0));
+    lab.wait_for_answers();
+    let corrected = lab.labels();
+    wait_until_saved(&mut lab);
+    drop(lab);
+
+    let mut lab = Lab::with_project(clip.path());
+    assert_eq!(lab.labels(), corrected);
+    assert_eq!((lab.facts().frame, lab.facts().selected), (FrameIdx(5), Some(ObjectId(1))), "where it was left");
+    lab.act(Action::Undo);
+    lab.act(Action::Undo);
+    lab.wait_for_answers();
+    assert_eq!(lab.labels(), tracked);
+    lab.act(Action::Undo);
+    assert_eq!(lab.labels(), clicked, "the whole run is one step, in another session too");
+    drop(lab);
+
+    let mut lab = Lab::with_project(clip.path());
+    assert_eq!(lab.labels(), clicked);
+    for _ in 0..3 {
+        lab.act(Action::Redo);
+    }
+    lab.wait_for_answers();
+    assert_eq!(lab.labels(), corrected, "what was undone can be made again");
+    assert_eq!(
+        std::fs::read_dir(clip.project().parent().expect("a folder"))
+            .expect("readable")
+            .filter(|entry| { entry.as_ref().expect("an entry").file_name().to_string_lossy().contains("-wal") })
+            .count(),
+        1,
+        "the project is in use"
+    );
+    drop(lab);
+    let left: Vec<_> = std::fs::read_dir(clip.project().parent().expect("a folder"))
+        .expect("readable")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("disc.labelhub"))
+        .collect();
+    assert_eq!(left, ["disc.labelhub"], "one file remains");
+}
+
+/// Numbers that look random and are the same every time.
+fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    }
+}
+
+fn any_action(next: &mut impl FnMut(u64) -> u64, clip: &DiscClip, lab: &Lab) -> Action {
+    let frame = lab.facts().frame.0;
+    match next(16) {
+        0 | 1 => Action::GoTo(FrameIdx(next(u64::from(clip.frames)) as u32)),
+        2 | 3 => click(clip.click(frame)),
+        4 => exclude(next(90) as f32, next(60) as f32),
+        5 => {
+            let left = next(40) as usize;
+            Action::Paint(Mask::from_fn(SIZE, |i| i % 96 >= left && i % 96 < left + 20 && (20..40).contains(&(i / 96))))
+        }
+        6 => Action::NewObject,
+        7 => Action::NextObject,
+        8 => Action::Track(TrackScope::StaleOrMissing),
+        9 => Action::TrackSelected(TrackScope::From(TrackDirection::Forward)),
+        10 => Action::ToggleApproved,
+        11 => Action::ClearPrompts,
+        12 => Action::Undo,
+        13 => Action::Redo,
+        14 => Action::SetInOut(FrameIdx(1), FrameIdx(next(6) as u32 + 1)),
+        _ => match next(4) {
+            0 => Action::DeleteObject(None),
+            1 => Action::ResetAll,
+            2 => Action::AddClass(format!("class {}", next(5))),
+            _ => Action::ToggleHidden(None),
+        },
+    }
+}
+
+#[test]
+fn any_work_is_in_the_file_as_it_is_in_the_window() {
+    for seed in 1..=6 {
+        let clip = disc();
+        let mut lab = Lab::with_clip(clip.path());
+        let mut next = numbers(seed);
+        for _ in 0..60 {
+            let action = any_action(&mut next, &clip, &lab);
+            lab.act(action);
+            lab.wait_for_run();
+            lab.wait_for_answers();
+        }
+        let made = lab.labels();
+        let mut steps = 0;
+        while lab.facts().undo.is_some() {
+            lab.act(Action::Undo);
+            lab.wait_for_answers();
+            steps += 1;
+        }
+        assert!(steps > 5, "seed {seed}: {steps} steps are no test");
+        let empty = lab.labels();
+        drop(lab);
+
+        let mut lab = Lab::with_project(clip.path());
+        assert_eq!(lab.labels(), empty, "seed {seed}, all undone");
+        for _ in 0..steps {
+            lab.act(Action::Redo);
+            lab.wait_for_answers();
+        }
+        assert_eq!(lab.labels(), made, "seed {seed}, all made again in another session");
+        drop(lab);
+        assert_eq!(Lab::with_project(clip.path()).labels(), made, "seed {seed}, opened once more");
+    }
+}
+
+fn last_notice(lab: &Lab) -> (Severity, String, Vec<Action>) {
+    let notice = lab.app.world().resource::<Notices>().on_screen().last().expect("something is told").clone();
+    (notice.severity, notice.text, notice.ways_out.into_iter().map(|(_, action)| action).collect())
+}
+
+/// Opens a clip and waits until it is open or given up.
+fn try_open(lab: &mut Lab, action: Action) {
+    lab.act(action);
+    lab.wait("the clip is open or refused", |world| world.resource::<AppFacts>().clip != ClipState::Opening);
+}
+
+#[test]
+fn a_second_window_does_not_get_the_project() {
+    let clip = disc();
+    let mut first = Lab::with_clip(clip.path());
+    first.act(click(clip.click(0)));
+    first.wait_for_answers();
+    let mut second = Lab::new();
+    try_open(&mut second, Action::Open(clip.path().to_owned()));
+    let (severity, text, ways_out) = last_notice(&second);
+    assert_eq!((severity, second.facts().clip), (Severity::Error, ClipState::None), "{text}");
+    assert!(text.contains(&std::process::id().to_string()), "{text}");
+    drop(first);
+    try_open(&mut second, ways_out[0].clone());
+    assert_eq!((second.facts().clip, second.facts().objects.len()), (ClipState::Open, 1), "free again");
+}
+
+#[test]
+fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let labels = lab.labels();
+    drop(lab);
+    // The same names and sizes, other pictures.
+    let other = DiscClip::new(SIZE.width, SIZE.height, 8, true);
+    for frame in 0..8 {
+        let name = format!("{frame:03}.png");
+        std::fs::copy(other.path().join(&name), clip.path().join(&name)).expect("copied");
+    }
+    let mut lab = Lab::new();
+    lab.act(Action::LoadModel(test_engine()));
+    try_open(&mut lab, Action::Open(clip.path().to_owned()));
+    let (_, text, ways_out) = last_notice(&lab);
+    assert_eq!(lab.facts().clip, ClipState::None, "{text}");
+    let relink = Action::OpenWith(clip.path().to_owned(), ProjectChoice::Relink);
+    assert!(ways_out.contains(&relink), "{ways_out:?}");
+    try_open(&mut lab, relink);
+    assert_eq!(lab.labels(), labels, "with consent they are there");
+}
