@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::paths::{COMPANIONS, companion};
 use super::{clip, schema};
 use crate::store::StoreError;
 
@@ -37,16 +38,22 @@ fn write_part(
     part: &Path,
     finish: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
 ) -> Result<(), String> {
-    match fs::remove_file(part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.to_string()),
-        _ => {}
-    }
+    remove_old(part).map_err(|e| e.to_string())?;
     // As bytes, because a path need not be UTF-8.
     source.execute("VACUUM INTO CAST(?1 AS TEXT)", [clip::path_bytes(part)]).map_err(|e| e.to_string())?;
     let mut copy = schema::open_new(part).map_err(|e| e.to_string())?;
     finish(&mut copy).map_err(|e| e.to_string())?;
     copy.close().map_err(|(_, e)| e.to_string())?;
     File::open(part).and_then(|file| file.sync_all()).map_err(|e| e.to_string())
+}
+
+/// Removes what an interrupted attempt left. Its journal too: SQLite would apply it to the next file of that name.
+pub fn remove_old(part: &Path) -> std::io::Result<()> {
+    let journals = COMPANIONS.map(|suffix| companion(part, suffix));
+    journals.iter().map(PathBuf::as_path).chain([part]).try_for_each(|path| match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    })
 }
 
 /// `NAME.part` beside a file: what is being written and does not count yet.

@@ -9,9 +9,9 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::lock::ProjectLock;
-use super::open::{OpenNotice, OpenOptions, open};
+use super::notice::{OpenNotice, OpenOptions};
+use super::open::{Surroundings, open};
 use super::queue::Shared;
-use super::schema::SCHEMA;
 use super::snapshot::revision_of;
 use super::steps::StepRows;
 use super::unit::{Op, Unit};
@@ -69,7 +69,7 @@ impl ProjectStore {
         clip: &ClipRecord,
         options: OpenOptions,
     ) -> Result<(ProjectStore, Snapshot, Vec<OpenNotice>), StoreError> {
-        open(path, clip, options, &SCHEMA)
+        open(path, clip, &options, &Surroundings::default())
     }
 
     /// A handle for other threads, and for whoever knows the store only as a [`LabelStore`].
@@ -178,7 +178,8 @@ impl LabelStore for ProjectStore {
     /// Never waits for the disk, but for one case: with more than 64 MiB on the way to a disk that does take them, it
     /// waits up to 0.1 s, so that a run slows down to what the disk can do.
     fn finish(&mut self, durability: Durability) {
-        if let Some(session) = self.session.take() {
+        // Where nothing may be written, a session alone is nothing to complain about.
+        if let Some(session) = self.session.take().filter(|_| !self.handle.is_read_only) {
             self.push(Op::Session(session));
         }
         if self.ops.is_empty() {
@@ -251,6 +252,11 @@ impl ProjectHandle {
     /// See [`LabelStore::saved`].
     pub fn saved(&self) -> SaveState {
         self.shared.lock().state.clone()
+    }
+
+    /// Why the newest backup could not be made; `None` when it could, or none was due. It does not touch the project.
+    pub fn backup_problem(&self) -> Option<String> {
+        self.shared.lock().backup_problem.clone()
     }
 
     /// After a failure: try again now instead of after the next wait. Does not wait.

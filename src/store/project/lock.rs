@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::paths;
+use super::{filesystem, paths};
 use crate::store::StoreError;
 
 /// Attempts against a holder that takes its lock file away at the same moment.
@@ -26,7 +26,7 @@ pub enum Taken {
     /// It is ours.
     Held(ProjectLock),
     /// The folder cannot be written, so there can be no lock, and no other writer either.
-    ReadOnlyFolder(io::Error),
+    ReadOnlyFolder,
     /// This file system has no locks. The text says so.
     NoLocks(io::Error),
 }
@@ -43,11 +43,14 @@ impl ProjectLock {
     /// [`StoreError::Locked`] when somebody else has it.
     pub fn take(project: &Path) -> Result<Taken, StoreError> {
         let path = lock_path(project);
+        if project.parent().is_some_and(filesystem::is_protected_folder) {
+            return Self::look(project, &path, &io::ErrorKind::PermissionDenied.into());
+        }
         for _ in 0..ATTEMPTS {
             let mut options = OpenOptions::new();
             let mut file = match options.read(true).write(true).create(true).truncate(false).open(&path) {
                 Ok(file) => file,
-                Err(error) => return Self::look(project, &path, error),
+                Err(error) => return Self::look(project, &path, &error),
             };
             match file.try_lock() {
                 Ok(()) => {}
@@ -65,14 +68,14 @@ impl ProjectLock {
     }
 
     /// Where no lock file can be made: refuses all the same when there is one and it is locked.
-    fn look(project: &Path, path: &Path, error: io::Error) -> Result<Taken, StoreError> {
+    fn look(project: &Path, path: &Path, error: &io::Error) -> Result<Taken, StoreError> {
         if let Ok(mut file) = File::open(path)
             && let Err(TryLockError::WouldBlock) = file.try_lock_shared()
         {
             return Err(locked(project, &mut file));
         }
         match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Ok(Taken::ReadOnlyFolder(error)),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Ok(Taken::ReadOnlyFolder),
             _ => Err(StoreError::Open { path: project.to_owned(), cause: format!("its lock: {error}") }),
         }
     }

@@ -7,21 +7,30 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `open` | the rules of opening: whose file, which version, which clip, sound or not |
+//! | `front` | what the app calls |
+//! | `open`, `create`, `notice` | the rules of opening: whose file, which version, which clip, sound or not |
 //! | `paths`, `lock`, `filesystem` | where the file lies, who has it, what kind of disk that is |
 //! | `schema`, `records`, `blob`, `clip`, `snapshot` | what is in it, and how it is read |
 //! | `unit`, `steps`, `queue`, `writer` | the way of a change into it |
-//! | `copy` | complete copies |
+//! | `copy`, `backups`, `clock` | complete copies, and the rolling ones |
+//! | `recover`, `salvage` | what can be read of a damaged file, into a new one |
 
+mod backups;
 mod blob;
 mod clip;
+mod clock;
 mod copy;
+mod create;
+mod filesystem;
 mod front;
 mod lock;
+mod notice;
 mod open;
 mod paths;
 mod queue;
 mod records;
+mod recover;
+mod salvage;
 mod schema;
 mod snapshot;
 mod steps;
@@ -30,7 +39,7 @@ mod writer;
 
 pub use clip::ClipRecord;
 pub use front::{ProjectHandle, ProjectStore};
-pub use open::{OnOtherClip, OpenNotice, OpenOptions};
+pub use notice::{OnOtherClip, OpenNotice, OpenOptions};
 pub use paths::{project_path, separate_project_path};
 
 use std::sync::Arc;

@@ -1,341 +1,416 @@
 //! The rules of opening a project file: whose it is, whether it is sound, which version, which clip.
 //!
-//! Nothing is written to a file before all of that is settled.
+//! Nothing is written to a file before all of that is settled; what is damaged, newer or write-protected is only read.
 
-use std::fmt;
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::bounded;
 use rusqlite::{Connection, ErrorCode};
 
+use super::backups::{self, Backups};
+use super::clock::Clock;
 use super::front::{ProjectHandle, ProjectStore};
 use super::lock::{ProjectLock, Taken};
+use super::notice::{OnOtherClip, OpenNotice, OpenOptions};
 use super::queue::Shared;
-use super::schema::{self, APPLICATION_ID, Schema};
+use super::schema::{self, SCHEMA, Schema};
 use super::snapshot::{LoadError, Loaded, load};
 use super::unit::Op;
 use super::writer::Writer;
-use super::{ClipRecord, Snapshot, Waker, clip, copy, paths};
+use super::{ClipRecord, Snapshot, copy, create, filesystem, paths, recover};
 use crate::label::FrameIdx;
 use crate::store::{Durability, LabelStore, StoreError};
 
 /// Messages that may wait for the store's thread; units do not travel here.
 const CONTROL_CAPACITY: usize = 16;
-/// Disk that the WAL may keep once it is folded in.
+/// Disk that the log may keep once it is folded in.
 const WAL_LIMIT_BYTES: i64 = 16 << 20;
 
-/// How to open.
+/// What opening takes from the world around it; tests set it.
 #[derive(Clone)]
-pub struct OpenOptions {
-    /// What to do with another clip's project.
-    pub on_other_clip: OnOtherClip,
-    /// The program's data folder, for backups; without it there are none.
-    pub data_folder: Option<PathBuf>,
-    /// Told when the state of saving may have changed.
-    pub waker: Waker,
+pub struct Surroundings {
+    /// The newest form of the file.
+    pub schema: Schema,
+    /// Whether a path lies across a network.
+    pub is_network: fn(&Path) -> bool,
+    /// Names backups and spaces them out.
+    pub clock: Clock,
 }
 
-/// What to do when a project belongs to another clip than the one given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnOtherClip {
-    /// Refuse with [`StoreError::OtherClip`].
-    Refuse,
-    /// The user has agreed to link the labels to this clip. Refused all the same when size or frame count differ.
-    Relink,
-}
-
-/// What the user should know about an opening that worked. `Display` gives the text to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OpenNotice {
-    /// The project was damaged; what could be read is in a new file, which is open now.
-    Recovered {
-        /// The damaged file, as it was.
-        damaged: PathBuf,
-        /// The new one.
-        recovered: PathBuf,
-        /// What is missing, a phrase each; empty when nothing is.
-        lost: Vec<String>,
-        /// The newest backup.
-        newest_backup: Option<PathBuf>,
-    },
-    /// The project is damaged and was recovered before; that file is open now.
-    OpenedRecovered {
-        /// The damaged file.
-        damaged: PathBuf,
-        /// The one that is open.
-        recovered: PathBuf,
-    },
-    /// It is open for reading only.
-    ReadOnly {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// It was made by an older program and brought up to date.
-    Migrated {
-        /// Its version before.
-        from: i64,
-        /// Its version now.
-        to: i64,
-        /// The copy that was made before.
-        backup: PathBuf,
-    },
-    /// The labels now belong to the clip that was given.
-    Relinked {
-        /// Where their clip was before.
-        from: PathBuf,
-    },
-    /// The file was empty, as after a power cut, and was started anew.
-    WasEmpty {
-        /// The file.
-        path: PathBuf,
-        /// The newest backup.
-        newest_backup: Option<PathBuf>,
-    },
-    /// Files of a project that is gone lay there and were renamed.
-    SetAside {
-        /// Their new names.
-        files: Vec<PathBuf>,
-    },
-    /// Nothing keeps other programs from opening it at the same time.
-    NotLocked {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-}
-
-impl fmt::Display for OpenNotice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let backup = |newest: &Option<PathBuf>| {
-            newest.as_ref().map_or_else(String::new, |path| format!(" The newest backup is {}.", path.display()))
-        };
-        match self {
-            OpenNotice::Recovered { damaged, recovered, lost, newest_backup } => {
-                let lost = if lost.is_empty() { "nothing".to_owned() } else { lost.join(", ") };
-                write!(
-                    f,
-                    "{}: the project was damaged and is left as it was. What could be read is now in {}; lost: {lost}.{}",
-                    damaged.display(),
-                    recovered.display(),
-                    backup(newest_backup),
-                )
-            }
-            OpenNotice::OpenedRecovered { damaged, recovered } => write!(
-                f,
-                "{}: the project is damaged; what was recovered from it earlier, {}, is open instead.",
-                damaged.display(),
-                recovered.display()
-            ),
-            OpenNotice::ReadOnly { path, reason } => write!(
-                f,
-                "{}: open for reading only, {reason}. Save a copy elsewhere to change labels.",
-                path.display()
-            ),
-            OpenNotice::Migrated { from, to, backup } => write!(
-                f,
-                "The project was brought from version {from} to {to}. A copy from before is in {}.",
-                backup.display()
-            ),
-            OpenNotice::Relinked { from } => {
-                write!(f, "The labels of {} now belong to this clip.", from.display())
-            }
-            OpenNotice::WasEmpty { path, newest_backup } => {
-                write!(
-                    f,
-                    "{}: the project file was empty and was started anew.{}",
-                    path.display(),
-                    backup(newest_backup)
-                )
-            }
-            OpenNotice::SetAside { files } => {
-                let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-                write!(f, "Files of an earlier project whose main file is gone were renamed: {}.", names.join(", "))
-            }
-            OpenNotice::NotLocked { path, reason } => write!(
-                f,
-                "{}: this disk cannot lock files ({reason}). Do not open the project in a second window.",
-                path.display()
-            ),
-        }
+impl Default for Surroundings {
+    fn default() -> Self {
+        Surroundings { schema: SCHEMA, is_network: filesystem::is_network, clock: Clock::default() }
     }
 }
 
-type Opened = (ProjectStore, Snapshot, Vec<OpenNotice>);
+pub type Opened = (ProjectStore, Snapshot, Vec<OpenNotice>);
 
-/// Opens or makes a project in the newest form of `schema`.
-pub fn open(path: &Path, given: &ClipRecord, options: OpenOptions, schema: &Schema) -> Result<Opened, StoreError> {
-    let failed = |cause: String| StoreError::Open { path: path.to_owned(), cause };
-    let path = paths::canonical(path).map_err(|error| failed(error.to_string()))?;
-    let mut notices = Vec::new();
-    let lock = match ProjectLock::take(&path)? {
-        Taken::Held(lock) => Some(lock),
-        Taken::ReadOnlyFolder(error) => return Err(failed(error.to_string())),
-        Taken::NoLocks(error) => {
-            notices.push(OpenNotice::NotLocked { path: path.clone(), reason: error.to_string() });
-            None
-        }
-    };
-    let is_new = match look(&path).map_err(|error| failed(error.to_string()))? {
-        Kind::Absent => true,
-        Kind::Empty => {
-            notices.push(OpenNotice::WasEmpty { path: path.clone(), newest_backup: None });
-            true
-        }
-        Kind::Ours => false,
-        Kind::Foreign(cause) => return Err(StoreError::Foreign { path, cause }),
-        Kind::Damaged(cause) => {
-            return Err(StoreError::Unrecoverable { path, cause, newest_backup: None });
-        }
-    };
-    if is_new {
-        create(&path, given, schema)?;
-    }
-    let (connection, loaded) = match open_sound(&path, schema) {
-        Ok(sound) => sound,
-        Err(Trouble::Damaged(cause)) => return Err(StoreError::Unrecoverable { path, cause, newest_backup: None }),
-        Err(Trouble::Newer(version)) => {
-            return Err(StoreError::Newer { path, version, cause: "it is newer".to_owned() });
-        }
-        Err(Trouble::Store(error)) => return Err(error),
-    };
-    let is_other_record = check_clip(&path, &loaded.snapshot, given, options.on_other_clip, &mut notices)?;
-    let mut store = start(path, connection, loaded, given, options.waker, lock)?;
-    let snapshot = store.1;
-    store.0.is_untouched = is_new;
-    if is_other_record {
-        store.0.ops.push(Op::Clip(given.clone()));
-        store.0.finish(Durability::Durable);
-    }
-    Ok((store.0, snapshot, notices))
+/// A file that may be opened: its lock is ours, or it cannot be written anyway.
+struct Claimed {
+    path: PathBuf,
+    lock: Option<ProjectLock>,
+    /// Why it must not be written.
+    protection: Option<String>,
 }
 
-/// What lies at a path.
-enum Kind {
-    Absent,
-    Empty,
-    Ours,
-    Foreign(String),
-    Damaged(String),
+/// A file that was opened.
+struct Sound {
+    connection: Connection,
+    loaded: Loaded,
+    /// The copy that stands for a file that is only read.
+    private: Option<Private>,
+    /// Why it is only read.
+    protection: Option<String>,
 }
 
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Looked at to tell a damaged project from something else.
-const HEAD_BYTES: u64 = 4096;
-
-/// Looks at a file's head without SQLite, which would lock or mend it.
-fn look(path: &Path) -> std::io::Result<Kind> {
-    let mut head = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(HEAD_BYTES).read_to_end(&mut head)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Kind::Absent),
-        Err(error) => return Err(error),
-    };
-    if head.is_empty() {
-        return Ok(Kind::Empty);
-    }
-    let is_database = head.starts_with(MAGIC);
-    let has_our_id = head.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice());
-    if is_database && has_our_id {
-        return Ok(Kind::Ours);
-    }
-    let table = b"CREATE TABLE step_changes(";
-    let has_our_tables = head.windows(table.len()).any(|window| window == table);
-    let is_cut = head.len() < 100 && head.iter().zip(MAGIC).all(|(a, b)| a == b);
-    Ok(match (is_database, has_our_id || has_our_tables || is_cut) {
-        (_, true) => Kind::Damaged("its first bytes are not those of a project".to_owned()),
-        (true, false) => Kind::Foreign("it is another program's SQLite database".to_owned()),
-        (false, false) => Kind::Foreign("it is no SQLite database".to_owned()),
-    })
-}
-
-/// Makes a new project. The file gets its name when it is complete, so a name never stands for half a project.
-fn create(path: &Path, given: &ClipRecord, schema: &Schema) -> Result<(), StoreError> {
-    let part = copy::part_path(path);
-    let made = (|| {
-        match fs::remove_file(&part) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.to_string()),
-            _ => {}
-        }
-        let mut connection = schema::open_new(&part).map_err(|e| e.to_string())?;
-        schema.create(&mut connection).map_err(|e| e.to_string())?;
-        clip::write(&connection, given).map_err(|e| e.to_string())?;
-        connection.close().map_err(|(_, e)| e.to_string())?;
-        fs::rename(&part, path).map_err(|e| e.to_string())
-    })();
-    made.map_err(|cause| {
-        // The first error is what matters; a `.part` that stays is overwritten next time.
-        fs::remove_file(&part).ok();
-        StoreError::Open { path: path.to_owned(), cause }
-    })?;
-    copy::sync_folder(path);
-    Ok(())
+/// A copy of a project that nobody else sees.
+struct Private {
+    folder: tempfile::TempDir,
+    path: PathBuf,
 }
 
 /// Why a project of ours could not be opened as it is.
 enum Trouble {
     Damaged(String),
-    Newer(i64),
     Store(StoreError),
 }
 
-/// Opens a file and reads it, changing nothing but its version.
-fn open_sound(path: &Path, schema: &Schema) -> Result<(Connection, Loaded), Trouble> {
-    let trouble = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged(error.to_string()),
-        _ => Trouble::Store(StoreError::Open { path: path.to_owned(), cause: error.to_string() }),
-    };
-    let connection = schema::open_writer(path).map_err(trouble)?;
-    if let Some(damage) = schema::damage(&connection).map_err(trouble)? {
-        return Err(Trouble::Damaged(damage));
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Trouble::Store(error)
     }
-    let version = schema::version(&connection).map_err(trouble)?;
-    if version > schema.version() {
-        return Err(Trouble::Newer(version));
-    }
-    let loaded = load(&connection).map_err(|error| match error {
-        LoadError::Sqlite(error) => trouble(error),
-        LoadError::Content(cause) => Trouble::Damaged(cause),
-    })?;
-    Ok((connection, loaded))
 }
 
-/// Whether the labels fit the clip that was given; says whether the clip's record is to be written anew.
-fn check_clip(
+/// One opening.
+struct Opening<'a> {
+    given: &'a ClipRecord,
+    options: &'a OpenOptions,
+    around: &'a Surroundings,
+    backup_folder: Option<PathBuf>,
+    notices: Vec<OpenNotice>,
+}
+
+/// Opens or makes a project.
+pub fn open(
     path: &Path,
-    snapshot: &Snapshot,
     given: &ClipRecord,
-    on_other_clip: OnOtherClip,
-    notices: &mut Vec<OpenNotice>,
-) -> Result<bool, StoreError> {
-    let recorded = &snapshot.clip;
-    let misfit = |reason: String| StoreError::Misfit { path: path.to_owned(), reason };
-    let is_other = recorded.identity != given.identity;
-    if is_other && on_other_clip == OnOtherClip::Refuse {
-        let (recorded, given) = (recorded.path.clone(), given.path.clone());
-        return Err(StoreError::OtherClip { path: path.to_owned(), recorded, given });
+    options: &OpenOptions,
+    around: &Surroundings,
+) -> Result<Opened, StoreError> {
+    let data_folder = options.data_folder.as_ref();
+    let backup_folder = data_folder.map(|folder| backups::folder(folder, &given.path, &given.identity));
+    let mut opening = Opening { given, options, around, backup_folder, notices: Vec::new() };
+    let mut claimed = opening.claim(path)?;
+    let is_new = opening.make_where_there_is_none(&claimed)?;
+    let (sound, is_recovered) = match opening.open_sound(&claimed) {
+        Ok(sound) => (sound, false),
+        Err(Trouble::Store(error)) => return Err(error),
+        Err(Trouble::Damaged(cause)) => {
+            let (recovered, sound) = opening.recovered(&claimed, &cause)?;
+            claimed = recovered;
+            (sound, true)
+        }
+    };
+    let is_other_record = match opening.check_clip(&claimed.path, &sound.loaded.snapshot) {
+        Ok(is_other_record) => is_other_record,
+        Err(error) => {
+            drop(sound);
+            create::sweep(&claimed.path);
+            return Err(error);
+        }
+    };
+    opening.start(claimed, sound, is_new, is_other_record, is_new || is_recovered)
+}
+
+impl Opening<'_> {
+    fn failed(path: &Path, cause: impl ToString) -> StoreError {
+        StoreError::Open { path: path.to_owned(), cause: cause.to_string() }
     }
-    if recorded.size != given.size {
-        return Err(misfit(format!("its frames are {}, the labels are for {}", given.size, recorded.size)));
+
+    fn newest_backup(&self) -> Option<PathBuf> {
+        self.backup_folder.as_deref().and_then(backups::newest)
     }
-    if is_other && recorded.frame_count != given.frame_count {
-        let (has, wants) = (given.frame_count, recorded.frame_count);
-        return Err(misfit(format!("it has {has} frames, the labels are for {wants}")));
+
+    /// Makes sure that nobody else has the file.
+    fn claim(&mut self, path: &Path) -> Result<Claimed, StoreError> {
+        let path = paths::canonical(path).map_err(|error| Self::failed(path, error))?;
+        let lock = match ProjectLock::take(&path)? {
+            Taken::Held(lock) => Some(lock),
+            Taken::ReadOnlyFolder => None,
+            Taken::NoLocks(error) => {
+                self.notices.push(OpenNotice::NotLocked { path: path.clone(), reason: error.to_string() });
+                None
+            }
+        };
+        let protection = filesystem::write_protection(&path).map_err(|error| Self::failed(&path, error))?;
+        Ok(Claimed { path, lock, protection })
     }
-    // The same content may be indexed differently by another version of the program.
-    if let Some(frame) = last_frame(snapshot).filter(|frame| frame.0 >= given.frame_count) {
-        return Err(misfit(format!("it has {} frames, there are labels on frame {frame}", given.frame_count)));
+
+    /// Makes a new project where there is no file, or an empty one; refuses a file of another origin. Says whether there
+    /// is a new one.
+    fn make_where_there_is_none(&mut self, claimed: &Claimed) -> Result<bool, StoreError> {
+        let path = &claimed.path;
+        match create::look(path).map_err(|error| Self::failed(path, error))? {
+            create::Kind::Foreign(cause) => return Err(StoreError::Foreign { path: path.clone(), cause }),
+            create::Kind::Ours => return Ok(false),
+            create::Kind::Absent => {}
+            create::Kind::Empty => {
+                let newest_backup = self.newest_backup();
+                self.notices.push(OpenNotice::WasEmpty { path: path.clone(), newest_backup });
+            }
+        }
+        if let Some(protection) = &claimed.protection {
+            return Err(Self::failed(path, protection));
+        }
+        let files = create::set_leftovers_aside(path).map_err(|error| Self::failed(path, error))?;
+        if !files.is_empty() {
+            self.notices.push(OpenNotice::SetAside { files });
+        }
+        create::create(path, self.given, &self.around.schema).map_err(|cause| Self::failed(path, cause))?;
+        Ok(true)
     }
-    if is_other {
-        notices.push(OpenNotice::Relinked { from: recorded.path.clone() });
+
+    /// Opens a file, or a private copy of one that must not be written, and reads it.
+    fn open_sound(&mut self, claimed: &Claimed) -> Result<Sound, Trouble> {
+        let path = &claimed.path;
+        let newer = create::version_in_head(path).filter(|version| *version > self.around.schema.version());
+        let protection = match newer {
+            Some(version) => Some(newer_text(version)),
+            None => claimed.protection.clone(),
+        };
+        if let Some(protection) = protection {
+            return self.open_private(claimed, protection, newer);
+        }
+        let (mut connection, version) = self.open_checked(path).inspect_err(|_| create::sweep(path))?;
+        if version > self.around.schema.version() {
+            // The log had the new version, the head not yet.
+            drop(connection);
+            create::sweep(path);
+            return self.open_private(claimed, newer_text(version), Some(version));
+        }
+        self.migrate(path, &mut connection, version)?;
+        let loaded = match load(&connection) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                drop(connection);
+                create::sweep(path);
+                return Err(load_trouble(path, error));
+            }
+        };
+        Ok(Sound { connection, loaded, private: None, protection: None })
     }
-    Ok(recorded != given)
+
+    fn open_private(&mut self, claimed: &Claimed, protection: String, newer: Option<i64>) -> Result<Sound, Trouble> {
+        let path = &claimed.path;
+        let copied = tempfile::tempdir().and_then(|folder| {
+            let copy = recover::copy_with_companions(path, folder.path())?;
+            Ok(Private { folder, path: copy })
+        });
+        let private = copied.map_err(|error| {
+            Self::failed(path, format!("{protection}, and it cannot be copied to be read: {error}"))
+        })?;
+        let (mut connection, version) = self.open_checked(&private.path)?;
+        if version < self.around.schema.version() {
+            // A private copy needs no backup.
+            self.around.schema.migrate(&mut connection, version).map_err(|error| trouble(path, &error))?;
+        }
+        let loaded = match (load(&connection), newer) {
+            (Ok(loaded), _) => loaded,
+            (Err(error), None) => return Err(load_trouble(path, error)),
+            (Err(error), Some(version)) => {
+                let cause = error.to_string();
+                return Err(StoreError::Newer { path: path.clone(), version, cause }.into());
+            }
+        };
+        self.notices.push(OpenNotice::ReadOnly { path: path.clone(), reason: protection.clone() });
+        Ok(Sound { connection, loaded, private: Some(private), protection: Some(protection) })
+    }
+
+    /// Opens a database that SQLite finds sound; gives its version too.
+    fn open_checked(&self, path: &Path) -> Result<(Connection, i64), Trouble> {
+        let trouble = |error: rusqlite::Error| trouble(path, &error);
+        let connection = schema::open_writer(path).map_err(trouble)?;
+        if (self.around.is_network)(path) {
+            // A log needs memory shared between programs, which a network does not give; alone, it needs none.
+            connection.pragma_update(None, "locking_mode", "exclusive").map_err(trouble)?;
+        }
+        if let Some(damage) = schema::damage(&connection).map_err(trouble)? {
+            return Err(Trouble::Damaged(damage));
+        }
+        let version = schema::version(&connection).map_err(trouble)?;
+        if version < 1 {
+            return Err(Trouble::Damaged(format!("it says it has version {version}")));
+        }
+        Ok((connection, version))
+    }
+
+    /// Brings an older project up to date, after a copy.
+    fn migrate(&mut self, path: &Path, connection: &mut Connection, from: i64) -> Result<(), Trouble> {
+        let to = self.around.schema.version();
+        if from == to {
+            return Ok(());
+        }
+        let folder = self.backup_folder.as_deref().or(path.parent()).unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(folder).map_err(|error| Self::failed(folder, error))?;
+        let name = path.file_name().map_or_else(|| "project".into(), PathBuf::from);
+        let backup = (1..)
+            .map(|number| paths::with_mark(&folder.join(&name), &format!("version-{from}-{number}")))
+            .find(|backup| !backup.exists())
+            .expect("numbers do not end");
+        copy::write_copy(connection, &backup, |_| Ok(()))?;
+        self.around.schema.migrate(connection, from).map_err(|error| trouble(path, &error))?;
+        self.notices.push(OpenNotice::Migrated { from, to, backup });
+        Ok(())
+    }
+
+    /// Opens what was recovered from a damaged project earlier, or recovers it now.
+    fn recovered(&mut self, damaged: &Claimed, cause: &str) -> Result<(Claimed, Sound), StoreError> {
+        let newest_backup = self.newest_backup();
+        let unrecoverable = |cause: String| StoreError::Unrecoverable {
+            path: damaged.path.clone(),
+            cause,
+            newest_backup: newest_backup.clone(),
+        };
+        if let Some(protection) = &damaged.protection {
+            return Err(unrecoverable(format!("{cause}; {protection}, so nothing can be written beside it")));
+        }
+        let (earlier, number) = recover::earlier_recovery(&damaged.path);
+        let mut source = damaged.path.clone();
+        if let Some(path) = earlier {
+            let claimed = self.claim(&path)?;
+            match self.open_sound(&claimed) {
+                Ok(sound) => {
+                    let (damaged, recovered) = (damaged.path.clone(), claimed.path.clone());
+                    self.notices.push(OpenNotice::OpenedRecovered { damaged, recovered });
+                    return Ok((claimed, sound));
+                }
+                Err(Trouble::Store(error)) => return Err(error),
+                // Damaged as well: the work of the time since is in there, not in the first one.
+                Err(Trouble::Damaged(_)) => source = path,
+            }
+        }
+        let target = recover::recovered_path(&damaged.path, number);
+        let claimed = self.claim(&target)?;
+        let lost = recover::recover(&source, &claimed.path, self.given, &self.around.schema)
+            .map_err(|why| unrecoverable(format!("{cause}; {why}")))?;
+        let recovered = claimed.path.clone();
+        self.notices.push(OpenNotice::Recovered {
+            damaged: source,
+            recovered,
+            lost,
+            newest_backup: newest_backup.clone(),
+        });
+        match self.open_sound(&claimed) {
+            Ok(sound) => Ok((claimed, sound)),
+            Err(Trouble::Store(error)) => Err(error),
+            Err(Trouble::Damaged(why)) => Err(unrecoverable(format!("{cause}; what was recovered: {why}"))),
+        }
+    }
+
+    /// Whether the labels fit the clip that was given; says whether the clip's record is to be written anew.
+    fn check_clip(&mut self, path: &Path, snapshot: &Snapshot) -> Result<bool, StoreError> {
+        let (recorded, given) = (&snapshot.clip, self.given);
+        let misfit = |reason: String| StoreError::Misfit { path: path.to_owned(), reason };
+        let is_other = recorded.identity != given.identity;
+        if is_other && self.options.on_other_clip == OnOtherClip::Refuse {
+            let (recorded, given) = (recorded.path.clone(), given.path.clone());
+            return Err(StoreError::OtherClip { path: path.to_owned(), recorded, given });
+        }
+        if recorded.size != given.size {
+            return Err(misfit(format!("its frames are {}, the labels are for {}", given.size, recorded.size)));
+        }
+        if is_other && recorded.frame_count != given.frame_count {
+            let (has, wants) = (given.frame_count, recorded.frame_count);
+            return Err(misfit(format!("it has {has} frames, the labels are for {wants}")));
+        }
+        // The same content may be indexed differently by another version of the program.
+        if let Some(frame) = last_frame(snapshot).filter(|frame| frame.0 >= given.frame_count) {
+            return Err(misfit(format!("it has {} frames, there are labels on frame {frame}", given.frame_count)));
+        }
+        if is_other {
+            self.notices.push(OpenNotice::Relinked { from: recorded.path.clone() });
+        }
+        Ok(recorded != given)
+    }
+
+    /// Sets the file up for writing and starts the thread.
+    fn start(
+        self,
+        claimed: Claimed,
+        sound: Sound,
+        is_new: bool,
+        is_other_record: bool,
+        is_first_backup_later: bool,
+    ) -> Result<Opened, StoreError> {
+        let Claimed { path, lock, .. } = claimed;
+        let Sound { connection, loaded, private, protection } = sound;
+        let failed = |cause: String| Self::failed(&path, cause);
+        let file = private.as_ref().map_or(&path, |private| &private.path);
+        choose_journal(&connection, (self.around.is_network)(file));
+        let reader = schema::open_reader(file).map_err(|e| failed(e.to_string()))?;
+        let is_read_only = protection.is_some();
+        let refusal = protection.map(|reason| {
+            format!("{}: not saved, {reason}. Save a copy elsewhere to keep the changes", path.display())
+        });
+        let mut backups =
+            self.backup_folder.filter(|_| !is_read_only).map(|folder| Backups::new(folder, self.around.clock.clone()));
+        if let (Some(backups), true) = (&mut backups, is_first_backup_later) {
+            backups.note_start();
+        }
+        let shared = Arc::new(Shared::default());
+        let (control, inbox) = bounded(CONTROL_CAPACITY);
+        let waker = self.options.waker.clone();
+        let mut writer =
+            Writer::new(connection, path.clone(), shared.clone(), inbox, waker).map_err(|e| failed(e.to_string()))?;
+        writer.refusal = refusal;
+        writer.backups = backups;
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|e| failed(e.to_string()))?;
+        let Loaded { mut snapshot, steps, masks, last_mask } = loaded;
+        snapshot.clip = self.given.clone();
+        let mut store = ProjectStore {
+            handle: ProjectHandle { shared, control, path, is_read_only },
+            reader: Some(Mutex::new(reader)),
+            thread: Some(thread),
+            steps,
+            byte_count: masks.values().map(|length| *length as usize).sum(),
+            masks,
+            last_mask,
+            last_revision: snapshot.last_revision,
+            ops: Vec::new(),
+            session: None,
+            size: self.given.size,
+            is_untouched: is_new,
+            lock,
+            private_folder: private.map(|private| private.folder),
+        };
+        if is_other_record && !is_read_only {
+            store.ops.push(Op::Clip(self.given.clone()));
+            store.finish(Durability::Durable);
+        }
+        Ok((store, snapshot, self.notices))
+    }
+}
+
+fn newer_text(version: i64) -> String {
+    format!("it was made by a newer Label Hub (project version {version})")
+}
+
+fn trouble(path: &Path, error: &rusqlite::Error) -> Trouble {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged(error.to_string()),
+        _ => Trouble::Store(Opening::failed(path, error)),
+    }
+}
+
+fn load_trouble(path: &Path, error: LoadError) -> Trouble {
+    match error {
+        LoadError::Sqlite(error) => trouble(path, &error),
+        LoadError::Content(cause) => Trouble::Damaged(cause),
+    }
 }
 
 /// The last frame that anything is said about.
@@ -345,55 +420,18 @@ fn last_frame(snapshot: &Snapshot) -> Option<FrameIdx> {
     prompts.chain(marks).chain(snapshot.in_out.map(|(_, last)| last)).max()
 }
 
-/// Sets the file up for writing and starts the thread.
-fn start(
-    path: PathBuf,
-    connection: Connection,
-    loaded: Loaded,
-    given: &ClipRecord,
-    waker: Waker,
-    lock: Option<ProjectLock>,
-) -> Result<(ProjectStore, Snapshot), StoreError> {
-    let failed = |cause: String| StoreError::Open { path: path.clone(), cause };
-    choose_journal(&connection);
-    let reader = schema::open_reader(&path).map_err(|e| failed(e.to_string()))?;
-    let shared = Arc::new(Shared::default());
-    let (control, inbox) = bounded(CONTROL_CAPACITY);
-    let writer =
-        Writer::new(connection, path.clone(), shared.clone(), inbox, waker, None).map_err(|e| failed(e.to_string()))?;
-    let thread = std::thread::Builder::new()
-        .name("store".to_owned())
-        .spawn(move || writer.run())
-        .map_err(|e| failed(e.to_string()))?;
-    let Loaded { mut snapshot, steps, masks, last_mask } = loaded;
-    snapshot.clip = given.clone();
-    let store = ProjectStore {
-        handle: ProjectHandle { shared, control, path, is_read_only: false },
-        reader: Some(Mutex::new(reader)),
-        thread: Some(thread),
-        steps,
-        byte_count: masks.values().map(|length| *length as usize).sum(),
-        masks,
-        last_mask,
-        last_revision: snapshot.last_revision,
-        ops: Vec::new(),
-        session: None,
-        size: given.size,
-        is_untouched: false,
-        lock,
-        private_folder: None,
-    };
-    Ok((store, snapshot))
-}
-
-/// A write-ahead log where the disk allows it: commits cost one sync, and readers never wait.
-fn choose_journal(connection: &Connection) {
+/// A write-ahead log where the disk allows it: commits cost one sync, and readers never wait. Every mode is safe, so
+/// where the mode cannot be changed, whatever it is will do.
+fn choose_journal(connection: &Connection, is_network: bool) {
     let set =
         |mode: &str| connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
-    let is_wal = set("wal").is_ok_and(|mode| mode == "wal");
-    if !is_wal {
-        // The mode it was made in; every mode is safe, so whatever it now is will do.
+    if is_network || set("wal").is_ok_and(|mode| mode != "wal") {
         set("delete").ok();
+    }
+    if is_network {
+        // Let other connections in again; the lock goes with the next reading.
+        connection.pragma_update(None, "locking_mode", "normal").ok();
+        schema::version(connection).ok();
     }
     connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES).ok();
 }

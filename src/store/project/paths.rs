@@ -68,6 +68,26 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// `clip.mp4.MARK.labelhub` of `clip.mp4.labelhub`: another state of the same project.
+pub fn with_mark(project: &Path, mark: &str) -> PathBuf {
+    let end = format!(".{EXTENSION}");
+    let name = project.file_name().map(std::ffi::OsStr::to_os_string).unwrap_or_else(|| "project".into());
+    // Where the name is not text, it keeps its ending inside.
+    let stem = name.to_str().and_then(|text| text.strip_suffix(&end)).map_or_else(|| name.clone(), OsString::from);
+    with_suffix(&with_suffix(&project.with_file_name(stem), mark), EXTENSION)
+}
+
+/// The files that belong to a database beside it: the log, and the journal of the other mode.
+pub const COMPANIONS: [&str; 2] = ["wal", "journal"];
+
+/// The file beside a database that SQLite calls `NAME-wal`.
+pub fn companion(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// One file for all its names: without symbolic links, and absolute. A file that is yet to be made counts as being in
 /// its folder's real place.
 pub fn canonical(path: &Path) -> std::io::Result<PathBuf> {

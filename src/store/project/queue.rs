@@ -39,6 +39,8 @@ pub struct Queue {
     pub pending: HashMap<MaskId, Arc<[u8]>>,
     /// Where it stands.
     pub state: SaveState,
+    /// Why the newest backup could not be made.
+    pub backup_problem: Option<String>,
     byte_count: usize,
 }
 
@@ -49,6 +51,7 @@ impl Default for Queue {
             in_hand: Vec::new(),
             pending: HashMap::new(),
             state: SaveState::Saved,
+            backup_problem: None,
             byte_count: 0,
         }
     }

@@ -58,9 +58,9 @@ pub fn load(connection: &Connection) -> Result<Loaded, LoadError> {
     let (done, undone, steps) = read_steps(&transaction)?;
     let masks = read_mask_lengths(&transaction)?;
     let mut snapshot = Snapshot {
-        objects: all(&transaction, OBJECTS, object_from)?,
-        prompts: all(&transaction, PROMPTS, prompt_from)?,
-        marks: all(&transaction, MARKS, mark_from)?,
+        objects: all(&transaction, OBJECTS, "id", object_from)?,
+        prompts: all(&transaction, PROMPTS, "object, frame", prompt_from)?,
+        marks: all(&transaction, MARKS, "object, frame", mark_from)?,
         in_out: read_in_out(&transaction, clip.frame_count)?,
         classes: read_classes(&transaction)?,
         done,
@@ -76,17 +76,20 @@ pub fn load(connection: &Connection) -> Result<Loaded, LoadError> {
     Ok(Loaded { snapshot, steps, masks, last_mask })
 }
 
-pub const OBJECTS: &str = "SELECT id, name, class, colour, is_hidden, is_locked, revision FROM object ORDER BY id";
-pub const PROMPTS: &str = "SELECT object, frame, body FROM prompt ORDER BY object, frame";
-pub const MARKS: &str = "SELECT object, frame, mask, provenance, revision, is_approved, area, object_score,
-    predicted_iou, stability FROM mark ORDER BY object, frame";
+pub const OBJECTS: &str = "id, name, class, colour, is_hidden, is_locked, revision FROM object";
+pub const PROMPTS: &str = "object, frame, body FROM prompt";
+pub const MARKS: &str = "object, frame, mask, provenance, revision, is_approved, area, object_score, predicted_iou,
+    stability FROM mark";
+pub const STEPS: &str = "id, is_undone, position, name, is_follow_up FROM step";
+pub const STEP_CHANGES: &str = "id, step, body FROM step_changes";
 
 fn all<T>(
     connection: &Connection,
-    sql: &str,
+    columns_and_table: &str,
+    order: &str,
     mut read: impl FnMut(&Row<'_>) -> Result<T, LoadError>,
 ) -> Result<Vec<T>, LoadError> {
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare(&format!("SELECT {columns_and_table} ORDER BY {order}"))?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -96,7 +99,7 @@ fn all<T>(
 }
 
 /// A column, where a value of the wrong kind counts as damage.
-fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T, LoadError> {
+pub fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T, LoadError> {
     row.get(index).map_err(|e| LoadError::Content(e.to_string()))
 }
 
@@ -146,7 +149,7 @@ pub fn read_meta<T: rusqlite::types::FromSql>(connection: &Connection, key: &str
     })
 }
 
-fn read_in_out(connection: &Connection, frame_count: u32) -> Result<Option<(FrameIdx, FrameIdx)>, LoadError> {
+pub fn read_in_out(connection: &Connection, frame_count: u32) -> Result<Option<(FrameIdx, FrameIdx)>, LoadError> {
     let Some(text) = read_meta::<String>(connection, "in_out")? else { return Ok(None) };
     let frames: Option<(u32, u32)> =
         serde_json::from_str(&text).map_err(|e| LoadError::Content(format!("in and out: {e}")))?;
@@ -158,7 +161,7 @@ fn read_in_out(connection: &Connection, frame_count: u32) -> Result<Option<(Fram
     }
 }
 
-fn read_classes(connection: &Connection) -> Result<Arc<[String]>, LoadError> {
+pub fn read_classes(connection: &Connection) -> Result<Arc<[String]>, LoadError> {
     let text: Option<String> = read_meta(connection, "classes")?;
     let classes: Vec<String> = text
         .map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))
@@ -167,7 +170,7 @@ fn read_classes(connection: &Connection) -> Result<Arc<[String]>, LoadError> {
 }
 
 fn read_mask_lengths(connection: &Connection) -> Result<HashMap<MaskId, u32>, LoadError> {
-    let lengths = all(connection, "SELECT id, length(data) FROM mask", |row| {
+    let lengths = all(connection, "id, length(data) FROM mask", "id", |row| {
         Ok((MaskId(column::<i64>(row, 0)? as u64), column::<u32>(row, 1)?))
     })?;
     Ok(lengths.into_iter().collect())
@@ -178,7 +181,7 @@ type Steps = (Vec<StoredStep>, Vec<StoredStep>, StepRows);
 fn read_steps(connection: &Connection) -> Result<Steps, LoadError> {
     let mut changes: HashMap<i64, Vec<Change>> = HashMap::new();
     let mut last_changes = 0;
-    all(connection, "SELECT id, step, body FROM step_changes ORDER BY id", |row| {
+    all(connection, STEP_CHANGES, "id", |row| {
         let (id, step): (i64, i64) = (column(row, 0)?, column(row, 1)?);
         last_changes = id;
         let records: Result<Vec<ChangeRecord>, String> = blob::unpacked_record(&column::<Vec<u8>>(row, 2)?);
@@ -189,8 +192,7 @@ fn read_steps(connection: &Connection) -> Result<Steps, LoadError> {
     })?;
     let (mut done, mut undone) = (Vec::new(), Vec::new());
     let (mut done_rows, mut undone_rows) = (VecDeque::new(), Vec::new());
-    let sql = "SELECT id, is_undone, position, name, is_follow_up FROM step ORDER BY is_undone, position";
-    all(connection, sql, |row| {
+    all(connection, STEPS, "is_undone, position", |row| {
         let (id, position): (i64, i64) = (column(row, 0)?, column(row, 2)?);
         let edit = Edit {
             name: column(row, 3)?,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use super::backups::Backups;
 use super::queue::Shared;
 use super::unit::{Unit, write_meta};
 use super::{Waker, copy, schema};
@@ -50,13 +51,17 @@ pub struct Writer {
     pub waker: Waker,
     /// Why nothing may be written; units are then only kept.
     pub refusal: Option<String>,
+    /// Where backups go.
+    pub backups: Option<Backups>,
     /// Commits so far in the life of the file.
-    pub commits: i64,
+    commits: i64,
     retry_delay: Duration,
     retry_at: Option<Instant>,
     /// Since when the last commits are not yet safe over a power cut.
     unsealed_since: Option<Instant>,
     file: FileId,
+    /// Something was written since a backup was last thought of.
+    has_news: bool,
     is_to_be_removed: bool,
 }
 
@@ -67,7 +72,6 @@ impl Writer {
         shared: Arc<Shared>,
         control: Receiver<Control>,
         waker: Waker,
-        refusal: Option<String>,
     ) -> rusqlite::Result<Self> {
         let commits = connection
             .query_row("SELECT value FROM meta WHERE key = 'commits'", [], |row| row.get(0))
@@ -79,11 +83,13 @@ impl Writer {
             shared,
             control,
             waker,
-            refusal,
+            refusal: None,
+            backups: None,
             commits,
             retry_delay: FIRST_RETRY,
             retry_at: None,
             unsealed_since: None,
+            has_news: false,
             is_to_be_removed: false,
         })
     }
@@ -91,6 +97,8 @@ impl Writer {
     /// Runs until it is told to end.
     pub fn run(mut self) {
         let bell = EndBell { shared: self.shared.clone(), path: self.path.clone(), waker: self.waker.clone() };
+        // Of the project as it was found, before anything is done to it.
+        self.back_up_if_due();
         loop {
             while let Ok(control) = self.control.try_recv() {
                 if self.answer(control) {
@@ -99,6 +107,9 @@ impl Writer {
             }
             if self.may_try() && self.write_batch() {
                 continue;
+            }
+            if self.has_news {
+                self.back_up_if_due();
             }
             let control = match self.next_deadline() {
                 None => self.control.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -185,6 +196,7 @@ impl Writer {
     fn succeeded(&mut self, is_durable: bool) {
         (self.retry_delay, self.retry_at) = (FIRST_RETRY, None);
         self.unsealed_since = if is_durable { None } else { self.unsealed_since.or(Some(Instant::now())) };
+        self.has_news = true;
         self.shared.committed(is_durable);
         if self.file.is_gone(&self.path) {
             self.shared.failed(format!(
@@ -227,6 +239,17 @@ impl Writer {
         match self.commit(&[], true) {
             Ok(()) => self.succeeded(true),
             Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Only while nothing waits to be written.
+    fn back_up_if_due(&mut self) {
+        self.has_news = false;
+        let Some(backups) = self.backups.as_mut().filter(|backups| backups.is_due()) else { return };
+        // An untouched project is not worth a copy.
+        if self.commits > 0 {
+            self.shared.lock().backup_problem =
+                backups.make(&self.connection, self.commits).err().map(|error| error.to_string());
         }
     }
 
