@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo run test ci test-parity test-long test-window screenshots walkthrough bench-window bench-reference audit
+.PHONY: help demo run test ci test-parity test-long test-crash test-window screenshots walkthrough bench-window bench-reference audit
 
 help:
 	@echo 'make demo             track an object through a clip it makes itself, without a window'
@@ -18,6 +18,7 @@ help:
 	@echo 'make ci               all checks: format, lints, docs, tests, parity, window'
 	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
 	@echo 'make test-long        3,600 actions, and whether memory grows'
+	@echo 'make test-crash       kills a labelling program 100 times and counts what was lost'
 	@echo 'make bench-window     what an update of the window costs, on a 4K clip with 20 objects'
 	@echo 'make test-window      the real window from end to end, under Xvfb'
 	@echo 'make walkthrough      a labeller'"'"'s first session on a real clip, by mouse and then by keys alone'
@@ -54,6 +55,10 @@ run:
 # An hour of work in a minute and a half, and whether memory grows.
 test-long:
 	cargo test --locked --test app_long_run -- --ignored --nocapture
+
+# Kills a labelling program 100 times; the last line but cargo's says what was lost.
+test-crash:
+	cargo test --locked --test app_crash -- --ignored --nocapture nothing_that_was_saved
 
 test-window:
 	@scripts/setup
