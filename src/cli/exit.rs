@@ -190,6 +190,7 @@ impl From<FormatError> for CliError {
             | FormatError::HoldsClip { .. }
             | FormatError::NothingToExport
             | FormatError::TooManyObjects { .. }
+            | FormatError::TooManyClasses { .. }
             | FormatError::UnknownClass { .. }
             | FormatError::NoImport { .. } => Exit::Usage,
         };

@@ -50,7 +50,7 @@ impl<'c, 'a, 'o> CheckSink<'c, 'a, 'o> {
             frames,
             seen: dataset.clips.iter().map(|clip| vec![false; clip.frames.len() * clip.objects.len()]).collect(),
             apart: None,
-            report: CheckReport { min_iou: 1.0, ..CheckReport::default() },
+            report: CheckReport::default(),
             iou_sum: 0.0,
             faults: Faults::default(),
         }
@@ -136,6 +136,9 @@ impl<'c, 'a, 'o> CheckSink<'c, 'a, 'o> {
         match &object.key {
             ObjectKey::Number(number) => clip.objects.iter().position(|o| u64::from(o.number) == *number),
             ObjectKey::Track(track) => clip.objects.iter().position(|o| u64::from(clip.track(o)) == *track),
+            ObjectKey::Instance { class, number } => {
+                clip.objects.iter().position(|o| o.number == *number && o.class + 1 == *class as usize)
+            }
             ObjectKey::Id(id) => clip.objects.iter().position(|o| o.id.0 == *id),
             ObjectKey::Name(name) => clip.objects.iter().position(|o| o.file_name == *name),
             ObjectKey::Ordinal(ordinal) => {

@@ -89,6 +89,16 @@ pub enum FormatError {
         /// How many it holds.
         limit: usize,
     },
+    /// A format that counts classes in bytes.
+    #[error("{count} classes, {format} holds {limit}; choose fewer, or another format (coco)")]
+    TooManyClasses {
+        /// The format.
+        format: FormatId,
+        /// How many there are.
+        count: usize,
+        /// How many it holds.
+        limit: usize,
+    },
     /// An object's class is not in the list that was given.
     #[error(
         "object {object:?} is of class {class:?}, which is not in the list of classes; add it there or change the object's class"

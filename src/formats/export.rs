@@ -70,11 +70,15 @@ fn write_and_check(
     output: &mut Output<'_>,
 ) -> Result<CheckReport, FormatError> {
     registry::write(format, dataset, output)?;
-    let mut sink = CheckSink::new(dataset, output, format);
-    registry::read(format, part, &mut sink)?;
-    let (report, faults) = sink.finish()?;
-    if faults.count > 0 {
-        return Err(FormatError::SelfCheck { path: part.to_owned(), count: faults.count, first: faults.first });
+    let mut report = CheckReport::default();
+    for read in registry::checkers(format) {
+        let mut sink = CheckSink::new(dataset, output, format);
+        read(part, &mut sink)?;
+        let faults;
+        (report, faults) = sink.finish()?;
+        if faults.count > 0 {
+            return Err(FormatError::SelfCheck { path: part.to_owned(), count: faults.count, first: faults.first });
+        }
     }
     Ok(report)
 }

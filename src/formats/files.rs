@@ -1,6 +1,7 @@
 //! Files and folders of a dataset, in the order a person expects.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::FormatError;
@@ -67,4 +68,18 @@ pub(super) fn folders_with(path: &Path, ending: &str, depth: usize) -> Result<Ve
         level = below;
     }
     Ok(Vec::new())
+}
+
+/// A text file of limited length; what is no UTF-8 becomes `�`.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(super) fn read_text(path: &Path, max_bytes: u64) -> Result<String, String> {
+    let file = File::open(path).map_err(|e| format!("cannot read it ({e})"))?;
+    let mut bytes = Vec::new();
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot read it ({e})"))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(format!("it is longer than {max_bytes} bytes"));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

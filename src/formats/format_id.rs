@@ -112,11 +112,7 @@ impl FormatId {
 
     /// Whether it can be read back as labels.
     pub fn can_import(self) -> bool {
-        match self {
-            YtVos | CvatVideo | Overlay => false,
-            Npy | NpyStack | Davis | Png | Coco | YtVis | Sav | Yolo | Mots | CvatImages | Datumaro | LabelStudio
-            | Labelme => true,
-        }
+        super::registry::importer(self).is_some()
     }
 
     /// Whether readers take the frame's number from its file name, within a folder per clip. The other formats keep the

@@ -92,11 +92,9 @@ pub fn import(
 ) -> Result<Imported, FormatError> {
     let detected = || super::detect(path).ok_or_else(|| FormatError::Unrecognised { path: path.to_owned() });
     let format = format.map_or_else(detected, Ok)?;
-    if !format.can_import() {
-        return Err(FormatError::NoImport { format });
-    }
+    let read = registry::importer(format).ok_or(FormatError::NoImport { format })?;
     let mut sink = CollectSink::new(format, path, target, progress);
-    registry::read(format, path, &mut sink)?;
+    read(path, &mut sink)?;
     Ok(sink.finish())
 }
 
@@ -172,6 +170,7 @@ impl<'a> CollectSink<'a> {
         let mut objects = self.objects;
         objects.sort_by_key(|(key, _)| match key {
             ObjectKey::Number(number) | ObjectKey::Track(number) => *number,
+            ObjectKey::Instance { class, number } => u64::from(*class) * 1000 + u64::from(*number),
             ObjectKey::Id(id) => u64::from(*id),
             ObjectKey::Name(_) | ObjectKey::Ordinal(_) => 0,
         });
@@ -189,6 +188,7 @@ impl<'a> CollectSink<'a> {
         clip.objects.iter().find(|object| match key {
             ObjectKey::Number(number) => u64::from(object.number) == *number,
             ObjectKey::Track(track) => u64::from(object.track) == *track,
+            ObjectKey::Instance { number, .. } => object.number == *number,
             ObjectKey::Id(id) => object.id == *id,
             ObjectKey::Name(name) => object.name_in_files == *name,
             ObjectKey::Ordinal(_) => false,
@@ -215,6 +215,7 @@ impl<'a> CollectSink<'a> {
                 let what = class.as_deref().unwrap_or(NO_CLASS);
                 match &key {
                     ObjectKey::Number(number) | ObjectKey::Track(number) => format!("{what} {number}"),
+                    ObjectKey::Instance { number, .. } => format!("{what} {number}"),
                     ObjectKey::Id(id) => format!("{what} {id}"),
                     ObjectKey::Ordinal(ordinal) => format!("{what} {ordinal}"),
                     ObjectKey::Name(name) => name.clone(),

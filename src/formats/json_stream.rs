@@ -57,9 +57,39 @@ pub(super) fn for_each_element(
 /// # Errors
 /// When it cannot be read, is not JSON, or is too long.
 pub(super) fn read_value(path: &Path, format: FormatId) -> Result<Value, FormatError> {
-    let budget = Budget::default();
-    let reader = open(path, &budget)?;
+    let reader = open(path, &Budget::default())?;
     serde_json::from_reader(reader).map_err(|e| unsound(path, format, &e))
+}
+
+/// The value of one key of the object in a file, `null` when it is absent. The rest is skipped.
+///
+/// # Errors
+/// As [`for_each_item`].
+pub(super) fn read_object(path: &Path, format: FormatId, key: &str) -> Result<Value, FormatError> {
+    struct One<'a>(&'a str, &'a Budget);
+    impl<'de> Visitor<'de> for One<'_> {
+        type Value = Value;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+            let mut found = Value::Null;
+            while let Some(key) = map.next_key::<String>()? {
+                if key == self.0 {
+                    self.1.renew();
+                    found = map.next_value()?;
+                } else {
+                    self.1.lift();
+                    map.next_value::<IgnoredAny>()?;
+                }
+                self.1.renew();
+            }
+            Ok(found)
+        }
+    }
+    let budget = Budget::default();
+    let mut deserializer = serde_json::Deserializer::from_reader(open(path, &budget)?);
+    serde::Deserializer::deserialize_map(&mut deserializer, One(key, &budget)).map_err(|e| unsound(path, format, &e))
 }
 
 /// The keys of the object in a file, or `None` when it is not a JSON object; looks at no more than the file's keys.

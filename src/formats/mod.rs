@@ -6,15 +6,21 @@
 //! [`export`] writes a dataset, reads it back and compares; [`import`] reads one as labels for a clip; [`detect`]
 //! guesses its format. A format is a file with `write(&Dataset, &mut Output)`, which puts its files through
 //! [`output`], and `read(&Path, &mut dyn Sink)`, which hands over every mask it finds: to the import, or to the check
-//! of an export. To add one: its file, its lines in `format_id.rs`, `detect.rs` and in the two tables of `registry.rs`.
+//! of an export. To add one: its file, its lines in `format_id.rs`, `detect.rs` and in the tables of `registry.rs`.
 
 mod atomic;
+mod binary_png;
 mod budget;
 mod check;
 mod coco;
 pub mod coco_rle;
 mod coco_segmentation;
+mod cvat_images;
+mod cvat_meta;
+mod cvat_rle;
+mod cvat_video;
 mod dataset;
+mod datumaro;
 mod davis;
 mod detect;
 mod error;
@@ -25,10 +31,17 @@ mod files;
 mod format_id;
 mod import;
 mod json_stream;
+mod labelme;
+mod labelstudio;
+mod labelstudio_rle;
 mod manifest;
 pub mod mask_png;
+mod mots;
 pub mod npy;
+mod npy_frames;
 mod npy_header;
+mod npy_stack;
+mod outline;
 mod output;
 mod overlap;
 mod palette_png;
@@ -38,6 +51,12 @@ mod registry;
 mod report;
 mod resolved;
 mod runs;
+mod sav;
+mod xml_stream;
+mod yolo;
+mod yolo_yaml;
+mod ytvis;
+mod ytvos;
 
 pub use atomic::write_atomically;
 pub use dataset::{

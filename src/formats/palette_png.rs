@@ -41,6 +41,14 @@ pub(super) fn write_binary(path: &Path, mask: &Mask) -> Result<(), FormatError> 
     write(path, mask.size(), ColorType::Grayscale, BitDepth::Eight, &pixels)
 }
 
+/// Pixels as an 8-bit grey PNG of 0 and 255 in memory; every value but 0 is the object.
+pub(super) fn binary_bytes(size: FrameSize, pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let pixels: Vec<u8> = pixels.iter().map(|&pixel| if pixel == 0 { 0 } else { 255 }).collect();
+    encode(&mut bytes, size, ColorType::Grayscale, BitDepth::Eight, &pixels)?;
+    Ok(bytes)
+}
+
 /// Writes numbers as a 16-bit grey PNG, row-major.
 pub(super) fn write_grey16(path: &Path, size: FrameSize, values: &[u16]) -> Result<(), FormatError> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
@@ -48,9 +56,19 @@ pub(super) fn write_grey16(path: &Path, size: FrameSize, values: &[u16]) -> Resu
 }
 
 fn write(path: &Path, size: FrameSize, color: ColorType, depth: BitDepth, bytes: &[u8]) -> Result<(), FormatError> {
-    let fault = |e: png::EncodingError| FormatError::Write { path: path.to_owned(), source: e.into() };
     let file = File::create(path).map_err(FormatError::writing(path))?;
-    let mut encoder = Encoder::new(BufWriter::new(file), size.width, size.height);
+    encode(BufWriter::new(file), size, color, depth, bytes)
+        .map_err(|e| FormatError::Write { path: path.to_owned(), source: e.into() })
+}
+
+fn encode(
+    target: impl std::io::Write,
+    size: FrameSize,
+    color: ColorType,
+    depth: BitDepth,
+    bytes: &[u8],
+) -> Result<(), png::EncodingError> {
+    let mut encoder = Encoder::new(target, size.width, size.height);
     encoder.set_color(color);
     encoder.set_depth(depth);
     encoder.set_compression(Compression::Balanced);
@@ -59,9 +77,9 @@ fn write(path: &Path, size: FrameSize, color: ColorType, depth: BitDepth, bytes:
     if color == ColorType::Indexed {
         encoder.set_palette(voc_palette());
     }
-    let mut writer = encoder.write_header().map_err(fault)?;
-    writer.write_image_data(bytes).map_err(fault)?;
-    writer.finish().map_err(fault)
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(bytes)?;
+    writer.finish()
 }
 
 /// The numbers of a palette or grey PNG of the expected size, row-major.

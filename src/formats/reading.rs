@@ -36,6 +36,13 @@ pub(super) enum ObjectKey {
     Number(u64),
     /// A number that is the object's own in the whole dataset.
     Track(u64),
+    /// A number that is the object's own among those of its class in its clip.
+    Instance {
+        /// From 1.
+        class: u32,
+        /// From 1.
+        number: u32,
+    },
     /// An id of our project.
     Id(u32),
     /// A name that is the object's own in its clip.

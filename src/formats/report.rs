@@ -73,7 +73,7 @@ impl Losses {
 }
 
 /// What reading the written files back found. IoU is taken against the project's masks that are not empty.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckReport {
     /// Masks compared.
     pub masks: u64,
@@ -85,6 +85,12 @@ pub struct CheckReport {
     pub difference_count: u64,
     /// The first of them.
     pub differences: Vec<String>,
+}
+
+impl Default for CheckReport {
+    fn default() -> Self {
+        CheckReport { masks: 0, min_iou: 1.0, mean_iou: 1.0, difference_count: 0, differences: Vec::new() }
+    }
 }
 
 impl CheckReport {

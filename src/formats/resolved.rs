@@ -106,6 +106,7 @@ impl<'a> Dataset<'a> {
         if dataset.classes.is_empty() {
             dataset.classes = classes_of(plan.clips.iter().map(|clip| clip.labels));
         }
+        dataset.clean_classes();
         let (mut clip_names, mut frame_names) = (FileNames::default(), FileNames::default());
         let mut tracks_before = 0;
         for (position, clip) in plan.clips.iter().enumerate() {
@@ -158,7 +159,8 @@ impl<'a> Dataset<'a> {
         let mut file_names = FileNames::default();
         let mut objects = Vec::with_capacity(infos.len());
         for (number, info) in (1..).zip(infos) {
-            let class = self.classes.iter().position(|class| class == info.class_name()).ok_or_else(|| {
+            let class_name = clean_class(info.class_name());
+            let class = self.classes.iter().position(|class| *class == class_name).ok_or_else(|| {
                 FormatError::UnknownClass { object: info.name.clone(), class: info.class_name().to_owned() }
             })?;
             let file_name = file_names.take(&info.name, &format!("object_{}", info.id));
@@ -167,6 +169,17 @@ impl<'a> Dataset<'a> {
             objects.push(DatasetObject { id, number, name, file_name, class, colour });
         }
         Ok(objects)
+    }
+
+    /// Takes control characters out of class names: some formats are lists of lines, and XML cannot hold them.
+    fn clean_classes(&mut self) {
+        for class in std::mem::take(&mut self.classes) {
+            let clean = clean_class(&class);
+            self.note_name("class", &class, &clean);
+            if !self.classes.contains(&clean) {
+                self.classes.push(clean);
+            }
+        }
     }
 
     fn note_name(&mut self, kind: &'static str, name: &str, used: &str) {
@@ -189,6 +202,10 @@ impl<'a> Dataset<'a> {
     pub fn frame_count(&self) -> u64 {
         self.clips.iter().map(|clip| clip.frames.len() as u64).sum()
     }
+}
+
+fn clean_class(class: &str) -> String {
+    class.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}'), " ")
 }
 
 fn chosen_frames(labels: &dyn LabelSource, objects: &[DatasetObject], choice: FrameChoice) -> Vec<FrameIdx> {

@@ -6,9 +6,20 @@ use label_hub::label::FrameIdx;
 use super::made_up::{MadeUp, difficult, export_quietly, overlapping, plan};
 
 /// Formats that hold every pixel of every mask and can be imported.
-const EXACT: &[FormatId] = &[FormatId::Coco];
+const EXACT: &[FormatId] = &[
+    FormatId::Npy,
+    FormatId::NpyStack,
+    FormatId::Png,
+    FormatId::Coco,
+    FormatId::YtVis,
+    FormatId::Sav,
+    FormatId::CvatImages,
+    FormatId::Datumaro,
+    FormatId::LabelStudio,
+    FormatId::Labelme,
+];
 /// Formats that hold one object per pixel and can be imported.
-const NO_OVERLAP: &[FormatId] = &[FormatId::Davis];
+const NO_OVERLAP: &[FormatId] = &[FormatId::Davis, FormatId::Mots];
 
 fn import_quietly(format: FormatId, folder: &std::path::Path, clip: &MadeUp) -> Imported {
     import(Some(format), folder, &ImportTarget::of(&clip.facts), &mut |_| std::ops::ControlFlow::Continue(()))
