@@ -79,7 +79,7 @@ fn trace(start: Pixel, is_object: impl Fn(Pixel) -> bool) -> Vec<Pixel> {
         ring.push(at);
         at = step(at, direction);
         // Looking back, the neighbour before the way we came from was found to be outside.
-        let outside = (direction + 4 + if direction % 2 == 0 { 1 } else { 2 }) % 8;
+        let outside = (direction + if direction % 2 == 0 { 6 } else { 5 }) % 8;
         direction = next(at, outside).expect("the pixel before is there");
         if at == start && direction == first {
             return ring;
@@ -93,23 +93,20 @@ fn joined(rings: &[Vec<Pixel>]) -> Vec<Pixel> {
     let (mut there, mut back) = (Vec::new(), Vec::new());
     for (k, ring) in rings.iter().enumerate() {
         let entry = if k == 0 { 0 } else { bridges[k - 1].1 };
-        let ring_from = |from: usize, to: usize| {
-            let length = (to + ring.len() - from) % ring.len();
-            (0..=length).map(move |i| ring[(from + i) % ring.len()])
-        };
+        // The first is where the walk begins, the last after `steps` steps.
+        let walk = |from: usize, steps: usize| (0..=steps).map(move |i| ring[(from + i) % ring.len()]);
         match bridges.get(k) {
             Some(&(exit, next_entry)) => {
-                there.extend(ring_from(entry, exit));
+                let steps = (exit + ring.len() - entry) % ring.len();
+                there.extend(walk(entry, steps));
                 let bridge = stairs(ring[exit], rings[k + 1][next_entry]);
-                there.extend(&bridge);
-                // Read backwards at the end: the bridge back, then the rest of this ring.
-                let mut rest: Vec<Pixel> = bridge.into_iter().rev().collect();
-                rest.extend(ring_from(exit, entry));
+                there.push(bridge);
+                // Goes behind everything that follows: the bridge back, then the rest of this ring.
+                let mut rest = vec![bridge];
+                rest.extend(walk(exit, ring.len() - steps));
                 back.push(rest);
             }
-            None => {
-                there.extend((0..=ring.len()).map(|i| ring[(entry + i) % ring.len()]));
-            }
+            None => there.extend(walk(entry, ring.len())),
         }
     }
     there.extend(back.into_iter().rev().flatten());
@@ -126,10 +123,10 @@ fn shortest_bridge(a: &[Pixel], b: &[Pixel]) -> (usize, usize) {
 }
 
 /// The corner between two points on a way of one diagonal and one straight piece, which every program draws alike.
-fn stairs(from: Pixel, to: Pixel) -> Vec<Pixel> {
+fn stairs(from: Pixel, to: Pixel) -> Pixel {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let diagonal = dx.abs().min(dy.abs());
-    vec![(from.0 + dx.signum() * diagonal, from.1 + dy.signum() * diagonal)]
+    (from.0 + dx.signum() * diagonal, from.1 + dy.signum() * diagonal)
 }
 
 /// Without points in the middle of a straight piece, and without repeated ones; the last and first are neighbours.
