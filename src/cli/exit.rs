@@ -176,9 +176,23 @@ impl From<CheckpointError> for CliError {
 impl From<FormatError> for CliError {
     fn from(error: FormatError) -> Self {
         let exit = match &error {
-            FormatError::Read { .. } | FormatError::Npy { .. } | FormatError::Png { .. } => Exit::Input,
-            FormatError::Write { .. } => Exit::SomeFailed,
-            FormatError::WrongSize { .. } => Exit::Usage,
+            FormatError::Read { .. }
+            | FormatError::Npy { .. }
+            | FormatError::Png { .. }
+            | FormatError::Labels { .. }
+            | FormatError::Picture { .. }
+            | FormatError::Unrecognised { .. }
+            | FormatError::Dataset { .. } => Exit::Input,
+            FormatError::Write { .. } | FormatError::SelfCheck { .. } | FormatError::Cancelled => Exit::SomeFailed,
+            FormatError::WrongSize { .. }
+            | FormatError::Exists { .. }
+            | FormatError::NotAnExport { .. }
+            | FormatError::HoldsClip { .. }
+            | FormatError::NothingToExport
+            | FormatError::TooManyObjects { .. }
+            | FormatError::TooManyClasses { .. }
+            | FormatError::UnknownClass { .. }
+            | FormatError::NoImport { .. } => Exit::Usage,
         };
         CliError::new(exit, error.to_string())
     }

@@ -9,11 +9,13 @@
 //! [`note_history`](LabelStore::note_history) for what its undo history did about it, and then one
 //! [`finish`](LabelStore::finish). What lies between two `finish`es is there as a whole after a crash, or not at all.
 
+mod adopt;
 mod error;
 mod memory;
 mod project;
 mod runs;
 
+pub use adopt::{Adopted, adopt};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use project::{

@@ -1,0 +1,135 @@
+//! DAVIS 2016/2017: one palette PNG per frame, pixel values are object numbers.
+//!
+//! ```text
+//! JPEGImages/480p/CLIP/00000.jpg   where pictures are wanted; readers look for .jpg only
+//! Annotations/480p/CLIP/00000.png  8-bit palette PNG
+//! ImageSets/2017/train.txt         one clip a line; also val.txt, test-dev.txt
+//! ```
+//!
+//! The folder is called `480p` whatever the size, because that is where readers look. Objects are numbered from 1
+//! without gaps; 255 means "not judged", so 254 objects fit. Read by the DAVIS tools, XMem, Cutie, SAM 2.
+
+use std::path::{Path, PathBuf};
+
+use super::dataset::Split;
+use super::output::Output;
+use super::overlap::without_overlap;
+use super::palette_png::{masks_in, read_values, write_palette};
+use super::reading::{FrameRef, ObjectKey, ObjectRef, Sink};
+use super::resolved::{Dataset, DatasetClip, DatasetFrame};
+use super::{FormatError, FormatId, files};
+
+/// Numbers from 1 up to this one are objects.
+const MAX_OBJECTS: usize = 254;
+/// Pixels that are not judged.
+const VOID: u16 = 255;
+
+/// Writes the dataset.
+pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {
+    check_object_count(dataset, output.format)?;
+    for clip in &dataset.clips {
+        for frame in &clip.frames {
+            let name = format!("480p/{}/{}", clip.name, frame.name);
+            output.image(clip, frame, &format!("JPEGImages/{name}"))?;
+            write_frame(clip, frame, &format!("Annotations/{name}.png"), output)?;
+        }
+        let first = clip.frames.first().expect("a clip has a frame").idx;
+        let late = clip.objects.iter().filter(|o| clip.labels.mark(o.id, first).is_none_or(|mark| mark.area == 0));
+        let late = late.count();
+        if late > 0 {
+            output.notes.push(format!(
+                "{}: {late} objects are not on the first frame; the DAVIS evaluation asks that all are",
+                clip.name
+            ));
+        }
+    }
+    for split in dataset.splits() {
+        let name = match split {
+            Split::Train => "train",
+            Split::Val => "val",
+            Split::Test => "test-dev",
+        };
+        let mut list = output.file(&format!("ImageSets/2017/{name}.txt"))?;
+        for clip in dataset.clips_of(split) {
+            list.text(&format!("{}\n", clip.name))?;
+        }
+        list.finish()?;
+    }
+    Ok(())
+}
+
+/// Refuses clips with more objects than a byte can tell apart.
+pub(super) fn check_object_count(dataset: &Dataset<'_>, format: FormatId) -> Result<(), FormatError> {
+    match dataset.clips.iter().find(|clip| clip.objects.len() > MAX_OBJECTS) {
+        Some(clip) => Err(FormatError::TooManyObjects {
+            clip: clip.facts().name.clone(),
+            format,
+            count: clip.objects.len(),
+            limit: MAX_OBJECTS,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Writes one frame's objects as a palette PNG.
+pub(super) fn write_frame(
+    clip: &DatasetClip<'_>,
+    frame: &DatasetFrame,
+    name: &str,
+    output: &mut Output<'_>,
+) -> Result<(), FormatError> {
+    let mut masks = Vec::with_capacity(clip.objects.len());
+    for object in &clip.objects {
+        masks.push(clip.mask(object, frame.idx)?.filter(|mask| !mask.is_empty()));
+    }
+    let apart = without_overlap(clip.size(), &masks);
+    let values: Vec<u8> = apart.label_map.iter().map(|&value| value as u8).collect();
+    write_palette(&output.path(name)?, clip.size(), &values)?;
+    output.masks += masks.iter().flatten().count() as u64;
+    output.losses.overlap_pixels += apart.overlap_pixels;
+    output.losses.overlap_frames += u64::from(apart.overlap_pixels > 0);
+    output.frame_done()
+}
+
+/// Reads a dataset: its root, `Annotations`, a resolution's folder, or one clip's folder of PNGs.
+pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
+    let clips = clip_folders(path)?;
+    if clips.is_empty() {
+        let cause = "no folder of PNGs is in it; choose the folder that holds Annotations".to_owned();
+        return Err(FormatError::Dataset { path: path.to_owned(), format: FormatId::Davis, cause });
+    }
+    let names: Vec<String> = clips.iter().map(|folder| files::name_of(folder)).collect();
+    for chosen in sink.choose_sequences(&names)? {
+        for file in files::with_ending(&clips[chosen], &["png"])? {
+            read_frame(&names[chosen], &file, sink)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_frame(sequence: &str, file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
+    let name = files::stem_of(file);
+    let Some(place) = sink.locate(&FrameRef { sequence, name: &name, index: None }) else { return Ok(()) };
+    match read_values(file, place.size) {
+        Ok(values) => {
+            for (value, mask) in masks_in(place.size, &values, |value| value == VOID) {
+                let object = ObjectRef { key: ObjectKey::Number(u64::from(value)), name: None, class: None };
+                sink.mask(place, &object, mask)?;
+            }
+        }
+        Err(cause) => sink.fault(&format!("{sequence}/{name}.png"), &cause),
+    }
+    Ok(())
+}
+
+/// The folders of PNGs, one per clip.
+pub(super) fn clip_folders(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
+    let annotations = path.join("Annotations");
+    // Annotations, resolution, clip.
+    files::folders_with(if annotations.is_dir() { &annotations } else { path }, "png", 2)
+}
+
+/// Whether a folder looks like a dataset of this kind.
+pub(super) fn is_likely(path: &Path) -> bool {
+    path.join("Annotations").is_dir() && clip_folders(path).is_ok_and(|clips| !clips.is_empty())
+}

@@ -1,0 +1,128 @@
+//! The folder an export appears in, whole or not at all.
+//!
+//! Everything is written to `FOLDER.part`, synced and renamed at the end. What lies there already is replaced only with
+//! consent and only when it is an earlier export; a `.part` of a broken export is always replaced.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{FormatError, manifest};
+
+/// A folder being written.
+#[derive(Debug)]
+pub(super) struct ExportFolder {
+    target: PathBuf,
+    part: PathBuf,
+}
+
+impl ExportFolder {
+    /// Makes `TARGET.part`, after checking that the target may be written.
+    pub fn begin(target: &Path, clips: &[PathBuf], overwrite: bool) -> Result<Self, FormatError> {
+        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "it has no name of its own");
+        if target.file_name().is_none() {
+            return Err(FormatError::writing(target)(invalid()));
+        }
+        for clip in clips {
+            if holds(target, clip) {
+                return Err(FormatError::HoldsClip { path: target.to_owned(), clip: clip.clone() });
+            }
+        }
+        if is_there(target)? && !is_empty_folder(target) {
+            if !overwrite {
+                return Err(FormatError::Exists { path: target.to_owned() });
+            }
+            if !manifest::is_export(target)? {
+                return Err(FormatError::NotAnExport { path: target.to_owned() });
+            }
+        }
+        let part = with_suffix(target, ".part");
+        for clip in clips {
+            if holds(&part, clip) {
+                return Err(FormatError::HoldsClip { path: part, clip: clip.clone() });
+            }
+        }
+        if is_there(&part)? {
+            remove(&part).map_err(FormatError::writing(&part))?;
+        }
+        fs::create_dir_all(&part).map_err(FormatError::writing(&part))?;
+        Ok(ExportFolder { target: target.to_owned(), part })
+    }
+
+    /// Where to write.
+    pub fn part(&self) -> &Path {
+        &self.part
+    }
+
+    /// Puts the whole export under its name.
+    pub fn finish(self) -> Result<PathBuf, FormatError> {
+        sync_all(&self.part).map_err(FormatError::writing(&self.part))?;
+        let fault = |source| FormatError::Write { path: self.target.clone(), source };
+        if !is_there(&self.target)? {
+            fs::rename(&self.part, &self.target).map_err(fault)?;
+        } else if is_empty_folder(&self.target) {
+            fs::remove_dir(&self.target).and_then(|()| fs::rename(&self.part, &self.target)).map_err(fault)?;
+        } else {
+            let old = with_suffix(&self.target, ".old");
+            if is_there(&old)? {
+                return Err(FormatError::Exists { path: old });
+            }
+            fs::rename(&self.target, &old).map_err(FormatError::writing(&self.target))?;
+            if let Err(source) = fs::rename(&self.part, &self.target) {
+                // The earlier export goes back to its place; if even that fails, it is still there as `.old`.
+                fs::rename(&old, &self.target).ok();
+                return Err(fault(source));
+            }
+            remove(&old).map_err(FormatError::writing(&old))?;
+        }
+        Ok(self.target)
+    }
+
+    /// Takes away what was written. What cannot be removed is replaced by the next export.
+    pub fn abandon(self) {
+        fs::remove_dir_all(&self.part).ok();
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().expect("checked at the start").to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn is_there(path: &Path) -> Result<bool, FormatError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(FormatError::reading(path)(e)),
+    }
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    !is_link && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Removes a folder, a file or a link, never what a link leads to.
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+/// Whether `clip` is `folder` or lies in it, links followed.
+fn holds(folder: &Path, clip: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    real(clip).starts_with(real(folder))
+}
+
+/// Waits until every file below is on the disk, so that after a power cut the final name stands for whole files.
+fn sync_all(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            File::open(&path)?.sync_data()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! File names from labels: safe on every system, and no two alike.
+//!
+//! A label may be anything a person can type. What is changed is written to `labelhub-names.json` beside the data.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+/// Longest name made, in bytes; leaves room for a clip's name, a frame's number and an ending below 255.
+const MAX_BYTES: usize = 100;
+/// Names that Windows keeps for devices, with or without an ending.
+const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
+
+/// A name that could not be used as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Renamed {
+    /// What it names: `clip`, `object`, `frame` or `class`.
+    pub kind: &'static str,
+    /// The name in the project.
+    pub name: String,
+    /// The name in the files.
+    pub used: String,
+}
+
+/// Gives out names that differ from each other in every writing of case.
+#[derive(Debug, Default)]
+pub(super) struct FileNames {
+    taken: HashSet<String>,
+}
+
+impl FileNames {
+    /// A safe name for `wanted` that was not given out before; `fallback` stands in where nothing usable is left.
+    pub fn take(&mut self, wanted: &str, fallback: &str) -> String {
+        let safe = safe_name(wanted, fallback);
+        let mut name = safe.clone();
+        let mut number = 2;
+        while !self.taken.insert(name.to_lowercase()) {
+            name = format!("{safe}-{number}");
+            number += 1;
+        }
+        name
+    }
+}
+
+/// The name with everything replaced that some file system or reader cannot take.
+pub(super) fn safe_name(wanted: &str, fallback: &str) -> String {
+    let mut name = String::new();
+    for c in wanted.chars() {
+        match c {
+            // Marks that turn the direction of writing make a name read as another one.
+            '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' => {}
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => name.push('_'),
+            c if c.is_control() || c.is_whitespace() => name.push('_'),
+            c => name.push(c),
+        }
+    }
+    let mut name = name.trim_matches(|c| matches!(c, '.' | '_')).to_owned();
+    if name.is_empty() {
+        name = fallback.to_owned();
+    }
+    if name.len() > MAX_BYTES {
+        name.truncate(name.floor_char_boundary(MAX_BYTES));
+        name = name.trim_end_matches('.').to_owned();
+    }
+    let stem = name.split('.').next().expect("split gives at least one").to_ascii_uppercase();
+    let is_port =
+        |prefix| stem.strip_prefix(prefix).is_some_and(|n: &str| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
+    if DEVICES.contains(&stem.as_str()) || is_port("COM") || is_port("LPT") {
+        name.insert(0, '_');
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_become_safe_names() {
+        let long = "ж".repeat(300);
+        let cases = [
+            ("dog", "dog"),
+            ("../../x", "x"),
+            ("a/b", "a_b"),
+            ("..\\..\\x", "x"),
+            ("/etc/passwd", "etc_passwd"),
+            ("CON", "_CON"),
+            ("nul.txt", "_nul.txt"),
+            ("com1", "_com1"),
+            ("company", "company"),
+            ("two\nlines", "two_lines"),
+            ("trailing. ", "trailing"),
+            (".hidden", "hidden"),
+            ("", "object"),
+            ("...", "object"),
+            ("🐶 dog", "🐶_dog"),
+            ("\u{202E}gnp.exe", "gnp.exe"),
+            ("שלום", "שלום"),
+            ("a\0b", "a_b"),
+            (long.as_str(), &long[..100]),
+        ];
+        for (label, expected) in cases {
+            assert_eq!(safe_name(label, "object"), expected, "{label:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_by_case_get_a_number() {
+        let mut names = FileNames::default();
+        let taken: Vec<String> =
+            ["Dog", "dog", "DOG", "dog-2", "cat"].iter().map(|label| names.take(label, "object")).collect();
+        assert_eq!(taken, ["Dog", "dog-2", "DOG-3", "dog-2-2", "cat"]);
+    }
+}

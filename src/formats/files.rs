@@ -1,0 +1,85 @@
+//! Files and folders of a dataset, in the order a person expects.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::FormatError;
+use crate::video::natural_order;
+
+/// Entries of one folder that are looked at; a dataset of more frames is beyond every limit of a clip.
+const MAX_ENTRIES: usize = 10_000_000;
+
+/// The files of a folder with one of these endings, in either case, hidden ones left out.
+pub(super) fn with_ending(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, FormatError> {
+    let has_ending =
+        |path: &Path| path.extension().is_some_and(|own| endings.iter().any(|ending| own.eq_ignore_ascii_case(ending)));
+    entries(folder, |path| has_ending(path) && path.is_file())
+}
+
+/// The folders of a folder, hidden ones left out. Links are not followed: they may lead in circles.
+pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
+    entries(folder, |path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()))
+}
+
+fn entries(folder: &Path, is_wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, FormatError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(FormatError::reading(folder))?.take(MAX_ENTRIES) {
+        let path = entry.map_err(FormatError::reading(folder))?.path();
+        if !name_of(&path).starts_with('.') && is_wanted(&path) {
+            found.push(path);
+        }
+    }
+    found.sort_by(|a, b| natural_order(&name_of(a), &name_of(b)));
+    Ok(found)
+}
+
+/// The last part of a path.
+pub(super) fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The last part of a path without its ending.
+pub(super) fn stem_of(path: &Path) -> String {
+    path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The last part of a path in a dataset's text, without its ending; both kinds of slash separate.
+pub(super) fn stem_of_text(path: &str) -> &str {
+    let name = path.rsplit(['/', '\\']).next().expect("split gives at least one");
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// The nearest folders that hold files with this ending: `path` itself, or else those below it, up to `depth` levels
+/// down, all from one level.
+pub(super) fn folders_with(path: &Path, ending: &str, depth: usize) -> Result<Vec<PathBuf>, FormatError> {
+    let mut level = vec![path.to_owned()];
+    for _ in 0..=depth {
+        let (mut holders, mut below) = (Vec::new(), Vec::new());
+        for folder in level {
+            below.extend(folders_in(&folder)?);
+            if !with_ending(&folder, &[ending])?.is_empty() {
+                holders.push(folder);
+            }
+        }
+        if !holders.is_empty() {
+            return Ok(holders);
+        }
+        level = below;
+    }
+    Ok(Vec::new())
+}
+
+/// A text file of limited length; what is no UTF-8 becomes `�`.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(super) fn read_text(path: &Path, max_bytes: u64) -> Result<String, String> {
+    let file = File::open(path).map_err(|e| format!("cannot read it ({e})"))?;
+    let mut bytes = Vec::new();
+    file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot read it ({e})"))?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(format!("it is longer than {max_bytes} bytes"));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
