@@ -56,9 +56,10 @@ run:
 test-long:
 	cargo test --locked --test app_long_run -- --ignored --nocapture
 
-# Kills a labelling program 100 times; the last line but cargo's says what was lost.
+# Kills a labelling program 100 times; the last line says what was lost.
 test-crash:
-	cargo test --locked --test app_crash -- --ignored --nocapture nothing_that_was_saved
+	@log=$$(mktemp); cargo test --locked --test app_crash -- --ignored --nocapture nothing_that_was_saved > $$log 2>&1; status=$$?; \
+		cat $$log; grep 'acknowledged actions lost' $$log | tail -n 1; rm $$log; exit $$status
 
 test-window:
 	@scripts/setup

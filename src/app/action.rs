@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::engine::{ModelChoice, TrackDirection};
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel, Rgb};
 
+use super::export::ExportRequest;
 use super::facts::AppFacts;
 
 /// What the pointer does on the canvas.
@@ -65,6 +66,8 @@ pub enum Panel {
     Settings,
     /// Notices and errors so far.
     Log,
+    /// A dataset is to be written.
+    Export,
 }
 
 /// A dialog of files.
@@ -82,6 +85,12 @@ pub enum FileQuestion {
     SaveMasksTo,
     /// Where a copy of the project goes.
     SaveProjectCopy,
+    /// Where a dataset goes.
+    ExportTo,
+    /// A file of a dataset.
+    ImportLabels,
+    /// The folder of a dataset.
+    ImportLabelsFolder,
 }
 
 /// Which project a clip is opened with.
@@ -130,6 +139,14 @@ pub enum Action {
     SaveMasksTo(PathBuf),
     /// Reads class names, one a line.
     ImportClasses(PathBuf),
+    /// Writes a dataset.
+    Export(Box<ExportRequest>),
+    /// The folder for the export that is being prepared.
+    SetExportFolder(PathBuf),
+    /// Reads the labels of a dataset, as new objects.
+    ImportLabels(PathBuf),
+    /// Ends an export or import; nothing of it stays.
+    StopExport,
     /// Ends the program.
     Quit,
     /// The same, although labels are not saved.
@@ -226,6 +243,8 @@ pub enum Action {
     SetBox(BoxPrompt),
     /// Replaces what was said by a painted mask, whole.
     Paint(Mask),
+    /// Makes the mask here, wherever it came from, what was said.
+    UseMaskAsPrompt,
     /// Removes all that was said here.
     ClearPrompts,
     /// The next of the readings of a first click.
@@ -331,6 +350,18 @@ impl Action {
             Action::OpenWith(PathBuf::from("clip.mp4"), ProjectChoice::Own),
             Action::RetryWriting,
             Action::SaveProjectCopy(PathBuf::from("copy.labelhub")),
+            Action::Export(Box::new(ExportRequest {
+                format: crate::formats::FormatId::Coco,
+                folder: PathBuf::from("dataset"),
+                frames: crate::formats::FramesWith::Anything,
+                every: 1,
+                is_in_range: false,
+                is_selected_only: false,
+                images: crate::formats::ImageChoice::None,
+                overwrite: false,
+            })),
+            Action::SetExportFolder(PathBuf::from("dataset")),
+            Action::ImportLabels(PathBuf::from("dataset")),
             Action::QuitAnyway,
             Action::SaveMasksTo(PathBuf::from("masks")),
             Action::ImportClasses(PathBuf::from("classes.txt")),
@@ -370,6 +401,10 @@ impl Action {
             Action::SaveMasks,
             Action::Ask(FileQuestion::SaveMasksTo),
             Action::Ask(FileQuestion::SaveProjectCopy),
+            Action::TogglePanel(Panel::Export),
+            Action::Ask(FileQuestion::ImportLabels),
+            Action::Ask(FileQuestion::ImportLabelsFolder),
+            Action::StopExport,
             Action::Ask(FileQuestion::OpenModel),
             Action::Ask(FileQuestion::ImportClasses),
             Action::RetryModel,
@@ -403,6 +438,7 @@ impl Action {
             Action::ToggleHidden(None),
             Action::ToggleSolo(None),
             Action::ToggleLock(None),
+            Action::UseMaskAsPrompt,
             Action::ClearPrompts,
             Action::CycleCandidate,
             Action::ToggleApproved,
@@ -457,6 +493,13 @@ impl Action {
             Action::Ask(FileQuestion::ImportClasses) => "import_classes",
             Action::Ask(FileQuestion::SaveMasksTo) => "save_masks_to",
             Action::Ask(FileQuestion::SaveProjectCopy) => "save_project_copy",
+            Action::Ask(FileQuestion::ExportTo) => "choose_export_folder",
+            Action::Ask(FileQuestion::ImportLabels) => "import_labels",
+            Action::Ask(FileQuestion::ImportLabelsFolder) => "import_labels_folder",
+            Action::Export(_) => "export_now",
+            Action::SetExportFolder(_) => "set_export_folder",
+            Action::ImportLabels(_) => "import_labels_path",
+            Action::StopExport => "stop_export",
             Action::Open(_) => "open_path",
             Action::OpenAnyway(_) => "open_path_anyway",
             Action::OpenWith(..) => "open_path_with",
@@ -505,6 +548,7 @@ impl Action {
             Action::DeletePoint { .. } => "delete_point",
             Action::SetBox(_) => "set_box",
             Action::Paint(_) => "paint",
+            Action::UseMaskAsPrompt => "mask_as_prompt",
             Action::ClearPrompts => "clear_prompts",
             Action::CycleCandidate => "cycle_candidate",
             Action::ToggleApproved => "approve",
@@ -534,6 +578,7 @@ impl Action {
             Action::TogglePanel(Panel::Help) => "help",
             Action::TogglePanel(Panel::Settings) => "settings",
             Action::TogglePanel(Panel::Log) => "log",
+            Action::TogglePanel(Panel::Export) => "export",
             Action::DismissNotice(_) => "dismiss_notice",
             Action::Cancel => "cancel",
         };
@@ -549,6 +594,13 @@ impl Action {
             Action::Ask(FileQuestion::ImportClasses) => "Import class list…",
             Action::Ask(FileQuestion::SaveMasksTo) => "Save masks to…",
             Action::Ask(FileQuestion::SaveProjectCopy) => "Save a copy of the project…",
+            Action::Ask(FileQuestion::ExportTo) => "Choose the folder…",
+            Action::Ask(FileQuestion::ImportLabels) => "Import labels from a file…",
+            Action::Ask(FileQuestion::ImportLabelsFolder) => "Import labels from a folder…",
+            Action::Export(request) => return Cow::Owned(format!("Export as {}", request.format)),
+            Action::SetExportFolder(_) => "Set the export's folder",
+            Action::ImportLabels(path) => return Cow::Owned(format!("Import labels from {}", path.display())),
+            Action::StopExport => "Stop the export or import",
             Action::Open(path) => return Cow::Owned(format!("Open {}", path.display())),
             Action::OpenAnyway(path) => return Cow::Owned(format!("Open {} without saving", path.display())),
             Action::OpenWith(path, ProjectChoice::Own) => return Cow::Owned(format!("Open {}", path.display())),
@@ -606,6 +658,7 @@ impl Action {
             Action::DeletePoint { .. } => "Delete point",
             Action::SetBox(_) => "Draw box",
             Action::Paint(_) => "Paint mask",
+            Action::UseMaskAsPrompt => "Use this mask as a prompt",
             Action::ClearPrompts => "Clear this frame's prompts",
             Action::CycleCandidate => "Next reading of the click",
             Action::ToggleApproved => "Approve frame",
@@ -636,6 +689,7 @@ impl Action {
             Action::TogglePanel(Panel::Help) => "Keys",
             Action::TogglePanel(Panel::Settings) => "Settings",
             Action::TogglePanel(Panel::Log) => "Log",
+            Action::TogglePanel(Panel::Export) => "Export…",
             Action::DismissNotice(_) => "Dismiss notice",
             Action::Cancel => "Cancel",
         };
@@ -664,6 +718,8 @@ impl Action {
             | Action::DeletePoint { .. }
             | Action::SetBox(_)
             | Action::Paint(_)
+            | Action::ImportLabels(_)
+            | Action::UseMaskAsPrompt
             | Action::ClearPrompts
             | Action::CycleCandidate
             | Action::ToggleApproved
@@ -676,6 +732,9 @@ impl Action {
             | Action::OpenWith(..)
             | Action::RetryWriting
             | Action::SaveProjectCopy(_)
+            | Action::Export(_)
+            | Action::SetExportFolder(_)
+            | Action::StopExport
             | Action::NextClip
             | Action::SaveMasks
             | Action::SaveMasksTo(_)

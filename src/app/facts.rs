@@ -85,6 +85,8 @@ pub struct AppFacts {
     pub is_tracking: bool,
     /// Whether masks are being written.
     pub is_saving: bool,
+    /// Whether a dataset is being written or read.
+    pub is_exporting: bool,
     /// Whether the project can only be read.
     pub is_read_only: bool,
     /// Whether there is a project.
@@ -112,6 +114,20 @@ impl AppFacts {
             Action::Ask(super::action::FileQuestion::SaveProjectCopy)
             | Action::SaveProjectCopy(_)
             | Action::RetryWriting => if_none(self.has_project, "No project is open"),
+            Action::TogglePanel(super::action::Panel::Export)
+            | Action::Ask(super::action::FileQuestion::ExportTo)
+            | Action::Export(_)
+            | Action::Ask(
+                super::action::FileQuestion::ImportLabels | super::action::FileQuestion::ImportLabelsFolder,
+            )
+            | Action::ImportLabels(_) => {
+                self.needs_clip().or(if_none(!self.is_exporting, "A dataset is being written or read; stop that first"))
+            }
+            Action::StopExport => if_none(self.is_exporting, "No dataset is being written or read"),
+            Action::UseMaskAsPrompt => self
+                .needs_selected()
+                .or(if_none(self.has_mask_here, "The selected object has no mask on this frame"))
+                .or(self.why_not_change_here()),
             Action::Ask(super::action::FileQuestion::SaveMasksTo) | Action::SaveMasks | Action::SaveMasksTo(_) => {
                 self.needs_clip().or(self.why_not_save())
             }
@@ -204,6 +220,7 @@ impl AppFacts {
             | Action::SetUiScale(_)
             | Action::SetTheme(_)
             | Action::TogglePanel(_)
+            | Action::SetExportFolder(_)
             | Action::DismissNotice(_)
             | Action::Cancel => None,
         }

@@ -5,6 +5,7 @@ use bevy::prelude::*;
 use crate::label::FrameIdx;
 use crate::store::ProjectHandle;
 
+use super::export::Exporting;
 use super::facts::{AppFacts, ClipState, ModelState};
 use super::history::History;
 use super::labels::{self, InOut, LabelIndex, Marks};
@@ -49,6 +50,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
             ModelStatus::Failed(_) => ModelState::Failed,
         },
         is_tracking: world.resource::<CurrentRun>().0.is_some(),
+        is_exporting: world.resource::<Exporting>().events.is_some(),
         has_project: world.resource::<Project>().handle.is_some(),
         is_read_only: world.resource::<Project>().handle.as_ref().is_some_and(ProjectHandle::is_read_only),
         is_saving: world.resource::<Saving>().progress.is_some(),

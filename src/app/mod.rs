@@ -18,6 +18,7 @@ mod apply;
 pub mod canvas;
 mod canvas_content;
 mod canvas_marks;
+pub mod export;
 pub mod facts;
 mod gather;
 pub mod history;
@@ -70,6 +71,7 @@ impl Plugin for CorePlugin {
         app.configure_sets(Update, (Receive, Apply, Request, Sync).chain())
             .init_resource::<action_log::ActionLog>()
             .init_resource::<apply::EngineInbox>()
+            .init_resource::<export::Exporting>()
             .init_resource::<facts::AppFacts>()
             .init_resource::<history::History>()
             .init_resource::<labels::Classes>()

@@ -167,6 +167,8 @@ pub struct Windows {
     pub is_rename_wanted: bool,
     /// A dialog to be opened.
     pub question: Option<FileQuestion>,
+    /// A folder that was picked for the export dialog, until that takes it.
+    pub export_folder: Option<PathBuf>,
 }
 
 /// What the view is asked to do; the canvas knows its own size.

@@ -14,6 +14,7 @@ use bevy_egui::{EguiContext, PrimaryEguiContext};
 use super::action::{Action, Panel, Tool};
 use super::canvas::Canvas;
 use super::canvas_marks;
+use super::export::Exporting;
 use super::facts::{AppFacts, ClipState};
 use super::input::Keymap;
 use super::keyboard::KeyPresses;
@@ -46,6 +47,7 @@ pub struct UiState {
     pub(super) timeline: TimelineState,
     pub(super) palette: palette_window::PaletteState,
     pub(super) help_filter: String,
+    pub(super) export: super::panels::export_window::ExportDraft,
     pub(super) settings_tab: settings_window::SettingsTab,
     pub(super) rebinding: Option<ui_windows::Rebinding>,
     pub(super) dialog: Option<Dialog>,
@@ -166,6 +168,7 @@ fn panels(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut Ui
             recent: &settings.recent,
             progress: ui_views::progress(world),
             saving: world.resource::<Saving>().progress.as_ref().map(|_| world.resource::<Saving>().counts),
+            exporting: world.resource::<Exporting>().events.as_ref().map(|_| world.resource::<Exporting>().counts),
             has_errors: ui_views::has_errors(world),
         };
         top_bar_ui(ui, cx, &view, actions);

@@ -7,10 +7,12 @@ use bevy_egui::egui::{self, Align2, Vec2 as EguiVec};
 use egui_file_dialog::FileDialog;
 
 use super::action::{Action, FileQuestion, Panel};
+use super::export::default_folder;
 use super::input::{Clash, KeyChord, Keymap, search};
 use super::keyboard::KeyPress;
 use super::notices::{Notices, Severity};
 use super::panels::UiContext;
+use super::panels::export_window::export_ui;
 use super::panels::help_window::help_ui;
 use super::panels::notices_panel::log_ui;
 use super::panels::palette_window::palette_ui;
@@ -50,6 +52,7 @@ pub(super) fn windows(
         Panel::Help => ("Keys", EguiVec::new(760.0, 520.0)),
         Panel::Settings => ("Settings", EguiVec::new(640.0, 480.0)),
         Panel::Log => ("Log", EguiVec::new(640.0, 400.0)),
+        Panel::Export => ("Export", EguiVec::new(640.0, 380.0)),
     };
     let mut is_open = true;
     let room = ctx.viewport_rect().size() - EguiVec::splat(48.0);
@@ -66,6 +69,14 @@ pub(super) fn windows(
         Panel::Help => help_ui(ui, cx, &mut state.help_filter),
         Panel::Settings => settings(ui, world, cx, state, actions),
         Panel::Log => log_ui(ui, cx, world.resource::<Notices>()),
+        Panel::Export => {
+            if let Some(folder) = world.resource_mut::<Windows>().export_folder.take() {
+                state.export.set_folder(folder);
+            }
+            let clip = world.resource::<OpenClip>().clip().map(|clip| clip.path().to_owned());
+            let clip = clip.unwrap_or_default();
+            export_ui(ui, cx, &mut state.export, &|format| default_folder(&clip, format), actions);
+        }
     });
     if !is_open {
         actions.push(Action::TogglePanel(panel));
@@ -204,6 +215,8 @@ pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut Ui
             FileQuestion::ImportClasses => Action::ImportClasses(path),
             FileQuestion::SaveMasksTo => Action::SaveMasksTo(path),
             FileQuestion::SaveProjectCopy => Action::SaveProjectCopy(path),
+            FileQuestion::ExportTo => Action::SetExportFolder(path),
+            FileQuestion::ImportLabels | FileQuestion::ImportLabelsFolder => Action::ImportLabels(path),
         });
         state.dialog = None;
     } else if *dialog.state() != egui_file_dialog::DialogState::Open {
@@ -222,6 +235,9 @@ fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
         FileQuestion::ImportClasses => ("Import class list", false),
         FileQuestion::SaveMasksTo => ("Save masks to", true),
         FileQuestion::SaveProjectCopy => ("Save a copy of the project", false),
+        FileQuestion::ExportTo => ("Export to a new folder", false),
+        FileQuestion::ImportLabels => ("Import labels", false),
+        FileQuestion::ImportLabelsFolder => ("Import labels from a folder", true),
     };
     let mut dialog = FileDialog::new().title(title).default_size(EguiVec::new(760.0, 480.0));
     if let Some(folder) = folder {
@@ -233,9 +249,14 @@ fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
         }
         FileQuestion::ImportClasses => dialog.add_file_filter_extensions("Text", vec!["txt"]),
         FileQuestion::SaveProjectCopy => dialog.default_file_name(&copy_name(world)),
-        FileQuestion::OpenClip | FileQuestion::OpenFolder | FileQuestion::SaveMasksTo => dialog,
+        FileQuestion::ExportTo => dialog.default_file_name("dataset"),
+        FileQuestion::OpenClip
+        | FileQuestion::OpenFolder
+        | FileQuestion::SaveMasksTo
+        | FileQuestion::ImportLabels
+        | FileQuestion::ImportLabelsFolder => dialog,
     };
-    if question == FileQuestion::SaveProjectCopy {
+    if matches!(question, FileQuestion::SaveProjectCopy | FileQuestion::ExportTo) {
         dialog.save_file();
     } else if wants_folder {
         dialog.pick_directory();

@@ -175,7 +175,8 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
         let before = labels::mark(world, object, frame);
         let is_prompted = labels::said(world, object, frame).is_some();
         // What the labeller made or approved stays; a prompt that has no mask yet is answered by the run as well.
-        if is_protected || before.is_some_and(|mark| mark.is_approved) || (is_prompted && before.is_some()) {
+        let is_own = |mark: FrameMark| mark.is_approved || mark.provenance == Provenance::Painted;
+        if is_protected || before.is_some_and(is_own) || (is_prompted && before.is_some()) {
             continue;
         }
         let provenance = if is_prompted { Provenance::Prompted } else { Provenance::Tracked };

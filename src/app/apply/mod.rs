@@ -5,6 +5,7 @@
 //! nowhere else. Nothing here draws, decodes or runs a model.
 
 mod clips;
+mod datasets;
 mod edits;
 mod engine_events;
 mod objects;
@@ -47,6 +48,8 @@ pub(super) fn apply_everything(world: &mut World) {
         finish_unit(world, durability);
     }
     // Only what waits now: an action that sends another one is answered in the next update.
+    datasets::take_events(world);
+    finish_unit(world, Durability::Durable);
     let actions = std::mem::take(&mut world.resource_mut::<ActionQueue>().0);
     for action in actions {
         perform(world, action);
@@ -92,6 +95,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::RetryModel
         | Action::Quit
         | Action::QuitAnyway => clips::perform(world, action),
+        Action::Export(_) | Action::ImportLabels(_) | Action::StopExport => datasets::perform(world, action),
         Action::Undo | Action::Redo | Action::ResetAll => edits::perform(world, &action),
         Action::Step(_)
         | Action::GoTo(_)
@@ -126,6 +130,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::DeletePoint { .. }
         | Action::SetBox(_)
         | Action::Paint(_)
+        | Action::UseMaskAsPrompt
         | Action::ClearPrompts
         | Action::CycleCandidate
         | Action::ToggleApproved
@@ -147,6 +152,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::SetUiScale(_)
         | Action::SetTheme(_)
         | Action::TogglePanel(_)
+        | Action::SetExportFolder(_)
         | Action::StartRename
         | Action::DismissNotice(_)
         | Action::Cancel => view::perform(world, &action),

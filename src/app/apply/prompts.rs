@@ -39,6 +39,7 @@ pub(super) fn perform(world: &mut World, action: Action) {
             say(world, frame, "box", Prompt::Clicks { points, bounds: Some(bounds) }, None);
         }
         Action::Paint(mask) => paint(world, frame, mask),
+        Action::UseMaskAsPrompt => use_mask(world, frame),
         Action::ClearPrompts => clear(world, frame),
         Action::CycleCandidate => cycle_candidate(world, frame),
         Action::ToggleApproved => approve(world, frame, frame),
@@ -121,6 +122,19 @@ fn target(world: &mut World) -> (ObjectId, Vec<Change>) {
             objects::select(world, object);
             (object, vec![creation])
         }
+    }
+}
+
+/// The mask that is here becomes what the labeller says: a prompt to track from.
+fn use_mask(world: &mut World, frame: FrameIdx) {
+    let Some(mark) = world.resource::<Selection>().0.and_then(|object| labels::mark(world, object, frame)) else {
+        return;
+    };
+    let store = world.resource::<StoreLink>().clone();
+    let mask = store.0.read().expect("no holder of the store panics while writing").get(mark.mask);
+    match mask {
+        Ok(mask) => paint(world, frame, mask),
+        Err(error) => tell(world, Severity::Error, error.to_string(), Vec::new()),
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
             let mut windows = world.resource_mut::<Windows>();
             windows.panel = if windows.panel == Some(*panel) { None } else { Some(*panel) };
         }
+        Action::SetExportFolder(folder) => world.resource_mut::<Windows>().export_folder = Some(folder.clone()),
         Action::StartRename => world.resource_mut::<Windows>().is_rename_wanted = true,
         Action::DismissNotice(id) => world.resource_mut::<Notices>().dismiss(*id),
         Action::Cancel => cancel(world),

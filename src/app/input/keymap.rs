@@ -172,7 +172,12 @@ mod tests {
     use super::*;
 
     /// What is rare enough to be found in the palette, or needs a deliberate hand.
-    const PALETTE_ONLY: [&str; 15] = [
+    const PALETTE_ONLY: [&str; 20] = [
+        "save_project_copy",
+        "import_labels",
+        "import_labels_folder",
+        "stop_export",
+        "mask_as_prompt",
         "open_folder",
         "open_model",
         "import_classes",

@@ -145,6 +145,7 @@ fn window_keys() -> Vec<(Action, KeyChord)> {
         (Action::Redo, key(Key::Y).command()),
         (Action::SaveMasks, key(Key::S).command()),
         (Action::Ask(FileQuestion::SaveMasksTo), key(Key::S).command().shift()),
+        (Action::TogglePanel(Panel::Export), key(Key::E).command()),
         (Action::Ask(FileQuestion::OpenClip), key(Key::O).command()),
         (Action::NextClip, key(Key::O).command().shift()),
         (Action::Quit, key(Key::Q).command()),

@@ -4,6 +4,7 @@
 //! [`Action`](super::action::Action) in the list it is given. `ui` gathers the views and lays the panels out.
 
 mod context;
+pub mod export_window;
 pub mod help_window;
 pub mod inspector;
 pub mod notices_panel;

@@ -19,6 +19,8 @@ pub struct TopBarView<'a> {
     pub progress: Option<ProgressView>,
     /// Files written and to be written, while masks are saved.
     pub saving: Option<(usize, usize)>,
+    /// Frames done and to do while a dataset is written or read; to do is 0 while it is not known.
+    pub exporting: Option<(u64, u64)>,
     /// Errors in the log that nobody has looked at.
     pub has_errors: bool,
 }
@@ -53,6 +55,11 @@ pub fn top_bar_ui(ui: &mut Ui, cx: &UiContext, view: &TopBarView, actions: &mut 
         }
         if let Some((written, total)) = view.saving {
             ui.label(RichText::new(format!("Saving {written} / {total}")).font(super::super::theme::figures()));
+        }
+        if let Some((done, total)) = view.exporting {
+            let total = if total > 0 { format!(" / {total}") } else { String::new() };
+            ui.label(RichText::new(format!("Dataset {done}{total}")).font(super::super::theme::figures()));
+            cx.icon_button(ui, icon::X, Action::StopExport, actions);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             cx.icon_button(ui, icon::QUESTION, Action::TogglePanel(Panel::Help), actions);

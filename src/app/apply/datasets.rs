@@ -1,0 +1,139 @@
+//! Datasets: begins exports and imports, says how they ended, takes imported objects in.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use bevy::prelude::*;
+
+use crate::formats::{ExportReport, FormatError, Imported};
+use crate::label::ObjectId;
+use crate::store::{Adopted, adopt};
+
+use super::super::action::{Action, Panel};
+use super::super::export::{ExportEvent, ExportRequest, Exporting, begin_export, begin_import};
+use super::super::history::Joins;
+use super::super::labels::LabelIndex;
+use super::super::notices::Severity;
+use super::super::state::{Revisions, StoreLink, Windows};
+use super::super::wording::counted;
+use super::{commit, tell};
+
+/// Item errors told one by one; the log of the command line lists all.
+const MOST_TOLD: usize = 5;
+
+pub(super) fn perform(world: &mut World, action: Action) {
+    let begun = match action {
+        Action::Export(request) => begin_export(world, *request),
+        Action::ImportLabels(path) => begin_import(world, path),
+        Action::StopExport => {
+            world.resource::<Exporting>().stop();
+            return;
+        }
+        _ => unreachable!("perform sends actions about datasets here"),
+    };
+    match begun {
+        Ok(()) => {
+            // The dialog has done its work.
+            world.resource_mut::<Windows>().panel.take_if(|panel| *panel == Panel::Export);
+        }
+        Err(reason) => tell(world, Severity::Error, reason, Vec::new()),
+    }
+}
+
+/// What the thread said since the last update.
+pub(super) fn take_events(world: &mut World) {
+    let Some(events) = world.resource::<Exporting>().events.clone() else { return };
+    for event in events.try_iter() {
+        match event {
+            ExportEvent::Progress(done, total) => world.resource_mut::<Exporting>().counts = (done, total),
+            ExportEvent::Exported(report) => {
+                end(world);
+                exported(world, &report);
+            }
+            ExportEvent::Imported(path, imported) => {
+                end(world);
+                take_in(world, &path, *imported);
+            }
+            ExportEvent::Failed(error) => {
+                let request = end(world);
+                failed(world, &error, request);
+            }
+        }
+    }
+}
+
+fn end(world: &mut World) -> Option<ExportRequest> {
+    std::mem::take(&mut *world.resource_mut::<Exporting>()).request
+}
+
+fn exported(world: &mut World, report: &ExportReport) {
+    let mut lines = vec![format!(
+        "Exported {} on {} as {} to {}; read back and compared, the worst IoU is {:.4}.",
+        counted(report.masks as usize, "mask"),
+        counted(report.frames as usize, "frame"),
+        report.format,
+        report.folder.display(),
+        report.check.min_iou
+    )];
+    lines.extend(report.losses.lines());
+    lines.extend(report.notes.iter().cloned());
+    if !report.renamed.is_empty() {
+        lines.push(format!("Names changed for the files: {}; see labelhub-names.json.", report.renamed.len()));
+    }
+    let severity = if lines.len() > 1 { Severity::Warning } else { Severity::Info };
+    tell(world, severity, lines.join("\n"), Vec::new());
+}
+
+fn failed(world: &mut World, error: &FormatError, request: Option<ExportRequest>) {
+    if matches!(error, FormatError::Cancelled) {
+        return tell(world, Severity::Info, "Stopped; nothing was left behind.", Vec::new());
+    }
+    let ways_out = match (error, request) {
+        (FormatError::Exists { .. }, Some(request)) => {
+            let again = ExportRequest { overwrite: true, ..request };
+            vec![
+                ("Replace it".to_owned(), Action::Export(Box::new(again))),
+                ("Choose another folder…".to_owned(), Action::TogglePanel(Panel::Export)),
+            ]
+        }
+        (_, Some(request)) => vec![("Try again".to_owned(), Action::Export(Box::new(request)))],
+        (_, None) => Vec::new(),
+    };
+    tell(world, Severity::Error, error.to_string(), ways_out);
+}
+
+fn take_in(world: &mut World, path: &Path, imported: Imported) {
+    let objects = imported.objects.len();
+    let masks: usize = imported.objects.iter().map(|object| object.frames.len()).sum();
+    if objects > 0 {
+        let adopted = imported.objects.into_iter().map(|object| Adopted {
+            name: object.name,
+            class: object.class,
+            masks: object.frames,
+        });
+        let taken: BTreeSet<ObjectId> = world.resource::<LabelIndex>().objects().map(|(id, _)| id).collect();
+        let revision = world.resource_mut::<Revisions>().give();
+        let store = world.resource::<StoreLink>().clone();
+        let mut held = store.0.write().expect("no holder of the store panics while writing");
+        let name = format!("import {}", counted(objects, "object"));
+        let edit = adopt(&mut *held, &taken, revision, name, adopted.collect());
+        drop(held);
+        commit(world, edit.name, edit.changes, Joins::Nothing);
+    }
+    let mut text = format!(
+        "Imported {} with {} ({}) from {}.",
+        counted(objects, "object"),
+        counted(masks, "mask"),
+        imported.format,
+        path.display()
+    );
+    for error in imported.errors.iter().take(MOST_TOLD) {
+        text.push_str(&format!("\n{}: {}", error.item, error.cause));
+    }
+    if imported.error_count > MOST_TOLD as u64 {
+        text.push_str(&format!("\nand {} more that could not be read.", imported.error_count - MOST_TOLD as u64));
+    }
+    let severity = if imported.error_count > 0 { Severity::Warning } else { Severity::Info };
+    let ways_out = if objects > 0 { vec![("Undo".to_owned(), Action::Undo)] } else { Vec::new() };
+    tell(world, severity, text, ways_out);
+}

@@ -1,0 +1,92 @@
+//! Datasets from the window: export, a second one with consent, import as new objects, and back again.
+#![cfg(feature = "gui")]
+
+mod app_support;
+mod engine_support;
+
+use app_support::{Lab, click};
+use engine_support::DiscClip;
+use label_hub::app::action::{Action, TrackScope};
+use label_hub::app::export::ExportRequest;
+use label_hub::app::facts::AppFacts;
+use label_hub::app::notices::{Notice, Notices, Severity};
+use label_hub::formats::{FormatId, FramesWith, ImageChoice};
+use label_hub::label::FrameIdx;
+
+fn request(folder: std::path::PathBuf, format: FormatId) -> ExportRequest {
+    ExportRequest {
+        format,
+        folder,
+        frames: FramesWith::Anything,
+        every: 1,
+        is_in_range: false,
+        is_selected_only: false,
+        images: ImageChoice::Png,
+        overwrite: false,
+    }
+}
+
+fn wait_for_dataset(lab: &mut Lab) -> Notice {
+    lab.wait("the dataset is done", |world| !world.resource::<AppFacts>().is_exporting);
+    lab.app.world().resource::<Notices>().on_screen().last().expect("it is told").clone()
+}
+
+#[test]
+fn masks_go_out_and_come_back_as_new_objects() {
+    let clip = DiscClip::new(96, 64, 6, false);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(Action::Track(TrackScope::StaleOrMissing));
+    lab.wait_for_run();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let before = lab.labels();
+    for format in FormatId::ALL {
+        let target = folder.path().join(format.name());
+        lab.act(Action::Export(Box::new(request(target.clone(), format))));
+        let notice = wait_for_dataset(&mut lab);
+        assert!(notice.severity < Severity::Error, "{format}: {}", notice.text);
+        assert!(target.join("labelhub.json").is_file(), "{format}: {}", notice.text);
+    }
+    assert_eq!(lab.labels(), before, "an export changes nothing");
+    lab.act(Action::ImportLabels(folder.path().join("coco")));
+    let notice = wait_for_dataset(&mut lab);
+    assert_eq!((notice.severity, lab.facts().objects.len()), (Severity::Info, 2), "{}", notice.text);
+    for frame in 0..6 {
+        assert_eq!(lab.mask(2, frame), lab.mask(1, frame), "frame {frame}");
+    }
+    // The imported mask can be tracked from, and tracking leaves the imported ones alone.
+    let imported = lab.labels();
+    lab.act(Action::Select(label_hub::label::ObjectId(2)));
+    lab.act(Action::GoTo(FrameIdx(3)));
+    lab.act(Action::UseMaskAsPrompt);
+    lab.act(Action::TrackSelected(TrackScope::StaleOrMissing));
+    lab.wait_for_run();
+    assert_eq!(lab.mask(2, 5), lab.mask(1, 5));
+    while lab.labels() != imported {
+        assert!(lab.facts().undo.is_some(), "the way back leads past the import");
+        lab.act(Action::Undo);
+    }
+    lab.act(Action::Undo);
+    assert_eq!(lab.labels(), before, "an import is one step");
+}
+
+#[test]
+fn an_earlier_export_is_replaced_only_with_consent() {
+    let clip = DiscClip::new(96, 64, 3, false);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("out");
+    lab.act(Action::Export(Box::new(request(target.clone(), FormatId::Davis))));
+    wait_for_dataset(&mut lab);
+    lab.act(Action::Export(Box::new(request(target.clone(), FormatId::Png))));
+    let refusal = wait_for_dataset(&mut lab);
+    assert_eq!(refusal.severity, Severity::Error, "{}", refusal.text);
+    let (label, replace) = &refusal.ways_out[0];
+    assert_eq!(label, "Replace it");
+    lab.act(replace.clone());
+    let done = wait_for_dataset(&mut lab);
+    assert!(done.severity < Severity::Error && done.text.contains("png"), "{}", done.text);
+}
