@@ -10,7 +10,7 @@ use label_hub::app::action::{Action, TrackScope};
 use label_hub::app::export::ExportRequest;
 use label_hub::app::facts::AppFacts;
 use label_hub::app::notices::{Notice, Notices, Severity};
-use label_hub::formats::{FormatId, FramesWith, ImageChoice};
+use label_hub::formats::{FormatId, FramesWith, ImageChoice, OverlayStyle};
 use label_hub::label::FrameIdx;
 
 fn request(folder: std::path::PathBuf, format: FormatId) -> ExportRequest {
@@ -22,13 +22,14 @@ fn request(folder: std::path::PathBuf, format: FormatId) -> ExportRequest {
         is_in_range: false,
         is_selected_only: false,
         images: ImageChoice::Png,
+        overlay: OverlayStyle::default(),
         overwrite: false,
     }
 }
 
 fn wait_for_dataset(lab: &mut Lab) -> Notice {
     lab.wait("the dataset is done", |world| !world.resource::<AppFacts>().is_exporting);
-    lab.app.world().resource::<Notices>().on_screen().last().expect("it is told").clone()
+    lab.app.world().resource::<Notices>().log().last().expect("it is told").clone()
 }
 
 #[test]

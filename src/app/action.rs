@@ -358,6 +358,7 @@ impl Action {
                 is_in_range: false,
                 is_selected_only: false,
                 images: crate::formats::ImageChoice::None,
+                overlay: crate::formats::OverlayStyle::default(),
                 overwrite: false,
             })),
             Action::SetExportFolder(PathBuf::from("dataset")),

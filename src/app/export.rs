@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::formats::{
     self, ClipFacts, ClipPlan, ExportPlan, ExportReport, FormatError, FormatId, FrameChoice, FramesWith,
-    GatheredLabels, ImageChoice, ImageSource, ImportTarget, Imported, ObjectInfo, Split,
+    GatheredLabels, ImageChoice, ImageSource, ImportTarget, Imported, ObjectInfo, OverlayStyle, Split,
 };
 use crate::label::{FrameIdx, ObjectId};
 use crate::video::Clip;
@@ -42,6 +42,8 @@ pub struct ExportRequest {
     pub is_selected_only: bool,
     /// Whether pictures come too.
     pub images: ImageChoice,
+    /// What the overlay video shows.
+    pub overlay: OverlayStyle,
     /// Consent to replace an earlier export.
     pub overwrite: bool,
 }
@@ -115,6 +117,7 @@ pub(super) fn begin_export(world: &mut World, request: ExportRequest) -> Result<
             classes: Vec::new(),
             frames,
             images: asked.images,
+            overlay: asked.overlay,
             overwrite: asked.overwrite,
         };
         let mut progress = |news: formats::Progress| {

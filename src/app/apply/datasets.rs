@@ -75,12 +75,13 @@ fn exported(world: &mut World, report: &ExportReport) {
         report.folder.display(),
         report.check.min_iou
     )];
-    lines.extend(report.losses.lines());
+    let losses = report.losses.lines();
+    let severity = if losses.is_empty() { Severity::Info } else { Severity::Warning };
+    lines.extend(losses);
     lines.extend(report.notes.iter().cloned());
     if !report.renamed.is_empty() {
         lines.push(format!("Names changed for the files: {}; see labelhub-names.json.", report.renamed.len()));
     }
-    let severity = if lines.len() > 1 { Severity::Warning } else { Severity::Info };
     tell(world, severity, lines.join("\n"), Vec::new());
 }
 

@@ -7,7 +7,7 @@ use bevy_egui::egui::{Button, ComboBox, DragValue, Grid, RichText, TextEdit, Ui,
 use super::super::action::{Action, FileQuestion};
 use super::super::export::ExportRequest;
 use super::UiContext;
-use crate::formats::{FormatId, FramesWith, ImageChoice};
+use crate::formats::{FormatId, FramesWith, ImageChoice, OverlayStyle};
 
 /// What was chosen so far.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct ExportDraft {
     is_in_range: bool,
     is_selected_only: bool,
     images: ImageChoice,
+    overlay: OverlayStyle,
     overwrite: bool,
 }
 
@@ -33,6 +34,7 @@ impl Default for ExportDraft {
             is_in_range: false,
             is_selected_only: false,
             images: ImageChoice::None,
+            overlay: OverlayStyle::default(),
             overwrite: false,
         }
     }
@@ -91,6 +93,15 @@ pub fn export_ui(
             ui.selectable_value(&mut draft.images, ImageChoice::Jpeg, "JPEG, smaller");
         });
         ui.end_row();
+        if draft.format == FormatId::Overlay {
+            ui.label("Shows");
+            ui.horizontal(|ui| {
+                ui.selectable_value(&mut draft.overlay, OverlayStyle::Tint, "tinted objects");
+                ui.selectable_value(&mut draft.overlay, OverlayStyle::Matte, "white on black");
+                ui.selectable_value(&mut draft.overlay, OverlayStyle::CutOut, "objects cut out");
+            });
+            ui.end_row();
+        }
         ui.label("Folder");
         folder_ui(ui, cx, draft, proposed, actions);
         ui.end_row();
@@ -108,6 +119,7 @@ pub fn export_ui(
         is_in_range: draft.is_in_range && cx.facts.in_out.is_some(),
         is_selected_only: draft.is_selected_only && cx.facts.selected.is_some(),
         images: draft.images,
+        overlay: draft.overlay,
         overwrite: draft.overwrite,
     };
     let button = Button::new(RichText::new("Export").color(cx.colours().on_accent)).fill(cx.colours().accent);
