@@ -123,7 +123,10 @@ pub fn export_ui(
         overwrite: draft.overwrite,
     };
     let button = Button::new(RichText::new("Export").color(cx.colours().on_accent)).fill(cx.colours().accent);
-    cx.action_widget(ui, button.min_size(Vec2::new(120.0, 32.0)), Action::Export(Box::new(request)), actions);
+    // In a row, so that the button's text stands in its middle.
+    ui.horizontal(|ui| {
+        cx.action_widget(ui, button.min_size(Vec2::new(120.0, 32.0)), Action::Export(Box::new(request)), actions);
+    });
 }
 
 fn folder_ui(
