@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo run test ci test-parity test-window screenshots bench-reference audit
+.PHONY: help demo run test ci test-parity test-window test-formats screenshots bench-reference audit
 
 help:
 	@echo 'make demo             track an object through a clip it makes itself, without a window'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test             the everyday tests'
 	@echo 'make ci               all checks: format, lints, docs, tests, parity, window'
 	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
+	@echo 'make test-formats     every dataset format, read back by the programs that will read it'
 	@echo 'make test-window      the real window from end to end, under Xvfb'
 	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder), two of them in docs/'
 	@echo 'make bench-reference  ours and the Python reference, timed in one run'
@@ -52,6 +53,11 @@ test-window:
 	@scripts/setup
 	cargo build --locked
 	$(PYTHON_WITH_NUMPY) scripts/test_window.py
+
+# Installs the readers into the cache folder the first time.
+test-formats:
+	@scripts/setup
+	scripts/test_formats.py
 
 screenshots:
 	@scripts/setup
