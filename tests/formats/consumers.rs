@@ -52,8 +52,7 @@ fn write_exports_for_their_consumers() {
         for (clip, pictures) in plan.clips.iter_mut().zip(&mut pictures) {
             clip.images = Some(pictures);
         }
-        let report =
-            export_quietly(format, plan, &out.join(format.name())).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let report = export_quietly(format, plan, &out.join(format.name())).unwrap_or_else(|e| panic!("{format}: {e}"));
         let told = json!({
             "masks": report.masks,
             "frames": report.frames,
