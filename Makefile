@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo run test ci test-parity test-long test-crash test-window screenshots walkthrough bench-window bench-reference audit
+.PHONY: help demo run test ci test-parity test-long test-crash test-window test-formats screenshots walkthrough bench-window bench-reference audit
 
 help:
 	@echo 'make demo             track an object through a clip it makes itself, without a window'
@@ -20,6 +20,7 @@ help:
 	@echo 'make test-long        3,600 actions, and whether memory grows'
 	@echo 'make test-crash       kills a labelling program 100 times and counts what was lost'
 	@echo 'make bench-window     what an update of the window costs, on a 4K clip with 20 objects'
+	@echo 'make test-formats     every dataset format, read back by the programs that will read it'
 	@echo 'make test-window      the real window from end to end, under Xvfb'
 	@echo 'make walkthrough      a labeller'"'"'s first session on a real clip, by mouse and then by keys alone'
 	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder), two of them in docs/'
@@ -65,6 +66,11 @@ test-window:
 	@scripts/setup
 	cargo build --locked
 	$(PYTHON_WITH_NUMPY) scripts/test_window.py
+
+# Installs the readers into the cache folder the first time.
+test-formats:
+	@scripts/setup
+	scripts/test_formats.py
 
 walkthrough:
 	@scripts/setup

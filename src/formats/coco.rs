@@ -134,20 +134,12 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
     Ok(())
 }
 
+/// Other lists, such as captions, may lie beside those of instances.
 fn json_files(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let annotations = path.join("annotations");
-    let folder = if annotations.is_dir() { annotations } else { path.to_owned() };
-    let mut found = files::with_ending(&folder, &["json"])?;
-    found.retain(|file| file.file_name() != Some(super::manifest::FILE_NAME.as_ref()));
-    if found.iter().any(|file| files::name_of(file).starts_with("instances_")) {
-        found.retain(|file| files::name_of(file).starts_with("instances_"));
-    }
-    if found.is_empty() {
-        let cause = "no JSON file is in it; choose the annotations' file".to_owned();
-        return Err(FormatError::Dataset { path: path.to_owned(), format: FormatId::Coco, cause });
+    let mut found = files::json_files(path, FormatId::Coco)?;
+    let is_instances = |file: &PathBuf| files::name_of(file).starts_with("instances_");
+    if path.is_dir() && found.iter().any(is_instances) {
+        found.retain(is_instances);
     }
     Ok(found)
 }

@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -101,18 +101,10 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
 
 /// Reads a JSON file, or those in a folder's `annotations`.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    for file in json_files(path)? {
+    for file in files::json_files(path, FormatId::Datumaro)? {
         read_file(&file, sink)?;
     }
     Ok(())
-}
-
-fn json_files(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let annotations = path.join("annotations");
-    files::with_ending(if annotations.is_dir() { &annotations } else { path }, &["json"])
 }
 
 /// Whether a JSON object with these keys looks like this format.

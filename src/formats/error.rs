@@ -154,7 +154,7 @@ pub enum FormatError {
         format: FormatId,
     },
     /// No format fits.
-    #[error("{}: not a dataset of a known format; name the format, or check the folder", path.display())]
+    #[error("{}: not a dataset of a known format; unpack an archive first, name the format, or check the folder", path.display())]
     Unrecognised {
         /// The file or folder.
         path: PathBuf,

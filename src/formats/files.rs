@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::FormatError;
+use super::{FormatError, FormatId};
 use crate::video::natural_order;
 
 /// Entries of one folder that are looked at; a dataset of more frames is beyond every limit of a clip.
@@ -82,4 +82,23 @@ pub(super) fn read_text(path: &Path, max_bytes: u64) -> Result<String, String> {
         return Err(format!("it is longer than {max_bytes} bytes"));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A JSON dataset's files: `path` itself when it is a file, else those in its folder `annotations`, else in it. Our own
+/// notes are left out.
+///
+/// # Errors
+/// When there are none.
+pub(super) fn json_files(path: &Path, format: FormatId) -> Result<Vec<PathBuf>, FormatError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let annotations = path.join("annotations");
+    let mut found = with_ending(if annotations.is_dir() { &annotations } else { path }, &["json"])?;
+    found.retain(|file| !name_of(file).starts_with("labelhub"));
+    if found.is_empty() {
+        let cause = "no JSON file is in it; choose the file or its folder".to_owned();
+        return Err(FormatError::Dataset { path: path.to_owned(), format, cause });
+    }
+    Ok(found)
 }

@@ -8,7 +8,7 @@
 //! Corners are whole pixels, both included. `group_id` is the object's track.
 
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -70,23 +70,15 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
 
 /// Reads a folder of JSON files, or one of them.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    for file in json_files(path)? {
+    for file in files::json_files(path, FormatId::Labelme)? {
         let name = files::name_of(&file);
         match read_value(&file, FormatId::Labelme) {
             Ok(frame) => read_frame(&name, &frame, sink)?,
+            Err(error) if file == path => return Err(error),
             Err(error) => sink.fault(&name, &error.to_string()),
         }
     }
     Ok(())
-}
-
-fn json_files(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut found = files::with_ending(path, &["json"])?;
-    found.retain(|file| !files::name_of(file).starts_with("labelhub"));
-    Ok(found)
 }
 
 /// Whether a JSON object with these keys looks like this format.

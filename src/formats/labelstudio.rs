@@ -83,19 +83,10 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
 
 fn json_file(path: &Path) -> Result<PathBuf, FormatError> {
     let own = path.join("tasks.json");
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
     if own.is_file() {
         return Ok(own);
     }
-    let mut found = files::with_ending(path, &["json"])?;
-    found.retain(|file| !files::name_of(file).starts_with("labelhub"));
-    found.into_iter().next().ok_or_else(|| FormatError::Dataset {
-        path: path.to_owned(),
-        format: FormatId::LabelStudio,
-        cause: "no JSON file is in it; choose the exported file".to_owned(),
-    })
+    Ok(files::json_files(path, FormatId::LabelStudio)?.swap_remove(0))
 }
 
 /// Whether a file holds tasks of this kind.

@@ -19,7 +19,7 @@ use super::npy_header::{self, ArrayHeader, HeaderFault};
 use super::output::Output;
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Sink};
 use super::resolved::Dataset;
-use super::{FormatError, files};
+use super::{FormatError, FormatId, files};
 use crate::label::Mask;
 
 /// Layers of a stack that are read: as many as a clip can have frames.
@@ -69,17 +69,23 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
         clips.push(path.to_owned());
     }
     let names: Vec<String> = clips.iter().map(|folder| files::name_of(folder)).collect();
+    let mut has_stacks = false;
     for chosen in sink.choose_sequences(&names)? {
         let (folder, sequence) = (&clips[chosen], &names[chosen]);
         let numbers = read_numbers(&folder.join("frames.npy"), sink);
         let masks = folder.join("masks");
         let mut stacks = files::with_ending(if masks.is_dir() { &masks } else { folder }, &["npy"])?;
         stacks.retain(|file| masks.is_dir() || files::name_of(file) != "frames.npy");
+        has_stacks |= !stacks.is_empty();
         for file in stacks {
             read_stack(&file, sequence, numbers.as_deref(), sink)?;
         }
     }
-    Ok(())
+    if has_stacks {
+        return Ok(());
+    }
+    let cause = "no OBJECT.npy is in it; choose the folder of a clip".to_owned();
+    Err(FormatError::Dataset { path: path.to_owned(), format: FormatId::NpyStack, cause })
 }
 
 /// The frame number of each layer; `None` when no file says it.

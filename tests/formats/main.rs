@@ -1,5 +1,6 @@
 //! Dataset formats through their public door: what goes out comes back, folders are safe, broken input is listed.
 
+mod consumers;
 mod folders;
 mod hostile;
 mod lossy;

@@ -1,7 +1,9 @@
 //! What is exported comes back on import: every mask, name, class and frame.
 
-use label_hub::formats::{FormatId, ImportTarget, Imported, import};
-use label_hub::label::FrameIdx;
+use label_hub::formats::{
+    ClipFacts, FormatError, FormatId, ImportTarget, Imported, LabelSource, ObjectInfo, SourceError, import,
+};
+use label_hub::label::{FrameIdx, FrameMark, Mask, ObjectId};
 
 use super::made_up::{MadeUp, difficult, export_quietly, overlapping, plan};
 
@@ -132,5 +134,75 @@ fn foreign_datasets_find_their_frames_by_name_or_number() {
         assert_eq!(imported.errors, [], "{format}");
         let frames: Vec<FrameIdx> = imported.objects[1].frames.iter().map(|(frame, _)| *frame).collect();
         assert!(frames.contains(&FrameIdx(3)), "{format}: {frames:?}");
+    }
+}
+
+#[test]
+fn exported_part_of_a_clip_comes_back_on_its_frames() {
+    for &format in EXACT.iter().chain(NO_OVERLAP) {
+        let clip = difficult("clip", 13, 9);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        let mut plan = clip.plan();
+        plan.frames.every = 2;
+        export_quietly(format, plan, &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let mut part = clip.clone();
+        part.masks.retain(|(_, frame), _| frame.0 % 2 == 0);
+        assert_came_back(format, &part, &import_quietly(format, &target, &part));
+    }
+}
+
+#[test]
+fn class_names_keep_their_signs_but_for_control_characters() {
+    for &format in EXACT.iter().chain(NO_OVERLAP).chain(&[FormatId::Yolo, FormatId::YtVos, FormatId::CvatVideo]) {
+        let mut clip = MadeUp::clip("clip", 5, 4, 2);
+        let classes = ["a: b # c", "- x", "'q' \"d\" \\", "[1, 2]", "two\nlines\u{1}", " spaces ", "\u{202E}rtl", "{}"];
+        for (id, class) in (1..).zip(classes) {
+            let object = clip.add_object(id, &format!("object\t{id}"), Some(class));
+            clip.paint(object, 0, |x, y| y * 5 + x == id);
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        let report = export_quietly(format, clip.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let renamed =
+            report.renamed.iter().find(|renamed| renamed.kind == "class").expect("one has control characters");
+        assert_eq!(renamed.used, "two lines ", "{format}");
+    }
+}
+
+#[test]
+fn unsound_sources_fail_the_check_and_leave_nothing() {
+    /// Changes a mask once all have been given.
+    struct Fickle(MadeUp, std::cell::Cell<u64>);
+    impl LabelSource for Fickle {
+        fn clip(&self) -> &ClipFacts {
+            self.0.clip()
+        }
+        fn objects(&self) -> &[ObjectInfo] {
+            self.0.objects()
+        }
+        fn mark(&self, object: ObjectId, frame: FrameIdx) -> Option<FrameMark> {
+            self.0.mark(object, frame)
+        }
+        fn mask(&self, object: ObjectId, frame: FrameIdx) -> Result<Option<Mask>, SourceError> {
+            self.1.set(self.1.get() + 1);
+            let changed = self.1.get() > 12 && (object, frame) == (ObjectId(3), FrameIdx(1));
+            if changed { Ok(Some(Mask::empty(self.0.size()))) } else { self.0.mask(object, frame) }
+        }
+    }
+    for &format in EXACT.iter().chain(NO_OVERLAP) {
+        let source = Fickle(difficult("clip", 13, 9), std::cell::Cell::new(0));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut plan = source.0.plan();
+        plan.clips[0].labels = &source;
+        let failed = export_quietly(format, plan, &folder.path().join("out"));
+        match failed {
+            Err(FormatError::SelfCheck { count, first, .. }) => {
+                assert_eq!(count, 1, "{format}: {first}");
+                assert!(first.contains("a dog") && first.contains("frame 1"), "{format}: {first}");
+            }
+            other => panic!("{format}: {other:?}"),
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "{format}");
     }
 }
