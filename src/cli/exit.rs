@@ -184,6 +184,7 @@ impl From<FormatError> for CliError {
             | FormatError::Unrecognised { .. }
             | FormatError::Dataset { .. } => Exit::Input,
             FormatError::Write { .. } | FormatError::SelfCheck { .. } | FormatError::Cancelled => Exit::SomeFailed,
+            FormatError::Video(error) => Exit::from(error),
             FormatError::WrongSize { .. }
             | FormatError::Exists { .. }
             | FormatError::NotAnExport { .. }

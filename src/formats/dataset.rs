@@ -188,11 +188,23 @@ pub enum ImageChoice {
     Jpeg,
 }
 
+/// What the overlay video shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OverlayStyle {
+    /// The clip with the objects tinted and outlined in their colours.
+    #[default]
+    Tint,
+    /// White objects on black.
+    Matte,
+    /// The objects as they are, everything else black.
+    CutOut,
+}
+
 /// One clip of an export.
 pub struct ClipPlan<'a> {
     /// Its labels.
     pub labels: &'a dyn LabelSource,
-    /// Its pictures; needed when images are to be written, and by the overlay video.
+    /// Its pictures; needed when images are to be written, and by the overlay video unless it is a matte.
     pub images: Option<&'a mut dyn ImageSource>,
     /// The objects to export; `None` is all of them.
     pub objects: Option<Vec<ObjectId>>,
@@ -210,6 +222,8 @@ pub struct ExportPlan<'a> {
     pub frames: FrameChoice,
     /// Whether pictures are written too.
     pub images: ImageChoice,
+    /// What the overlay video shows; other formats do not ask.
+    pub overlay: OverlayStyle,
     /// Consent to replace an earlier export under the same name.
     pub overwrite: bool,
 }

@@ -71,13 +71,13 @@ pub(super) fn check_object_count(dataset: &Dataset<'_>, format: FormatId) -> Res
     }
 }
 
-/// Writes one frame's objects as a palette PNG.
+/// Writes one frame's objects as a palette PNG and says, by object, which of them can be seen.
 pub(super) fn write_frame(
     clip: &DatasetClip<'_>,
     frame: &DatasetFrame,
     name: &str,
     output: &mut Output<'_>,
-) -> Result<(), FormatError> {
+) -> Result<Vec<bool>, FormatError> {
     let mut masks = Vec::with_capacity(clip.objects.len());
     for object in &clip.objects {
         masks.push(clip.mask(object, frame.idx)?.filter(|mask| !mask.is_empty()));
@@ -88,7 +88,8 @@ pub(super) fn write_frame(
     output.masks += masks.iter().flatten().count() as u64;
     output.losses.overlap_pixels += apart.overlap_pixels;
     output.losses.overlap_frames += u64::from(apart.overlap_pixels > 0);
-    output.frame_done()
+    output.frame_done()?;
+    Ok(apart.masks.iter().map(|mask| mask.as_ref().is_some_and(|mask| !mask.is_empty())).collect())
 }
 
 /// Reads a dataset: its root, `Annotations`, a resolution's folder, or one clip's folder of PNGs.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::FormatId;
 use crate::label::{FrameIdx, FrameSize};
+use crate::video::VideoError;
 
 /// Why a file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +134,9 @@ pub enum FormatError {
         /// What was said.
         cause: String,
     },
+    /// A video could not be written or read back.
+    #[error(transparent)]
+    Video(#[from] VideoError),
     /// Reading back what was written did not give what went in.
     #[error("{}: {count} masks read back differ from the project's ({first}); the export was not kept; please report this", path.display())]
     SelfCheck {

@@ -38,6 +38,7 @@ pub fn export(
     let image_sources =
         plan.clips.iter_mut().map(|clip| clip.images.as_mut().map(|images| &mut **images as _)).collect();
     let mut output = Output::new(target.part(), format, plan.images, image_sources, dataset.frame_count(), progress);
+    output.overlay = plan.overlay;
     let checked = write_and_check(format, &dataset, target.part(), &mut output).and_then(|check| {
         write_facts(format, &dataset, &output)?;
         Ok(check)

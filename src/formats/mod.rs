@@ -45,6 +45,7 @@ mod npy_stack;
 mod outline;
 mod output;
 mod overlap;
+mod overlay;
 mod palette_png;
 mod polygon_fill;
 mod reading;
@@ -62,7 +63,7 @@ mod ytvos;
 pub use atomic::write_atomically;
 pub use dataset::{
     ClipFacts, ClipPlan, ExportPlan, FrameChoice, FrameFacts, FramePicture, FramesWith, ImageChoice, ImageSource,
-    LabelSource, NO_CLASS, ObjectInfo, SourceError, Split, classes_of,
+    LabelSource, NO_CLASS, ObjectInfo, OverlayStyle, SourceError, Split, classes_of,
 };
 pub use detect::detect;
 pub use error::FormatError;

@@ -10,10 +10,11 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use serde::Serialize;
 
-use super::dataset::{ImageChoice, ImageSource};
+use super::dataset::{ImageChoice, ImageSource, OverlayStyle};
 use super::report::Losses;
 use super::resolved::{DatasetClip, DatasetFrame};
 use super::{FormatError, FormatId};
+use crate::video::RgbImage;
 
 /// High enough that no edge moves.
 const JPEG_QUALITY: u8 = 95;
@@ -43,6 +44,7 @@ pub(super) struct Output<'a> {
     root: PathBuf,
     pub format: FormatId,
     images: ImageChoice,
+    pub overlay: OverlayStyle,
     /// By position in the plan.
     image_sources: Vec<Option<&'a mut (dyn ImageSource + 'a)>>,
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -67,6 +69,7 @@ impl<'a> Output<'a> {
             root: root.to_owned(),
             format,
             images: if format.wants_jpeg() && images == ImageChoice::Png { ImageChoice::Jpeg } else { images },
+            overlay: OverlayStyle::default(),
             image_sources,
             progress,
             frames_done: 0,
@@ -127,14 +130,7 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         let path = self.path(&format!("{name}{}", self.image_ending(clip, frame)))?;
-        let fault = |cause: String| FormatError::Picture { clip: clip.facts().name.clone(), frame: frame.idx, cause };
-        let source = self.image_sources[clip.position].as_mut();
-        let source = source.ok_or_else(|| fault("the clip is not open".to_owned()))?;
-        let picture = source.picture(frame.idx).map_err(|e| fault(e.to_string()))?;
-        let image = picture.image;
-        if image.size != clip.size() {
-            return Err(fault(format!("it is {}, the clip is {}", image.size, clip.size())));
-        }
+        let image = self.picture(clip, frame)?;
         let writer = BufWriter::new(File::create(&path).map_err(FormatError::writing(&path))?);
         let (width, height, color) = (image.size.width, image.size.height, image::ExtendedColorType::Rgb8);
         let written = match self.images {
@@ -153,8 +149,20 @@ impl<'a> Output<'a> {
             other => FormatError::writing(&path)(io::Error::other(other)),
         })?;
         self.images_written += 1;
-        self.losses.damaged_pictures += u64::from(picture.damage.is_some());
         Ok(())
+    }
+
+    /// A frame's picture from the clip; damaged ones are counted.
+    pub fn picture(&mut self, clip: &DatasetClip<'_>, frame: &DatasetFrame) -> Result<RgbImage, FormatError> {
+        let fault = |cause: String| FormatError::Picture { clip: clip.facts().name.clone(), frame: frame.idx, cause };
+        let source = self.image_sources[clip.position].as_mut();
+        let source = source.ok_or_else(|| fault("the clip is not open".to_owned()))?;
+        let picture = source.picture(frame.idx).map_err(|e| fault(e.to_string()))?;
+        if picture.image.size != clip.size() {
+            return Err(fault(format!("it is {}, the clip is {}", picture.image.size, clip.size())));
+        }
+        self.losses.damaged_pictures += u64::from(picture.damage.is_some());
+        Ok(picture.image)
     }
 }
 

@@ -7,7 +7,7 @@ use super::reading::Sink;
 use super::resolved::Dataset;
 use super::{
     FormatError, FormatId, binary_png, coco, cvat_images, cvat_video, datumaro, davis, labelme, labelstudio, mots,
-    npy_frames, npy_stack, sav, yolo, ytvis, ytvos,
+    npy_frames, npy_stack, overlay, sav, yolo, ytvis, ytvos,
 };
 
 /// Walks through a dataset's files and hands over what it finds.
@@ -31,7 +31,7 @@ pub(super) fn write(format: FormatId, dataset: &Dataset<'_>, output: &mut Output
         FormatId::Datumaro => datumaro::write(dataset, output),
         FormatId::LabelStudio => labelstudio::write(dataset, output),
         FormatId::Labelme => labelme::write(dataset, output),
-        FormatId::Overlay => Err(FormatError::NoImport { format }),
+        FormatId::Overlay => overlay::write(dataset, output),
     }
 }
 

@@ -24,22 +24,23 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
     for split in dataset.splits() {
         let mut videos = Map::new();
         for clip in dataset.clips_of(split) {
-            let mut objects = Map::new();
-            for object in &clip.objects {
-                let is_there = |idx| clip.labels.mark(object.id, idx).is_some_and(|mark| mark.area > 0);
-                let frames = clip.frames.iter().filter(|frame| is_there(frame.idx));
-                let frames: Vec<&str> = frames.map(|frame| frame.name.as_str()).collect();
-                if !frames.is_empty() {
-                    let entry = json!({"category": dataset.classes[object.class], "frames": frames});
-                    objects.insert(object.number.to_string(), entry);
-                }
-            }
-            videos.insert(clip.name.clone(), json!({ "objects": objects }));
+            // By object: the frames on which it can be seen.
+            let mut frames_of: Vec<Vec<&str>> = vec![Vec::new(); clip.objects.len()];
             for frame in &clip.frames {
                 let name = format!("{}/{}", clip.name, frame.name);
                 output.image(clip, frame, &format!("{}/JPEGImages/{name}", split.name()))?;
-                davis::write_frame(clip, frame, &format!("{}/Annotations/{name}.png", split.name()), output)?;
+                let path = format!("{}/Annotations/{name}.png", split.name());
+                let is_seen = davis::write_frame(clip, frame, &path, output)?;
+                for (frames, _) in frames_of.iter_mut().zip(is_seen).filter(|(_, is_seen)| *is_seen) {
+                    frames.push(&frame.name);
+                }
             }
+            let mut objects = Map::new();
+            for (object, frames) in clip.objects.iter().zip(frames_of).filter(|(_, frames)| !frames.is_empty()) {
+                let entry = json!({"category": dataset.classes[object.class], "frames": frames});
+                objects.insert(object.number.to_string(), entry);
+            }
+            videos.insert(clip.name.clone(), json!({ "objects": objects }));
         }
         let mut file = output.file(&format!("{}/meta.json", split.name()))?;
         file.json(&Value::from(Map::from_iter([("videos".to_owned(), videos.into())])))?;

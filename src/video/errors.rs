@@ -142,6 +142,14 @@ pub enum VideoError {
         /// What swscale said.
         detail: String,
     },
+    /// A video could not be written.
+    #[error("{path}: the video cannot be written: {detail}. Check free space and which encoders ffmpeg has", path = path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// What ffmpeg said.
+        detail: String,
+    },
     /// The decode thread could not be started or has ended.
     #[error("the decode thread is not running: {detail}. Open the clip again")]
     Thread {
@@ -169,6 +177,7 @@ impl VideoError {
             | VideoError::EmptyFolder { .. }
             | VideoError::MixedSizes { .. }
             | VideoError::Changed { .. }
+            | VideoError::Encode { .. }
             | VideoError::Thread { .. } => Severity::Error,
         }
     }

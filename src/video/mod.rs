@@ -6,7 +6,7 @@
 //! whether reached by playing or by jumping; what cannot be decoded is marked as damaged and never passed off as good.
 //!
 //! ffmpeg lives in `ffmpeg/` behind the `video` feature. Without it folders of images still work and a video file is
-//! answered with [`VideoError::NotInThisBuild`]. The room uses `label` only.
+//! answered with [`VideoError::NotInThisBuild`]. [`VideoWriter`] writes previews. The room uses `label` only.
 
 mod cache;
 mod clip;
@@ -26,6 +26,7 @@ mod natural_order;
 mod orientation;
 mod reader;
 mod worker;
+mod writer;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -40,6 +41,7 @@ pub use index::{FrameEntry, FrameIndex, TimeBase};
 pub use natural_order::compare as natural_order;
 pub use reader::Reader;
 pub use worker::{Generation, SameClip, VideoCommand, VideoEvent, VideoThread, WorkerOptions};
+pub use writer::VideoWriter;
 
 /// How far indexing has come.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use label_hub::formats::{
     ClipFacts, ClipPlan, ExportPlan, ExportReport, FormatError, FormatId, FrameChoice, FrameFacts, FramePicture,
-    ImageChoice, ImageSource, LabelSource, ObjectInfo, SourceError, Split, export,
+    ImageChoice, ImageSource, LabelSource, ObjectInfo, OverlayStyle, SourceError, Split, export,
 };
 use label_hub::label::{FrameIdx, FrameMark, FrameSize, Mask, MaskId, ObjectId, palette};
 use label_hub::video::{ClipIdentity, RgbImage, TimeBase};
@@ -84,6 +84,7 @@ pub fn plan<'a>(clips: &[&'a MadeUp]) -> ExportPlan<'a> {
         classes: Vec::new(),
         frames: FrameChoice::ALL,
         images: ImageChoice::None,
+        overlay: OverlayStyle::Tint,
         overwrite: false,
     }
 }

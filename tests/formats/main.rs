@@ -2,5 +2,6 @@
 
 mod folders;
 mod hostile;
+mod lossy;
 mod made_up;
 mod round_trip;

@@ -2,9 +2,10 @@
 //! [`Frame`](super::Frame).
 //!
 //! `demuxer` opens files safely, `scan` makes the index, `packets` says which packet holds which frame, `run` decodes
-//! forward, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours.
+//! forward, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
 
 mod demuxer;
+mod encode;
 mod packets;
 mod pixels;
 mod run;
@@ -12,6 +13,7 @@ mod scan;
 mod source;
 mod visibility;
 
+pub(super) use encode::Encoder;
 pub(super) use pixels::{plane_of, rgb_from_planes};
 pub(super) use scan::{OpenedVideo, open_video};
 pub(super) use source::{FrameSource, Shared};
