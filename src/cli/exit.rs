@@ -6,9 +6,11 @@
 use std::fmt;
 use std::io;
 
+use crate::engine::EngineError;
 use crate::formats::FormatError;
 use crate::sam2::Sam2Error;
 use crate::sam2::checkpoint::CheckpointError;
+use crate::store::StoreError;
 use crate::video::VideoError;
 
 /// The table shown by `--help`.
@@ -19,7 +21,7 @@ Exit codes:
     2  wrong usage: arguments, prompts, or an output folder made from other inputs
     3  not in this build (for example without the `video` feature)
     4  model or device cannot be used
-    5  input cannot be read
+    5  input cannot be read, or its project cannot be opened
    75  stopped by SIGTERM; the same command goes on
   130  stopped by Ctrl-C; the same command goes on";
 
@@ -36,7 +38,7 @@ pub enum Exit {
     NotInBuild,
     /// Model or device.
     Model,
-    /// Input unreadable.
+    /// Input unreadable, or a project that cannot be opened.
     Input,
     /// SIGTERM; the same command goes on.
     Terminated,
@@ -170,6 +172,39 @@ impl From<VideoError> for CliError {
 impl From<CheckpointError> for CliError {
     fn from(error: CheckpointError) -> Self {
         CliError::new(Exit::Model, error.to_string())
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let exit = match &error {
+            StoreError::Unknown(_)
+            | StoreError::Damaged { .. }
+            | StoreError::Read { .. }
+            | StoreError::Open { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Foreign { .. }
+            | StoreError::Newer { .. }
+            | StoreError::OtherClip { .. }
+            | StoreError::Misfit { .. }
+            | StoreError::Unrecoverable { .. }
+            | StoreError::ReadOnly { .. } => Exit::Input,
+            StoreError::Copy { .. } | StoreError::NotSaved { .. } => Exit::SomeFailed,
+        };
+        CliError::new(exit, error.to_string())
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        let exit = match &error {
+            EngineError::NoClip | EngineError::Frame { .. } => Exit::Input,
+            EngineError::Prompt(_) => Exit::Usage,
+            EngineError::NoModel | EngineError::Model(_) | EngineError::Inference(_) | EngineError::Panicked(_) => {
+                Exit::Model
+            }
+        };
+        CliError::new(exit, error.to_string())
     }
 }
 

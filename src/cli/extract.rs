@@ -123,8 +123,7 @@ pub fn run(
 /// # Errors
 /// As [`run`].
 pub fn command(args: &ExtractArgs) -> Result<Exit, CliError> {
-    let stop = StopFlag::install()
-        .map_err(|e| CliError::new(Exit::SomeFailed, format!("Ctrl-C cannot be watched ({e}); run it again")))?;
+    let stop = StopFlag::install_for_command()?;
     let bar = indicatif::ProgressBar::no_length();
     let summary = run(args, &mut |done, all| {
         bar.set_length(u64::from(all));

@@ -5,22 +5,29 @@
 //! and never use Bevy.
 
 pub mod bench;
+mod classes;
+mod clip;
 pub mod clip_facts;
 pub mod exit;
+pub mod export;
 pub mod extract;
+pub mod import;
 pub mod info;
 pub mod manifest;
 pub mod model_file;
 pub mod parity;
 pub mod progress;
+pub mod project;
 pub mod prompt_args;
 pub mod prompt_file;
 pub mod prompts;
 pub mod run_folder;
 mod sam2_tracker;
 pub mod signals;
+mod stages;
 mod threads;
 pub mod track;
+mod track_project;
 pub mod tracker;
 pub mod window;
 
@@ -47,6 +54,12 @@ enum Command {
     /// Track objects through a clip and write one mask per frame and object
     #[command(after_help = EXIT_CODES_HELP)]
     Track(Box<track::TrackArgs>),
+    /// Write the labels of projects as a dataset that other tools read
+    #[command(after_help = format!("{}\n\n{EXIT_CODES_HELP}", export::formats_help()))]
+    Export(Box<export::ExportArgs>),
+    /// Read a dataset's masks as new objects of a project
+    #[command(after_help = format!("{}\n\n{EXIT_CODES_HELP}", export::formats_help()))]
+    Import(import::ImportArgs),
     /// Write exact frames of a clip as pictures, with a table of their times
     Extract(extract::ExtractArgs),
     /// Show devices, codecs, models, and what is known about a clip
@@ -83,6 +96,8 @@ fn run(cli: Cli, open_window: Option<window::OpenWindow>) -> Result<Exit, CliErr
     match cli.command {
         None => window::run(cli.window, open_window),
         Some(Command::Track(args)) => track::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Extract(args)) => extract::command(&args),
         Some(Command::Parity(args)) => Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed }),

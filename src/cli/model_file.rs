@@ -31,6 +31,14 @@ pub fn models_folder() -> Option<PathBuf> {
     Some(home.join("models"))
 }
 
+/// The program's data folder: projects of clips whose own folder cannot be written, and backups. `None` as above.
+pub fn data_folder() -> Option<PathBuf> {
+    match std::env::var_os(HOME_VARIABLE).filter(|home| !home.is_empty()) {
+        Some(home) => Some(PathBuf::from(home).join("data")),
+        None => Some(directories::ProjectDirs::from("", "", "label-hub")?.data_dir().to_path_buf()),
+    }
+}
+
 /// The official address of a published model.
 pub fn official_address(name: &str) -> Option<String> {
     let (name, folder) = PUBLISHED.iter().find(|(published, _)| *published == name)?;

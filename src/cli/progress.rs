@@ -21,16 +21,16 @@ pub enum Event {
     Start {
         /// The clip's path.
         clip: String,
-        /// The output folder.
+        /// The output folder, or the project.
         out: String,
         /// Frames that will be tracked.
         frames: u32,
         /// Objects that will be tracked.
         objects: Vec<ObjectId>,
-        /// Masks an earlier run left.
+        /// Masks that are there already.
         resumed: usize,
     },
-    /// A mask is on the disk.
+    /// A mask is on the disk, or on its way into the project.
     Frame {
         /// Frame.
         frame: FrameIdx,
@@ -42,8 +42,9 @@ pub enum Event {
         score: f32,
         /// The model's guess of the mask's IoU.
         iou: f32,
-        /// File name in the output folder.
-        file: String,
+        /// File name in the output folder; masks in a project have none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
     },
     /// Something the user should know.
     Notice {
@@ -54,7 +55,7 @@ pub enum Event {
     Done {
         /// Frames tracked by this call.
         frames: u32,
-        /// Masks in the folder.
+        /// Masks in the folder; with a project, masks this call put into it.
         masks: usize,
         /// Time this call took.
         seconds: f64,
@@ -67,7 +68,7 @@ pub enum Event {
     Stopped {
         /// Frames tracked by this call.
         frames: u32,
-        /// Masks in the folder.
+        /// Masks in the folder; with a project, masks this call put into it.
         masks: usize,
         /// How to go on, in words.
         next: String,
@@ -148,7 +149,9 @@ fn show_on_bar(bar: &ProgressBar, event: &Event) {
             bar.set_length(u64::from(*frames));
             bar.enable_steady_tick(Duration::from_secs(1));
         }
-        Event::Frame { file, .. } => bar.set_message(file.clone()),
+        Event::Frame { frame, object, file, .. } => {
+            bar.set_message(file.clone().unwrap_or_else(|| format!("frame {frame} object {object}")));
+        }
         Event::Notice { message } => bar.suspend(|| tell(message)),
         Event::Done { .. } | Event::Stopped { .. } => {
             bar.finish_and_clear();
@@ -165,7 +168,8 @@ fn line_for(frame_total: &mut u32, seen: &mut BTreeSet<FrameIdx>, event: &Event)
         }
         Event::Frame { frame, object, area, file, .. } => {
             seen.insert(*frame);
-            format!("{}/{frame_total} frame {frame} object {object}: {area} pixels, {file}", seen.len())
+            let file = file.as_ref().map_or_else(String::new, |file| format!(", {file}"));
+            format!("{}/{frame_total} frame {frame} object {object}: {area} pixels{file}", seen.len())
         }
         Event::Notice { message } => message.clone(),
         Event::Done { .. } | Event::Stopped { .. } => summary(event),

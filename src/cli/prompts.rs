@@ -124,7 +124,11 @@ impl Statements {
     }
 }
 
-fn check_range(range: Option<(FrameIdx, FrameIdx)>, frame_count: u32) -> Result<(), CliError> {
+/// Checks a range against a clip of so many frames.
+///
+/// # Errors
+/// When it runs backwards or passes the clip's end.
+pub fn check_range(range: Option<(FrameIdx, FrameIdx)>, frame_count: u32) -> Result<(), CliError> {
     let Some((first, last)) = range else { return Ok(()) };
     if first > last {
         return Err(CliError::usage(format!("--range {first}..{last} runs backwards; write the smaller frame first")));

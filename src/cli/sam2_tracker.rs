@@ -1,7 +1,6 @@
 //! The real [`Tracker`]: the clip's decoder and SAM 2.1.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,8 +10,9 @@ use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::LoadOptions;
 use crate::sam2::predictor::{ClickPrompt, FrameMasks, Predictor, PredictorOptions, Propagation, PropagationRequest};
-use crate::video::{self, Clip, VideoError};
+use crate::video::Clip;
 
+use super::clip::open_clip;
 use super::exit::CliError;
 use super::signals::StopFlag;
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker};
@@ -29,13 +29,7 @@ impl Sam2Tracker {
     /// # Errors
     /// When it cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
     pub fn open(path: &Path, stop: &StopFlag) -> Result<Self, CliError> {
-        let go_on = |_| if stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let clip = video::open(path, &mut { go_on }).map_err(|e| match (&e, stop.requested()) {
-            (VideoError::Cancelled { .. }, Some(exit)) => {
-                CliError::new(exit, format!("{}: stopped while it was read; nothing was written", path.display()))
-            }
-            _ => CliError::from(e),
-        })?;
+        let clip = open_clip(path, stop)?;
         let facts = TrackedClip {
             identity: clip.identity().to_string(),
             size: clip.size(),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::exit::Exit;
+use super::exit::{CliError, Exit};
 
 /// Whether somebody asked the command to stop, and how.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,15 @@ impl StopFlag {
             flag::register_usize(signal, Arc::clone(&stop.signal), number)?;
         }
         Ok(stop)
+    }
+
+    /// [`StopFlag::install`] for a command, which cannot go on without.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn install_for_command() -> Result<Self, CliError> {
+        Self::install()
+            .map_err(|e| CliError::new(Exit::SomeFailed, format!("Ctrl-C cannot be watched ({e}); run it again")))
     }
 
     /// Asks to stop, as Ctrl-C does.

@@ -2,7 +2,7 @@
 //!
 //! Checks everything that can be checked before the model is loaded (flags, clip, prompts, output folder), then takes
 //! frames from a [`MaskStream`] and writes each mask as it comes. A stopped run goes on when
-//! the same command is given again.
+//! the same command is given again. `track --project` is `track_project.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,14 +30,22 @@ use crate::sam2::checkpoint::Checkpoint;
 #[derive(Debug, Clone, clap::Args)]
 pub struct TrackArgs {
     /// Video file, or folder of images
-    #[arg(value_name = "VIDEO|DIR")]
-    clip: PathBuf,
-    /// Model: a name such as sam2.1_hiera_tiny, or a .pt or .safetensors file
+    #[arg(value_name = "VIDEO|DIR", required_unless_present = "project")]
+    clip: Option<PathBuf>,
+    /// Track what is stale or missing in a project (its file, or its clip), from the project's own prompts; the masks
+    /// go into the project
+    #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged"])]
+    pub(super) project: Option<PathBuf>,
+    /// With --project: the objects to track, by number; all that have prompts without it
+    #[arg(long, value_name = "1,2", value_delimiter = ',', requires = "project")]
+    pub(super) objects: Vec<u32>,
+    /// Model: a name such as sam2.1_hiera_tiny, or a .pt or .safetensors file; with --project also `fake`, the test
+    /// engine
     #[arg(long, value_name = "NAME|PATH")]
-    model: PathBuf,
+    pub(super) model: PathBuf,
     /// Where the model runs: auto, cpu, cuda:0, metal:0
     #[arg(long, default_value = "auto", value_parser = parse_device)]
-    device: String,
+    pub(super) device: String,
     /// Click on an object; `:neg` beside it. Pixels from the top left. Repeatable
     #[arg(long = "point", value_name = "FRAME:OBJECT:X,Y[:neg]", value_parser = parse_point, allow_hyphen_values = true)]
     points: Vec<PromptArg>,
@@ -50,34 +58,45 @@ pub struct TrackArgs {
     /// Prompts as JSON: {"objects":[{"id":1,"prompts":[{"frame":0,"points":[[x,y]],"labels":[1]}]}]}
     #[arg(long, value_name = "FILE.json")]
     prompts: Option<PathBuf>,
-    /// Frames to track, both included; the whole clip without it
+    /// Frames to track, both included; without it the whole clip, or the project's in and out frames
     #[arg(long, value_name = "A..B", value_parser = parse_range)]
-    range: Option<(FrameIdx, FrameIdx)>,
-    /// Which way to track from the prompts
-    #[arg(long, value_enum, default_value = "forward")]
-    direction: Direction,
+    pub(super) range: Option<(FrameIdx, FrameIdx)>,
+    /// Which way to track from the prompts; forward without it, both ways with --project
+    #[arg(long, value_enum)]
+    pub(super) direction: Option<Direction>,
     /// Side of the picture the model sees; smaller is faster and coarser. By default the model's own (1024 for the
     /// published models)
     #[arg(long, value_parser = parse_resolution, value_name = "1024|768|512")]
-    resolution: Option<u32>,
-    /// Folder for the masks; without it `CLIP_masks` beside the clip, or here where that is read-only
+    pub(super) resolution: Option<u32>,
+    /// Folder for the masks; without it `CLIP_masks` beside the clip, or here where that is read-only. With --project
+    /// masks are written only where this says so, when all are tracked
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Pad frame numbers in file names to this many digits
     #[arg(long, default_value_t = 0, value_name = "N")]
     pad: usize,
     /// Start anew: remove the masks an earlier run wrote to the folder
     #[arg(long)]
-    overwrite: bool,
+    pub(super) overwrite: bool,
     /// What to do on frames that do not decode
     #[arg(long, value_enum, default_value = "skip")]
     damaged: DamagedFrames,
     /// Processor threads to use
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    pub(super) threads: Option<u16>,
     /// Report progress as JSON lines on standard output
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+}
+
+impl TrackArgs {
+    fn clip(&self) -> &Path {
+        self.clip.as_deref().expect("clap asks for a clip or a project, and a project goes another way")
+    }
+
+    fn direction(&self) -> Direction {
+        self.direction.unwrap_or(Direction::Forward)
+    }
 }
 
 /// `--mask` may name a file that is not UTF-8, which clap's function parsers cannot take.
@@ -120,8 +139,7 @@ pub(super) fn parse_resolution(text: &str) -> Result<u32, String> {
 /// # Errors
 /// With the exit code and what to do next.
 pub fn run(args: &TrackArgs) -> Result<Exit, CliError> {
-    let stop = StopFlag::install()
-        .map_err(|e| CliError::new(Exit::SomeFailed, format!("Ctrl-C cannot be watched ({e}); run it again")))?;
+    let stop = StopFlag::install_for_command()?;
     let around = Surroundings {
         stop: &stop,
         is_terminal: io::stderr().is_terminal(),
@@ -151,13 +169,16 @@ pub type OpenTracker<'a> = dyn Fn(&Path) -> Result<Box<dyn Tracker>, CliError> +
 /// # Errors
 /// As [`run`].
 pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'_>) -> Result<Exit, CliError> {
+    if let Some(project) = &args.project {
+        return super::track_project::run(args, project, around);
+    }
     if args.pad > MAX_PAD {
         return Err(CliError::usage(format!("--pad {} is too wide; write at most {MAX_PAD}", args.pad)));
     }
     let statements = gather_statements(args)?;
     statements.expect_some()?;
     let model = Checkpoint::open(&find_model(&args.model, models_folder().as_deref())?)?;
-    let mut tracker = open(&args.clip)?;
+    let mut tracker = open(args.clip())?;
     let clip = tracker.clip().clone();
     let (prompts, hints) = statements.check(clip.size, clip.frame_count)?;
 
@@ -167,7 +188,7 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
     }
     let folder_path = match &args.out {
         Some(folder) => folder.clone(),
-        None => default_folder(&args.clip, Path::new("")),
+        None => default_folder(args.clip(), Path::new("")),
     };
     let manifest = manifest(args, &clip, &model, &prompts)?;
     let folder = RunFolder::open(&folder_path, manifest, args.overwrite)?;
@@ -204,7 +225,7 @@ fn manifest(
         format: FORMAT,
         program: concat!("label-hub ", env!("CARGO_PKG_VERSION")).to_owned(),
         clip: ClipEntry {
-            name: name(&args.clip),
+            name: name(args.clip()),
             identity: clip.identity.clone(),
             size: clip.size,
             frames: clip.frame_count,
@@ -216,7 +237,7 @@ fn manifest(
         },
         prompts: PromptFile::from(prompts),
         options: OptionsEntry {
-            direction: args.direction,
+            direction: args.direction(),
             resolution: args.resolution,
             damaged: args.damaged,
             device: args.device.clone(),
@@ -244,7 +265,7 @@ fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, folder: &RunFo
         prompts,
         first,
         last,
-        direction: args.direction,
+        direction: args.direction(),
         resolution: args.resolution,
         damaged: args.damaged,
         device: DeviceChoice::parse(&args.device).map_err(CliError::usage)?,
@@ -265,7 +286,7 @@ fn follow(
     reporter: &mut Reporter<'_>,
 ) -> Result<Exit, CliError> {
     reporter.show(&Event::Start {
-        clip: args.clip.display().to_string(),
+        clip: args.clip().display().to_string(),
         out: folder.path().display().to_string(),
         frames: tracker.frame_total(job),
         objects: job.prompts.objects.keys().copied().collect(),
@@ -310,7 +331,7 @@ fn follow_stream(
                 area: made.mask.area(),
                 score: made.object_score,
                 iou: made.predicted_iou,
-                file,
+                file: Some(file),
             })?;
         }
         reporter.frame_done();

@@ -100,6 +100,16 @@ impl Plan {
     }
 }
 
+/// How many frames a run would bring masks for: what the app lacks within the run's reach. Frames that turn out to be
+/// damaged are counted too.
+///
+/// # Errors
+/// As [`Plan::new`].
+pub fn lacking_frames(request: &TrackRequest, frame_count: u32) -> Result<u32, EngineError> {
+    // Nothing has to be run again for a model that knows everything.
+    Ok(Plan::new(request, frame_count, &|_, _| true)?.remaining())
+}
+
 /// The frames of one pass on which an object has work, in any order.
 fn visits_of(
     prompts: &ObjectPrompts,
@@ -199,6 +209,17 @@ mod tests {
         assert_eq!(on_the_way, expected, "nothing after the last frame that is lacking");
         let current = forward(&[(0, 4)], &[2, 3, 4, 5]);
         assert_eq!(current.iter().map(|(f, _)| *f).collect::<Vec<_>>(), [5, 6, 7, 8], "5 is current but lacking");
+    }
+
+    #[test]
+    fn lacking_frames_are_those_a_run_would_bring() {
+        let lacking = |has: &[(u32, u32)], direction| {
+            lacking_frames(&request(vec![object(1, &[2], has), object(2, &[6], &[(0, 19)])], 1, 8, direction), 20)
+        };
+        assert_eq!(lacking(&[], TrackDirection::Both), Ok(8));
+        assert_eq!(lacking(&[(2, 4), (8, 8)], TrackDirection::Both), Ok(4), "1, 5, 6 and 7");
+        assert_eq!(lacking(&[(2, 8)], TrackDirection::Forward), Ok(0));
+        assert_eq!(lacking(&[(1, 8)], TrackDirection::Both), Ok(0));
     }
 
     #[test]

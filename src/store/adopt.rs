@@ -28,11 +28,9 @@ pub fn adopt(
     name: impl Into<String>,
     objects: Vec<Adopted>,
 ) -> Edit {
-    let mut next = taken.last().map_or(1, |id| id.0 + 1);
+    let first = taken.last().map_or(1, |id| id.0 + 1);
     let mut changes = Vec::new();
-    for object in objects {
-        let id = ObjectId(next);
-        next += 1;
+    for (id, object) in (first..).map(ObjectId).zip(objects) {
         let facts = ObjectFacts {
             name: object.name,
             class: object.class,

@@ -1,8 +1,8 @@
 //! Where masks and edits are kept.
 //!
 //! The app's world holds what is needed to draw and to decide; the masks of a long clip live here, by [`MaskId`]. Callers
-//! know the trait [`LabelStore`] and, to open, close and copy a project file, [`ProjectStore`]. The room uses `label`,
-//! never Bevy, ffmpeg or candle.
+//! know the trait [`LabelStore`] and, to open, close and copy a project file, [`ProjectStore`]; [`ProjectCopy`] reads one
+//! that others may have open. The room uses `label`, never Bevy, ffmpeg or candle.
 //!
 //! How a change gets here: the app applies an edit to its world and tells the store what it did, in this order:
 //! [`put`](LabelStore::put) for new masks, [`record`](LabelStore::record) for the edit,
@@ -19,8 +19,8 @@ pub use adopt::{Adopted, adopt};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use project::{
-    ClipRecord, OnOtherClip, OpenNotice, OpenOptions, ProjectHandle, ProjectStore, Snapshot, StoredStep, Waker,
-    project_path, separate_project_path,
+    ClipRecord, OnOtherClip, OpenNotice, OpenOptions, ProjectCopy, ProjectHandle, ProjectStore, Snapshot, StoredStep,
+    Waker, project_path, separate_project_path,
 };
 
 use std::collections::HashSet;

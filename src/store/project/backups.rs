@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::clock::{self, Clock};
-use super::{copy, paths, schema};
+use super::{ClipRecord, copy, paths, schema};
 use crate::store::StoreError;
 
 /// Shortest time between two backups while something goes on.
@@ -49,6 +49,11 @@ pub fn folder(data_folder: &Path, clip: &Path, identity: &str) -> PathBuf {
 /// The newest backup in a folder.
 pub fn newest(folder: &Path) -> Option<PathBuf> {
     entries(folder).pop().map(|entry| entry.path)
+}
+
+/// The newest backup of a clip's project.
+pub fn newest_of(data_folder: &Path, clip: &ClipRecord) -> Option<PathBuf> {
+    newest(&folder(data_folder, &clip.path, &clip.identity))
 }
 
 impl Backups {

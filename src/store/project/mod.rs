@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `front` | what the app calls |
 //! | `open`, `create`, `notice` | the rules of opening: whose file, which version, which clip, sound or not |
+//! | `reading` | a copy for whoever only reads, also of a project that somebody has open |
 //! | `paths`, `lock`, `filesystem` | where the file lies, who has it, what kind of disk that is |
 //! | `schema`, `records`, `blob`, `clip`, `snapshot` | what is in it, and how it is read |
 //! | `unit`, `steps`, `queue`, `writer` | the way of a change into it |
@@ -28,6 +29,7 @@ mod notice;
 mod open;
 mod paths;
 mod queue;
+mod reading;
 mod records;
 mod recover;
 mod salvage;
@@ -41,6 +43,7 @@ pub use clip::ClipRecord;
 pub use front::{ProjectHandle, ProjectStore};
 pub use notice::{OnOtherClip, OpenNotice, OpenOptions};
 pub use paths::{project_path, separate_project_path};
+pub use reading::ProjectCopy;
 
 use std::sync::Arc;
 

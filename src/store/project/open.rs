@@ -14,6 +14,7 @@ use super::front::{ProjectHandle, ProjectStore};
 use super::lock::{ProjectLock, Taken};
 use super::notice::{OnOtherClip, OpenNotice, OpenOptions};
 use super::queue::Shared;
+use super::reading::Private;
 use super::schema::{self, SCHEMA, Schema};
 use super::snapshot::{LoadError, Loaded, load};
 use super::unit::Op;
@@ -62,12 +63,6 @@ struct Sound {
     private: Option<Private>,
     /// Why it is only read.
     protection: Option<String>,
-}
-
-/// A copy of a project that nobody else sees.
-struct Private {
-    folder: tempfile::TempDir,
-    path: PathBuf,
 }
 
 /// Why a project of ours could not be opened as it is.
@@ -121,6 +116,26 @@ pub fn open(
         }
     };
     opening.start(claimed, sound, is_new, is_other_record, is_new || is_recovered)
+}
+
+/// Opens a copy that was taken of the project at `path`. The inner error says what is damaged.
+pub fn open_copy(
+    path: &Path,
+    private: Private,
+    given: &ClipRecord,
+    options: &OpenOptions,
+    around: &Surroundings,
+) -> Result<Result<Opened, String>, StoreError> {
+    let mut opening = Opening { given, options, around, backup_folder: None, notices: Vec::new() };
+    let newer = create::version_in_head(&private.path).filter(|version| *version > around.schema.version());
+    let sound = match opening.read_private(path, private, "it is only being read".to_owned(), newer) {
+        Ok(sound) => sound,
+        Err(Trouble::Store(error)) => return Err(error),
+        Err(Trouble::Damaged(cause)) => return Ok(Err(cause)),
+    };
+    opening.check_clip(path, &sound.loaded.snapshot)?;
+    let claimed = Claimed { path: path.to_owned(), lock: None, protection: None };
+    opening.start(claimed, sound, false, false, false).map(Ok)
 }
 
 impl Opening<'_> {
@@ -203,14 +218,24 @@ impl Opening<'_> {
 
     fn open_private(&mut self, claimed: &Claimed, protection: String, newer: Option<i64>) -> Result<Sound, Trouble> {
         let path = &claimed.path;
-        let copied = tempfile::tempdir().and_then(|folder| {
-            let copy = recover::copy_with_companions(path, folder.path())?;
-            Ok(Private { folder, path: copy })
-        });
-        let private = copied.map_err(|error| {
+        let private = Private::of_files(path).map_err(|error| {
             Self::failed(path, format!("{protection}, and it cannot be copied to be read: {error}"))
         })?;
+        let sound = self.read_private(path, private, protection.clone(), newer)?;
+        self.notices.push(OpenNotice::ReadOnly { path: path.clone(), reason: protection });
+        Ok(sound)
+    }
+
+    /// Opens the copy that stands for the project at `path`.
+    fn read_private(
+        &self,
+        path: &Path,
+        private: Private,
+        protection: String,
+        newer: Option<i64>,
+    ) -> Result<Sound, Trouble> {
         let (mut connection, version) = self.open_checked(&private.path)?;
+        let newer = newer.or_else(|| (version > self.around.schema.version()).then_some(version));
         if version < self.around.schema.version() {
             // A private copy needs no backup.
             self.around.schema.migrate(&mut connection, version).map_err(|error| trouble(path, &error))?;
@@ -220,10 +245,9 @@ impl Opening<'_> {
             (Err(error), None) => return Err(load_trouble(path, error)),
             (Err(error), Some(version)) => {
                 let cause = error.to_string();
-                return Err(StoreError::Newer { path: path.clone(), version, cause }.into());
+                return Err(StoreError::Newer { path: path.to_owned(), version, cause }.into());
             }
         };
-        self.notices.push(OpenNotice::ReadOnly { path: path.clone(), reason: protection.clone() });
         Ok(Sound { connection, loaded, private: Some(private), protection: Some(protection) })
     }
 

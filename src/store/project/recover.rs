@@ -22,12 +22,17 @@ use super::{ClipRecord, blob, clip, copy, paths};
 use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, MaskId, ObjectFacts, ObjectId, palette};
 use crate::store::runs;
 
+/// Where the copy of a project lies in a folder of its own.
+pub fn copied_path(folder: &Path) -> PathBuf {
+    folder.join("project.labelhub")
+}
+
 /// Copies a database that nobody has open, with what belongs to it, into a folder; gives the copy's path.
 ///
 /// # Errors
 /// When a file cannot be read, or the folder cannot take it.
 pub fn copy_with_companions(path: &Path, folder: &Path) -> std::io::Result<PathBuf> {
-    let target = folder.join("project.labelhub");
+    let target = copied_path(folder);
     let copy_one = |from: &Path, to: &Path| -> std::io::Result<()> {
         // Not `fs::copy`, which would copy the write protection too.
         std::io::copy(&mut File::open(from)?, &mut File::create(to)?)?;

@@ -1,0 +1,122 @@
+//! How `export` and `import` show what they do: a bar on a terminal, JSON lines with `--json`, plain lines elsewhere.
+//!
+//! JSON and results go to standard output; bars, notices and what failed go to standard error.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::exit::CliError;
+
+/// Shortest time between two JSON lines about progress.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// What both commands may tell.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event<'a> {
+    Progress { stage: &'a str, done: u64, total: Option<u64> },
+    Notice { message: &'a str },
+    Stopped { message: &'a str },
+}
+
+/// Shows the stages of a command.
+pub struct Stages<'a> {
+    wants_json: bool,
+    bar: Option<ProgressBar>,
+    stdout: &'a mut dyn Write,
+    stderr: &'a mut dyn Write,
+    last_progress: Option<Instant>,
+}
+
+impl<'a> Stages<'a> {
+    /// JSON when asked for, otherwise what suits standard error.
+    pub fn new(wants_json: bool, is_terminal: bool, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
+        let bar = (is_terminal && !wants_json).then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {msg} {human_pos}/{human_len}  {eta} left");
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+            bar.set_style(style.expect("the template is fixed"));
+            bar
+        });
+        Stages { wants_json, bar, stdout, stderr, last_progress: None }
+    }
+
+    /// Tells how far a stage is; `total` is `None` where nobody knows.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn progress(&mut self, stage: &str, done: u64, total: Option<u64>) -> Result<(), CliError> {
+        if let Some(bar) = &self.bar {
+            bar.set_message(stage.to_owned());
+            bar.set_length(total.unwrap_or(done));
+            bar.set_position(done);
+        }
+        let is_due = self.last_progress.is_none_or(|last| last.elapsed() >= INTERVAL) || total == Some(done);
+        if self.wants_json && is_due {
+            self.last_progress = Some(Instant::now());
+            self.json(&Event::Progress { stage, done, total })?;
+        }
+        Ok(())
+    }
+
+    /// Tells something the user should know.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn notice(&mut self, message: &str) -> Result<(), CliError> {
+        self.tell(&Event::Notice { message }, message)
+    }
+
+    /// Tells that the command ends because somebody asked it to.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn stopped(&mut self, message: &str) -> Result<(), CliError> {
+        self.clear();
+        self.tell(&Event::Stopped { message }, message)
+    }
+
+    /// Tells an event: as JSON, or in words beside the progress.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn tell(&mut self, event: &impl Serialize, words: &str) -> Result<(), CliError> {
+        if self.wants_json {
+            return self.json(event);
+        }
+        let stderr = &mut self.stderr;
+        // Nobody may be reading; the work matters more than the words about it.
+        let mut write = || writeln!(stderr, "{words}").ok();
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        };
+        Ok(())
+    }
+
+    /// Tells the result: as JSON, or in words on standard output.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn result(&mut self, event: &impl Serialize, words: &str) -> Result<(), CliError> {
+        self.clear();
+        if self.wants_json {
+            return self.json(event);
+        }
+        writeln!(self.stdout, "{words}").and_then(|()| self.stdout.flush()).map_err(CliError::from_stdout)
+    }
+
+    /// Takes the bar away, so that what comes does not stand in its middle.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn json(&mut self, event: &impl Serialize) -> Result<(), CliError> {
+        let line = serde_json::to_string(event).expect("events have no maps and no foreign types");
+        writeln!(self.stdout, "{line}").and_then(|()| self.stdout.flush()).map_err(CliError::from_stdout)
+    }
+}

@@ -1,0 +1,379 @@
+//! `label-hub track --project`: goes on without a window with what was begun in one, and the other way round.
+//!
+//! The project's prompts go to the engine as the window sends them; what comes back goes into the project frame by frame,
+//! so that a stopped or killed run loses nothing and the next one brings what is still missing. What the labeller made,
+//! painted or approved is never changed, locked objects are left alone, and a run is one undo step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+
+use super::exit::{CliError, Exit};
+use super::export::{counted, export_plan};
+use super::model_file::{find_model, models_folder};
+use super::progress::{Event, Reporter, frames_per_second};
+use super::project::{Project, WithoutProject, no_object};
+use super::prompts::check_range;
+use super::signals::StopFlag;
+use super::stages::Stages;
+use super::track::{Surroundings, TrackArgs};
+use super::tracker::Direction;
+use crate::engine::{
+    DeviceChoice, EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts,
+    ObjectResult, TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
+};
+use crate::formats::{ClipPlan, ExportPlan, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split};
+use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance};
+use crate::sam2::checkpoint::Checkpoint;
+use crate::store::{Durability, LabelStore, SaveState};
+
+/// The name of the test engine.
+const TEST_ENGINE: &str = "fake";
+/// How often a run that waits for the model looks whether it should stop.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Runs `label-hub track --project`.
+///
+/// # Errors
+/// With the exit code and what to do next. What was tracked until then is in the project.
+pub fn run(args: &TrackArgs, named: &Path, around: Surroundings<'_>) -> Result<Exit, CliError> {
+    let Surroundings { stop, is_terminal, stdout, stderr } = around;
+    let model = model_choice(args)?;
+    let mut project = Project::open_to_write(named, WithoutProject::Refuse, stop)?;
+    let exit = {
+        let mut reporter = Reporter::new(args.json, is_terminal, stdout, stderr);
+        let tracked = track(args, model, &mut project, stop, &mut reporter);
+        if tracked.is_err() {
+            reporter.clear();
+        }
+        tracked?
+    };
+    match (&args.out, exit) {
+        (Some(out), Exit::Success) => {
+            let mut stages = Stages::new(args.json, is_terminal, stdout, stderr);
+            let written = write_masks(args, &project, out, stop, &mut stages);
+            stages.clear();
+            written
+        }
+        _ => Ok(exit),
+    }
+}
+
+/// The model of `--model`; what can be checked of it is, before anything else takes time.
+fn model_choice(args: &TrackArgs) -> Result<ModelChoice, CliError> {
+    let device = DeviceChoice::parse(&args.device).map_err(CliError::usage)?;
+    let source = if args.model.as_os_str() == TEST_ENGINE {
+        ModelSource::TestEngine
+    } else {
+        let path = find_model(&args.model, models_folder().as_deref())?;
+        Checkpoint::open(&path)?;
+        open_device(device)?;
+        ModelSource::Checkpoint(path)
+    };
+    Ok(ModelChoice { source, device, resolution: args.resolution })
+}
+
+fn track(
+    args: &TrackArgs,
+    model: ModelChoice,
+    project: &mut Project,
+    stop: &StopFlag,
+    reporter: &mut Reporter<'_>,
+) -> Result<Exit, CliError> {
+    for message in std::mem::take(&mut project.notices) {
+        reporter.show(&Event::Notice { message })?;
+    }
+    let objects = objects_to_track(args, project, reporter)?;
+    let (first, last) = range(args, project)?;
+    let direction = match args.direction {
+        Some(Direction::Forward) => TrackDirection::Forward,
+        Some(Direction::Backward) => TrackDirection::Backward,
+        Some(Direction::Both) | None => TrackDirection::Both,
+    };
+    let request = TrackRequest { objects, first, last, direction };
+    if lacking_frames(&request, project.clip.frame_count())? == 0 {
+        let message = "nothing to do: all masks in the range are up to date".to_owned();
+        reporter.show(&Event::Notice { message })?;
+        reporter.show(&Event::Done { frames: 0, masks: 0, seconds: 0.0, fps: 0.0, damaged: Vec::new() })?;
+        return Ok(Exit::Success);
+    }
+    super::threads::use_threads(args.threads.map(usize::from))?;
+    Run::new(project, &request, reporter).follow(model, request, stop)
+}
+
+/// The objects that are not locked and have a prompt, with all their prompts and what is up to date.
+fn objects_to_track(
+    args: &TrackArgs,
+    project: &Project,
+    reporter: &mut Reporter<'_>,
+) -> Result<Vec<ObjectPrompts>, CliError> {
+    if let Some(id) = args.objects.iter().find(|id| !project.has_object(**id)) {
+        return Err(no_object(*id, &[project]));
+    }
+    let mut objects = Vec::new();
+    for (id, facts) in &project.snapshot.objects {
+        let is_named = args.objects.contains(&id.0);
+        if !args.objects.is_empty() && !is_named {
+            continue;
+        }
+        let prompts = prompts_of(project, *id, facts);
+        let reason = match (facts.is_locked, prompts.frames.is_empty()) {
+            (true, _) => "is locked",
+            (false, true) => "has no prompt",
+            (false, false) => {
+                objects.push(prompts);
+                continue;
+            }
+        };
+        let message = format!("object {id} ({}) {reason} and is left alone", facts.name);
+        reporter.show(&Event::Notice { message })?;
+    }
+    if objects.is_empty() {
+        return Err(CliError::usage(
+            "there is nothing to track: no object has a prompt and is not locked; click one in the window first",
+        ));
+    }
+    Ok(objects)
+}
+
+fn prompts_of(project: &Project, object: ObjectId, facts: &ObjectFacts) -> ObjectPrompts {
+    let said = project.snapshot.prompts.iter().filter(|(of, ..)| *of == object);
+    let frames: BTreeMap<FrameIdx, FramePrompt> = said.map(|(_, frame, said)| (*frame, said.clone())).collect();
+    let mut has: Vec<(FrameIdx, FrameIdx)> = Vec::new();
+    let marks = project.marks.range((object, FrameIdx(0))..=(object, FrameIdx(u32::MAX)));
+    for ((_, frame), _) in marks.filter(|(_, mark)| !mark.is_stale(facts.revision)) {
+        match has.last_mut() {
+            Some((_, last)) if last.0 + 1 == frame.0 => *last = *frame,
+            _ => has.push((*frame, *frame)),
+        }
+    }
+    ObjectPrompts { object, frames, has }
+}
+
+/// `--range`, or the project's in and out frames, or the whole clip.
+fn range(args: &TrackArgs, project: &Project) -> Result<(FrameIdx, FrameIdx), CliError> {
+    check_range(args.range, project.clip.frame_count())?;
+    Ok(args.range.or(project.snapshot.in_out).unwrap_or((FrameIdx(0), project.last_frame())))
+}
+
+/// A run, and what it has done so far.
+struct Run<'a, 'r> {
+    project: &'a mut Project,
+    reporter: &'a mut Reporter<'r>,
+    /// What the undo step is called.
+    name: String,
+    objects: Vec<ObjectId>,
+    prompted: BTreeSet<(ObjectId, FrameIdx)>,
+    resumed: usize,
+    frames: u32,
+    masks: usize,
+    damaged: BTreeSet<FrameIdx>,
+    started: Instant,
+}
+
+impl<'a, 'r> Run<'a, 'r> {
+    fn new(project: &'a mut Project, request: &TrackRequest, reporter: &'a mut Reporter<'r>) -> Self {
+        let name = match request.objects.as_slice() {
+            [one] => {
+                let facts = project.snapshot.objects.iter().find(|(id, _)| *id == one.object);
+                format!("track {}", facts.map_or("object", |(_, facts)| facts.name.as_str()))
+            }
+            several => format!("track {} objects", several.len()),
+        };
+        let in_range = |(a, b): &(FrameIdx, FrameIdx)| {
+            let (a, b) = ((*a).max(request.first), (*b).min(request.last));
+            (b.0 + 1).saturating_sub(a.0) as usize
+        };
+        let resumed = request.objects.iter().flat_map(|prompts| &prompts.has).map(in_range).sum();
+        let objects = request.objects.iter().map(|prompts| prompts.object).collect();
+        let prompted = project.snapshot.prompts.iter().map(|(object, frame, _)| (*object, *frame)).collect();
+        Run {
+            project,
+            reporter,
+            name,
+            objects,
+            prompted,
+            resumed,
+            frames: 0,
+            masks: 0,
+            damaged: BTreeSet::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Has the engine make the run and takes up what it brings, until it ends or somebody asks to stop.
+    fn follow(mut self, model: ModelChoice, request: TrackRequest, stop: &StopFlag) -> Result<Exit, CliError> {
+        let engine = EngineThread::spawn(|| {})?;
+        engine.send(EngineCommand::UseClip(self.project.clip.clone()));
+        engine.send(EngineCommand::Load(model));
+        engine.send(EngineCommand::Track(request));
+        let mut is_stopping = false;
+        let end = loop {
+            let wants_stop = stop.requested().is_some() || self.is_failing();
+            if wants_stop && !std::mem::replace(&mut is_stopping, true) {
+                engine.send(EngineCommand::StopTracking);
+            }
+            match engine.events().recv_timeout(PATIENCE) {
+                Ok(event) => {
+                    if let Some(end) = self.take(event)? {
+                        break end;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    break TrackEnd::Failed(EngineError::Panicked("no reason given".to_owned()));
+                }
+            }
+        };
+        drop(engine);
+        // Everything is in the file from here on, or the reason why not is the error.
+        self.project.store.handle().flush()?;
+        self.finish(end, stop)
+    }
+
+    /// Whether the project cannot be written at present. Masks would then pile up in memory only.
+    fn is_failing(&self) -> bool {
+        matches!(self.project.store.saved(), SaveState::Failed(_))
+    }
+
+    /// Takes up one event; the run's end, if it is that.
+    fn take(&mut self, event: EngineEvent) -> Result<Option<TrackEnd>, CliError> {
+        match event {
+            EngineEvent::TrackStarted { frames, .. } => {
+                self.started = Instant::now();
+                self.reporter.show(&Event::Start {
+                    clip: self.project.clip.path().display().to_string(),
+                    out: self.project.store.path().display().to_string(),
+                    frames,
+                    objects: self.objects.clone(),
+                    resumed: self.resumed,
+                })?;
+            }
+            EngineEvent::Tracked { frame, results, skipped, .. } => {
+                self.frames += 1;
+                if !skipped.is_empty() {
+                    self.damaged.insert(frame);
+                }
+                self.keep(frame, results)?;
+                self.reporter.frame_done();
+            }
+            EngineEvent::TrackFinished { end, .. } => return Ok(Some(end)),
+            EngineEvent::ModelFailed { error, .. } => return Ok(Some(TrackEnd::Failed(error))),
+            // Nothing else was asked for.
+            EngineEvent::ModelReady { .. }
+            | EngineEvent::Encoding { .. }
+            | EngineEvent::Encoded { .. }
+            | EngineEvent::Answer { .. }
+            | EngineEvent::Previewed { .. }
+            | EngineEvent::Failed { .. } => {}
+        }
+        Ok(None)
+    }
+
+    /// Puts a frame's masks into the project, where they are stale or missing.
+    fn keep(&mut self, frame: FrameIdx, results: Vec<ObjectResult>) -> Result<(), CliError> {
+        let project = &mut *self.project;
+        let mut changes = Vec::new();
+        let mut kept = Vec::new();
+        for result in results {
+            let object = result.object;
+            let Some((_, facts)) = project.snapshot.objects.iter().find(|(id, _)| *id == object) else { continue };
+            let before = project.marks.get(&(object, frame)).copied();
+            // The engine was not asked for these; what the labeller made and approved does not hang on that.
+            if facts.is_locked || before.is_some_and(|mark| !mark.is_stale(facts.revision)) {
+                continue;
+            }
+            let is_prompted = self.prompted.contains(&(object, frame));
+            let mark = FrameMark {
+                mask: project.store.put(&result.mask),
+                provenance: if is_prompted { Provenance::Prompted } else { Provenance::Tracked },
+                revision: facts.revision,
+                is_approved: false,
+                area: result.mask.area(),
+                object_score: result.object_score,
+                predicted_iou: result.predicted_iou,
+                stability: result.stability,
+            };
+            changes.push(Change::Mark { object, frame, before, after: Some(mark) });
+            kept.push((object, mark));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let edit = Edit { name: self.name.clone(), changes };
+        if self.masks == 0 {
+            project.push_step(edit, Durability::Batched);
+        } else {
+            project.extend_step(edit, Durability::Batched);
+        }
+        self.masks += kept.len();
+        for (object, mark) in kept {
+            self.reporter.show(&Event::Frame {
+                frame,
+                object,
+                area: mark.area,
+                score: mark.object_score,
+                iou: mark.predicted_iou,
+                file: None,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, end: TrackEnd, stop: &StopFlag) -> Result<Exit, CliError> {
+        let (seconds, fps) = frames_per_second(self.frames, self.started);
+        let (frames, masks) = (self.frames, self.masks);
+        match end {
+            TrackEnd::Completed => {
+                let damaged = self.damaged.into_iter().collect();
+                self.reporter.show(&Event::Done { frames, masks, seconds, fps, damaged })?;
+                Ok(Exit::Success)
+            }
+            TrackEnd::Stopped => {
+                let next = "run the same command again to go on".to_owned();
+                self.reporter.show(&Event::Stopped { frames, masks, next })?;
+                Ok(stop.requested().unwrap_or(Exit::SomeFailed))
+            }
+            TrackEnd::Failed(error) => match CliError::from(error) {
+                CliError::Told { exit, message } => {
+                    let kept = counted(masks as u64, "new mask");
+                    Err(CliError::new(exit, format!("{message}\n{kept} of this run are kept in the project")))
+                }
+                closed => Err(closed),
+            },
+        }
+    }
+}
+
+/// Writes the masks of the range as `track --out` does: one `.npy` per frame and object.
+fn write_masks(
+    args: &TrackArgs,
+    project: &Project,
+    out: &Path,
+    stop: &StopFlag,
+    stages: &mut Stages<'_>,
+) -> Result<Exit, CliError> {
+    let labels = project.labels();
+    let objects = (!args.objects.is_empty()).then(|| args.objects.iter().map(|id| ObjectId(*id)).collect());
+    let plan = ExportPlan {
+        clips: vec![ClipPlan { labels: &labels, images: None, objects, split: Split::Train }],
+        classes: Vec::new(),
+        frames: FrameChoice { with: FramesWith::Anything, every: 1, range: Some(range(args, project)?) },
+        images: ImageChoice::None,
+        overlay: OverlayStyle::default(),
+        overwrite: args.overwrite,
+    };
+    match export_plan(FormatId::Npy, plan, out, stop, stages)? {
+        Some(report) => {
+            let masks = counted(report.masks, "mask");
+            stages.notice(&format!("{}: {masks} written as FRAME_OBJECT.npy", report.folder.display()))?;
+            Ok(Exit::Success)
+        }
+        None => {
+            stages.stopped(&format!("{}: nothing was written; the masks are in the project", out.display()))?;
+            Ok(stop.requested().unwrap_or(Exit::Interrupted))
+        }
+    }
+}

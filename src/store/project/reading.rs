@@ -1,0 +1,139 @@
+//! Reads a project that stays as it is, whoever has it open: a copy is taken and read in its place.
+//!
+//! Called by whoever only needs the labels, such as an export. The project itself is neither held, migrated, recovered
+//! nor written; what its window does after the copy was taken is not seen.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use super::lock::{ProjectLock, Taken};
+use super::notice::{OpenNotice, OpenOptions};
+use super::open::{Opened, Surroundings, open_copy};
+use super::{ClipRecord, Snapshot, clip, copy, create, paths, recover, schema};
+use crate::store::{ProjectStore, StoreError};
+
+/// A copy of a project that nobody else sees.
+#[derive(Debug)]
+pub struct Private {
+    /// Goes with it.
+    pub folder: tempfile::TempDir,
+    /// The database.
+    pub path: PathBuf,
+}
+
+impl Private {
+    /// A place for a copy.
+    pub fn empty() -> std::io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = recover::copied_path(folder.path());
+        Ok(Private { folder, path })
+    }
+
+    /// A copy of the files of a project that nobody writes.
+    pub fn of_files(project: &Path) -> std::io::Result<Self> {
+        let private = Self::empty()?;
+        recover::copy_with_companions(project, private.folder.path())?;
+        Ok(private)
+    }
+}
+
+/// A copy of a project in a temporary folder; it goes with this value, or with the store that was opened from it.
+#[derive(Debug)]
+pub struct ProjectCopy {
+    /// The project it was taken of.
+    project: PathBuf,
+    private: Private,
+}
+
+impl ProjectCopy {
+    /// Copies a project. Where another program has it open, what that one has saved so far is copied, in one piece. Not
+    /// to be called by the program that has it open.
+    ///
+    /// # Errors
+    /// When there is none, it is not a project, it cannot be read, or whoever has it open lets nobody read it.
+    pub fn take(project: &Path) -> Result<Self, StoreError> {
+        let failed = |cause: String| StoreError::Open { path: project.to_owned(), cause };
+        let project = paths::canonical(project).map_err(|error| failed(error.to_string()))?;
+        match create::look(&project).map_err(|error| failed(error.to_string()))? {
+            create::Kind::Ours => {}
+            create::Kind::Foreign(cause) => return Err(StoreError::Foreign { path: project, cause }),
+            create::Kind::Absent => return Err(failed("there is no such file".to_owned())),
+            create::Kind::Empty => return Err(failed("it is empty".to_owned())),
+        }
+        let files = || Private::of_files(&project).map_err(|error| failed(format!("no copy to read: {error}")));
+        let private = match ProjectLock::take(&project) {
+            // Held until the files are copied.
+            Ok(Taken::Held(_lock)) => files()?,
+            Ok(Taken::ReadOnlyFolder) => files()?,
+            // Nobody knows whether somebody is writing; SQLite's own locks may still work.
+            Ok(Taken::NoLocks(_)) => saved_so_far(&project).or_else(|_| files())?,
+            Err(locked @ StoreError::Locked { .. }) => saved_so_far(&project).map_err(|_| locked)?,
+            Err(other) => return Err(other),
+        };
+        Ok(ProjectCopy { project, private })
+    }
+
+    /// The clip the labels are of.
+    ///
+    /// # Errors
+    /// When the project is damaged there.
+    pub fn clip(&self) -> Result<ClipRecord, StoreError> {
+        let damaged = |cause: String| self.damaged(&cause, None);
+        let read = schema::open_writer(&self.private.path).and_then(|connection| clip::read(&connection));
+        let record = read.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(error.to_string()),
+            _ => StoreError::Open { path: self.project.clone(), cause: error.to_string() },
+        })?;
+        record.ok_or_else(|| damaged("the clip's record is missing".to_owned()))?.map_err(damaged)
+    }
+
+    /// Opens the copy for a clip. The store can be read and nothing more. A damaged project is read from what was
+    /// recovered of it earlier, if anything was.
+    ///
+    /// # Errors
+    /// When it belongs to another clip, is damaged, or is too new to be read.
+    pub fn open(
+        self,
+        clip: &ClipRecord,
+        options: &OpenOptions,
+    ) -> Result<(ProjectStore, Snapshot, Vec<OpenNotice>), StoreError> {
+        let ProjectCopy { project, private } = self;
+        let opened = open_copy(&project, private, clip, options, &Surroundings::default())?;
+        opened.or_else(|damage| open_recovered(&project, &damage, clip, options))
+    }
+
+    fn damaged(&self, cause: &str, newest_backup: Option<PathBuf>) -> StoreError {
+        damaged(&self.project, cause, newest_backup)
+    }
+}
+
+fn damaged(project: &Path, cause: &str, newest_backup: Option<PathBuf>) -> StoreError {
+    let cause = format!("{cause}; it was only read here, opening it in the window recovers what can be read");
+    StoreError::Unrecoverable { path: project.to_owned(), cause, newest_backup }
+}
+
+/// Opens what was recovered from a damaged project, as its window does.
+fn open_recovered(
+    project: &Path,
+    damage: &str,
+    clip: &ClipRecord,
+    options: &OpenOptions,
+) -> Result<Opened, StoreError> {
+    let Some(recovered) = recover::earlier_recovery(project).0 else {
+        let newest_backup = options.data_folder.as_deref().and_then(|data| super::backups::newest_of(data, clip));
+        return Err(damaged(project, damage, newest_backup));
+    };
+    let (store, snapshot, mut notices) = ProjectCopy::take(&recovered)?.open(clip, options)?;
+    notices.push(OpenNotice::OpenedRecovered { damaged: project.to_owned(), recovered });
+    Ok((store, snapshot, notices))
+}
+
+/// A copy of what is in a database that somebody else writes: SQLite reads it as it was at one moment.
+fn saved_so_far(project: &Path) -> Result<Private, StoreError> {
+    let failed = |cause: String| StoreError::Open { path: project.to_owned(), cause };
+    let private = Private::empty().map_err(|error| failed(error.to_string()))?;
+    let source = schema::open_reader(project).map_err(|error| failed(error.to_string()))?;
+    copy::write_copy(&source, &private.path, |_| Ok(()))?;
+    Ok(private)
+}
