@@ -204,3 +204,26 @@ fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
     try_open(&mut lab, relink);
     assert_eq!(lab.labels(), labels, "with consent they are there");
 }
+
+#[test]
+fn a_project_opens_with_its_clip_and_so_does_a_copy_of_it() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let first = lab.labels();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let copy = folder.path().join("copy.labelhub");
+    lab.act(Action::SaveProjectCopy(copy.clone()));
+    lab.wait("the copy is told", |world| {
+        world.resource::<Notices>().log().any(|notice| notice.text.contains("copy.labelhub"))
+    });
+    lab.act(Action::Rename(ObjectId(1), "later".to_owned()));
+    let later = lab.labels();
+    drop(lab);
+    for (file, labels) in [(clip.project(), later), (copy, first)] {
+        let mut lab = Lab::new();
+        try_open(&mut lab, Action::Open(file.clone()));
+        assert_eq!(lab.labels(), labels, "{}", file.display());
+    }
+}

@@ -94,7 +94,7 @@ pub enum FileQuestion {
 }
 
 /// Which project a clip is opened with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProjectChoice {
     /// The one beside it.
     Own,
@@ -102,6 +102,8 @@ pub enum ProjectChoice {
     Relink,
     /// One of its own in the program's data folder; what lies beside the clip is left alone.
     Separate,
+    /// This file, wherever it lies.
+    At(PathBuf),
 }
 
 /// Light or dark.
@@ -121,7 +123,7 @@ pub enum Action {
     // Files.
     /// Asks for a file.
     Ask(FileQuestion),
-    /// Opens a video file or a folder of images.
+    /// Opens a video file, a folder of images, or a project with its clip.
     Open(PathBuf),
     /// The same, although labels of the open clip are not saved.
     OpenAnyway(PathBuf),
@@ -610,6 +612,9 @@ impl Action {
             }
             Action::OpenWith(path, ProjectChoice::Separate) => {
                 return Cow::Owned(format!("Open {} with a separate project", path.display()));
+            }
+            Action::OpenWith(_, ProjectChoice::At(project)) => {
+                return Cow::Owned(format!("Open {}", project.display()));
             }
             Action::RetryWriting => "Try to save again",
             Action::SaveProjectCopy(path) => return Cow::Owned(format!("Copy the project to {}", path.display())),

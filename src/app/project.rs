@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::label::{Change, Edit, FrameIdx, ObjectId};
 use crate::store::{
-    ClipRecord, OnOtherClip, OpenNotice, OpenOptions, ProjectHandle, ProjectStore, SaveState, Snapshot, StoreError,
-    project_path, separate_project_path,
+    ClipRecord, OnOtherClip, OpenNotice, OpenOptions, ProjectCopy, ProjectHandle, ProjectStore, SaveState, Snapshot,
+    StoreError, project_path, separate_project_path,
 };
 use crate::video::Clip;
 
@@ -22,6 +22,9 @@ use super::history::History;
 use super::labels::{self, Classes, InOut, LabelIndex};
 use super::notices::{Notices, Severity};
 use super::state::{Playhead, Revisions, Selection, Waker};
+
+/// What project files' names end in.
+const PROJECT_EXTENSION: &str = "labelhub";
 
 /// The open project, and the one on its way.
 #[derive(Resource, Default)]
@@ -56,12 +59,34 @@ struct Session {
     selected: Option<ObjectId>,
 }
 
-fn path_of(clip: &Clip, choice: ProjectChoice, data_folder: Option<&Path>) -> PathBuf {
+/// The clip of a project file; `None` when the file is not named like one.
+pub(super) fn clip_of(file: &Path) -> Option<Result<PathBuf, String>> {
+    file.extension().filter(|extension| *extension == PROJECT_EXTENSION)?;
+    let beside = file.with_extension("");
+    if beside.exists() {
+        return Some(Ok(beside));
+    }
+    let recorded = ProjectCopy::take(file).and_then(|copy| copy.clip());
+    // One that was remembered from some working folder can only be meant from here.
+    let folder = file.parent().unwrap_or(Path::new(""));
+    Some(match recorded.map(|clip| folder.join(clip.path)) {
+        Ok(clip) if clip.exists() => Ok(clip),
+        Ok(clip) => Err(format!(
+            "{}: its clip is neither beside it nor at {}; open the clip from where it is now",
+            file.display(),
+            clip.display()
+        )),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+fn path_of(clip: &Clip, choice: &ProjectChoice, data_folder: Option<&Path>) -> PathBuf {
     let (folder, identity) = (data_folder.map(Path::to_owned), clip.identity().as_hex());
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("label-hub"));
     match choice {
         ProjectChoice::Own | ProjectChoice::Relink => project_path(clip.path(), &folder, identity),
         ProjectChoice::Separate => separate_project_path(clip.path(), &folder, identity),
+        ProjectChoice::At(path) => path.clone(),
     }
 }
 
@@ -83,12 +108,12 @@ pub fn clip_record(clip: &Clip) -> ClipRecord {
 /// Begins to open the project of a clip that was indexed. Reading a large one takes a moment, so a thread does it.
 pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
     let data_folder = world.resource::<Project>().data_folder.clone();
-    let path = path_of(&clip, choice, data_folder.as_deref());
+    let path = path_of(&clip, &choice, data_folder.as_deref());
     let record = clip_record(&clip);
     let waker = world.resource::<Waker>().0.clone();
     let options = OpenOptions {
         on_other_clip: match choice {
-            ProjectChoice::Own | ProjectChoice::Separate => OnOtherClip::Refuse,
+            ProjectChoice::Own | ProjectChoice::Separate | ProjectChoice::At(_) => OnOtherClip::Refuse,
             ProjectChoice::Relink => OnOtherClip::Relink,
         },
         data_folder,

@@ -124,7 +124,10 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
         let Some(action) = keymap.action_for(press.key, press.modifiers) else { continue };
         // Behind an open window the labels are out of reach; it closes by its own key or Escape.
         let is_allowed = match panel {
-            Some(_) => matches!(action, Action::Cancel | Action::Quit) || (!is_typing && matches!(action, Action::TogglePanel(_))),
+            Some(_) => {
+                matches!(action, Action::Cancel | Action::Quit)
+                    || (!is_typing && matches!(action, Action::TogglePanel(_)))
+            }
             None => !is_typing,
         };
         // The space bar held moves the picture, so it plays when it is let go.

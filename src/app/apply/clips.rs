@@ -30,9 +30,11 @@ const MAX_CLASS_FILE_BYTES: u64 = 1 << 20;
 pub(super) fn perform(world: &mut World, action: Action) {
     match action {
         Action::Ask(question) => world.resource_mut::<Windows>().question = Some(question),
-        Action::Open(path) => {
-            perform(world, Action::OpenWith(path, ProjectChoice::Own));
-        }
+        Action::Open(path) => match project::clip_of(&path) {
+            None => perform(world, Action::OpenWith(path, ProjectChoice::Own)),
+            Some(Ok(clip)) => perform(world, Action::OpenWith(clip, ProjectChoice::At(path))),
+            Some(Err(reason)) => tell(world, Severity::Error, reason, Vec::new()),
+        },
         Action::OpenAnyway(path) => open(world, path, ProjectChoice::Own),
         Action::OpenWith(path, choice) => {
             if may_leave(world, "opening another clip", "Open anyway", Action::OpenAnyway(path.clone())) {
@@ -170,7 +172,7 @@ pub(in super::super) fn close_clip(world: &mut World) {
 /// The clip is there; its project comes next.
 pub(in super::super) fn clip_indexed(world: &mut World, clip: Clip) {
     let choice = match &world.resource::<OpenClip>().status {
-        ClipStatus::Opening { choice, .. } => *choice,
+        ClipStatus::Opening { choice, .. } => choice.clone(),
         ClipStatus::None | ClipStatus::Open(_) => return,
     };
     project::begin(world, clip, choice);
