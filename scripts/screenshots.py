@@ -5,6 +5,8 @@ there, else a generated square; masks are the test engine's.
 """
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -59,7 +61,7 @@ def is_accent(pixel):
 
 class Gallery:
     def __init__(self, out):
-        self.out, self.folder = out, Path(tempfile.mkdtemp(prefix="label-hub-shots-"))
+        self.out, self.folder, self.copies = out, Path(tempfile.mkdtemp(prefix="label-hub-shots-")), 0
         self.out.mkdir(parents=True, exist_ok=True)
 
     def shoot(self, window, name, settled=True):
@@ -68,10 +70,17 @@ class Gallery:
         window.picture(self.out / f"{name}.png")
         print(self.out / f"{name}.png")
 
-    def open(self, path, size, theme="dark", scale=1, model="fake", more=()):
+    def open(self, path, size, theme="dark", scale=1, model="fake", largest_file=None):
         arguments = [str(path)] if path else []
         arguments += ["--model", model] if model else []
-        return Window(program(), arguments + list(more), size=size, scale=scale, settings=[f'theme = "{theme}"'])
+        return Window(program(), arguments, size=size, scale=scale, settings=[f'theme = "{theme}"'], largest_file=largest_file)
+
+    def own(self, path):
+        """A copy of a clip in a folder of its own, where its project will lie: every picture starts anew."""
+        self.copies += 1
+        copy = self.folder / f"clip{self.copies}" / path.name
+        copy.parent.mkdir()
+        return Path(shutil.copy(path, copy))
 
     def canvas(self, window, share, scale=1):
         """A place of the 16:9 picture as it lies on the canvas of a fresh window."""
@@ -97,7 +106,7 @@ class Gallery:
 
     def labelled(self, size, theme, scale=1):
         path, one, two = clip(self.folder)
-        window = self.open(path, size, theme, scale)
+        window = self.open(self.own(path), size, theme, scale)
         self.settle_open(window)
         self.label(window, [one, two], scale)
         window.key(*["Right"] * 6)
@@ -137,7 +146,7 @@ def main():
         gallery.labelled((1920, 1080), theme).end()
         gallery.labelled((3840, 2160), theme, scale=2).end()
 
-    window = gallery.open(path, (1280, 720), model=None)
+    window = gallery.open(gallery.own(path), (1280, 720), model=None)
     gallery.settle_open(window)
     window.click(*gallery.canvas(window, one))
     gallery.shoot(window, "no_model")
@@ -145,7 +154,7 @@ def main():
 
     broken = gallery.folder / "broken.pt"
     broken.write_bytes(b"not a model")
-    window = gallery.open(path, (1280, 720), model=str(broken))
+    window = gallery.open(gallery.own(path), (1280, 720), model=str(broken))
     gallery.settle_open(window)
     gallery.shoot(window, "model_failed")
     window.end()
@@ -156,7 +165,7 @@ def main():
     gallery.shoot(window, "clip_failed")
     window.end()
 
-    window = gallery.open(path, (1280, 720))
+    window = gallery.open(gallery.own(path), (1280, 720))
     gallery.settle_open(window)
     places = [(0.08 + 0.15 * (i % 6), 0.25 + 0.5 * (i // 6)) for i in range(12)]
     gallery.label(window, places)
@@ -181,7 +190,7 @@ def main():
     gallery.shoot(window, "damaged")
     window.end()
 
-    window = gallery.open(path, (1280, 720))
+    window = gallery.open(gallery.own(path), (1280, 720))
     gallery.settle_open(window)
     window.click(*gallery.canvas(window, one))
     window.wait("the click arrived", lambda: "add_point" in window.actions())
@@ -196,8 +205,26 @@ def main():
     gallery.shoot(window, "tracking", settled=False)
     window.end()
 
+    window = gallery.open(gallery.own(path), (1280, 720), largest_file=100_000)
+    gallery.settle_open(window)
+    gallery.label(window, [one])
+    gallery.shoot(window, "write_failed")
+    window.end()
+
+    mine = gallery.own(path)
+    window = gallery.open(mine, (1280, 720))
+    gallery.settle_open(window)
+    gallery.label(window, [one])
+    window.quit()
+    with sqlite3.connect(f"{mine}.labelhub") as project:
+        project.execute("PRAGMA user_version = 99")
+    window = gallery.open(mine, (1280, 720))
+    gallery.settle_open(window)
+    gallery.shoot(window, "read_only")
+    window.end()
+
     if TINY.exists():
-        window = gallery.open(path, (1280, 720), model=str(TINY))
+        window = gallery.open(gallery.own(path), (1280, 720), model=str(TINY))
         window.wait("something is drawn", lambda: window.picture().max() > 128)
         gallery.shoot(window, "model_loading", settled=False)
         gallery.settle_open(window)

@@ -6,6 +6,7 @@ there, else a generated square; the model is the test engine.
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -32,8 +33,8 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="label-hub-walk-"))
         self.clip = self.folder / "clip.mp4"
         if JUGGLE.exists():
-            # A link of its own, so that the masks land in a folder of their own.
-            self.clip.symlink_to(JUGGLE.resolve())
+            # A copy, so that project and masks land in a folder of their own.
+            shutil.copy(JUGGLE, self.clip)
             self.frame, self.places = (1280, 720), [(0.55, 0.37), (0.513, 0.448)]
         else:
             square_clip(self.clip, frames=40)

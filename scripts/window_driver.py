@@ -5,6 +5,8 @@ limit, and never for a time.
 """
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ LIMIT_SECS = 120
 class Window:
     """A window of the program on a screen of its own."""
 
-    def __init__(self, program, arguments, size=(1280, 720), home=None, scale=1, settings=None):
+    def __init__(self, program, arguments, size=(1280, 720), home=None, scale=1, settings=None, largest_file=None):
         self.size = size
         self.home = Path(home or tempfile.mkdtemp(prefix="label-hub-window-"))
         (self.home / "config").mkdir(parents=True, exist_ok=True)
@@ -41,6 +43,7 @@ class Window:
         environment.pop("WAYLAND_DISPLAY", None)
         self.program = subprocess.Popen(
             [program, *arguments, "--log", str(self.log)], env=environment, stdout=self.output, stderr=self.output,
+            preexec_fn=largest_file and (lambda: limit_files(largest_file)),
         )
         self.window = self.wait("the window is there", self._find)
         self.do("windowfocus", "--sync", self.window)
@@ -141,6 +144,12 @@ class Window:
                 # Xvfb tidies its socket up only when it is asked to end.
                 process.terminate()
                 process.wait()
+
+
+def limit_files(size):
+    """From now on this process's files end at `size` bytes, as on a disk that is full."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def square_clip(path, size=(320, 240), side=60, frames=20):
