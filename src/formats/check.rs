@@ -21,11 +21,18 @@ pub(super) struct CheckSink<'c, 'a, 'o> {
     /// By clip: frames times objects.
     seen: Vec<Vec<bool>>,
     /// What a frame should hold, by object: the one compared last, where objects take pixels from each other.
-    apart: Option<((usize, FrameIdx), Vec<Option<Mask>>)>,
+    apart: Option<Apart>,
     report: CheckReport,
     iou_sum: f64,
     /// What must not happen in this format.
     faults: Faults,
+}
+
+/// The masks of one frame without what others took from them, by object.
+struct Apart {
+    clip: usize,
+    frame: FrameIdx,
+    masks: Vec<Option<Mask>>,
 }
 
 /// Differences that the format does not excuse.
@@ -118,16 +125,16 @@ impl<'c, 'a, 'o> CheckSink<'c, 'a, 'o> {
     }
 
     fn apart_on(&mut self, clip_position: usize, frame: FrameIdx) -> Result<&[Option<Mask>], FormatError> {
-        let wanted = (clip_position, frame);
-        if self.apart.as_ref().is_none_or(|(at, _)| *at != wanted) {
+        if self.apart.as_ref().is_none_or(|apart| (apart.clip, apart.frame) != (clip_position, frame)) {
             let clip = &self.dataset.clips[clip_position];
             let mut sources = Vec::with_capacity(clip.objects.len());
             for object in &clip.objects {
                 sources.push(clip.mask(object, frame)?);
             }
-            self.apart = Some((wanted, without_overlap(clip.size(), &sources).masks));
+            let masks = without_overlap(clip.size(), &sources).masks;
+            self.apart = Some(Apart { clip: clip_position, frame, masks });
         }
-        Ok(&self.apart.as_ref().expect("just made").1)
+        Ok(&self.apart.as_ref().expect("just made").masks)
     }
 
     /// The position of an object in its clip.

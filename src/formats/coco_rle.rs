@@ -65,20 +65,20 @@ pub fn mask_from_counts(size: FrameSize, counts: &[u32]) -> Result<Mask, RleErro
         return Err(RleError::WrongTotal { covered, size });
     }
     let (width, height) = (size.width as usize, size.height as usize);
-    let spans = || {
-        let mut at = 0_usize;
-        counts.iter().enumerate().filter_map(move |(i, &run)| {
-            let start = at;
-            at += run as usize;
-            (i % 2 == 1 && run > 0).then_some((start, at))
-        })
-    };
-    let (Some(first), Some(last)) = (spans().next(), spans().last()) else { return Ok(Mask::empty(size)) };
+    let mut spans = Vec::with_capacity(counts.len() / 2);
+    let mut at = 0_usize;
+    for (i, &run) in counts.iter().enumerate() {
+        if i % 2 == 1 && run > 0 {
+            spans.push((at, at + run as usize));
+        }
+        at += run as usize;
+    }
+    let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return Ok(Mask::empty(size)) };
     // Only the columns that the object touches are held as pixels.
     let (left, right) = (first.0 / height, (last.1 - 1) / height + 1);
     let columns = right - left;
     let mut pixels = vec![0_u8; columns * height];
-    for (start, end) in spans() {
+    for (start, end) in spans {
         for column in start / height..=(end - 1) / height {
             let rows = start.max(column * height) - column * height..end.min((column + 1) * height) - column * height;
             for row in rows {

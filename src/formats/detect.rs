@@ -26,12 +26,17 @@ fn detect_file(path: &Path) -> Option<FormatId> {
     }
 }
 
+/// Says whether a JSON object with these keys is of a format.
+type IsLikelyKeys = fn(&[String]) -> bool;
+/// Says whether a folder holds a format.
+type IsLikelyFolder = fn(&Path) -> bool;
+
 fn detect_json(path: &Path) -> Option<FormatId> {
     if labelstudio::is_likely(path) {
         return Some(FormatId::LabelStudio);
     }
     let keys = json_stream::top_level_keys(path)?;
-    let kinds: [(FormatId, fn(&[String]) -> bool); 5] = [
+    let kinds: [(FormatId, IsLikelyKeys); 5] = [
         (FormatId::Coco, coco::is_likely),
         (FormatId::YtVis, ytvis::is_likely),
         (FormatId::Datumaro, datumaro::is_likely),
@@ -42,7 +47,7 @@ fn detect_json(path: &Path) -> Option<FormatId> {
 }
 
 fn detect_folder(path: &Path) -> Option<FormatId> {
-    let kinds: [(FormatId, fn(&Path) -> bool); 8] = [
+    let kinds: [(FormatId, IsLikelyFolder); 8] = [
         (FormatId::Davis, davis::is_likely),
         (FormatId::Sav, sav::is_likely),
         (FormatId::CvatImages, cvat_images::is_likely),

@@ -1,5 +1,6 @@
 //! Reads a dataset as labels for one clip: item by item, so that what is broken costs only itself.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -289,11 +290,14 @@ impl Sink for CollectSink<'_> {
         }
         let position = self.object_position(place, object);
         let (_, object) = &mut self.objects[position];
-        if object.frames.contains_key(&place.frame) {
-            let item = format!("{:?} on frame {}", object.name, place.frame);
-            self.fault(&item, "it is there twice; the first one is kept");
-        } else {
-            object.frames.insert(place.frame, mask);
+        match object.frames.entry(place.frame) {
+            Entry::Vacant(free) => {
+                free.insert(mask);
+            }
+            Entry::Occupied(_) => {
+                let item = format!("{:?} on frame {}", object.name, place.frame);
+                self.fault(&item, "it is there twice; the first one is kept");
+            }
         }
         Ok(())
     }

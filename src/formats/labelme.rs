@@ -149,7 +149,7 @@ fn points(list: &Value) -> Result<Vec<(f64, f64)>, String> {
 
 fn read_crop(shape: &Value, points: &[(f64, f64)], size: FrameSize) -> Result<Mask, String> {
     let &[(x0, y0), (x1, y1)] = points else { return Err("a mask has two corners".to_owned()) };
-    let whole = |n: f64| (n.is_finite() && n >= 0.0 && n < 1e6).then(|| n.round() as u32);
+    let whole = |n: f64| (0.0..1e6).contains(&n).then(|| n.round() as u32);
     let corners = whole(x0).zip(whole(y0)).zip(whole(x1).zip(whole(y1)));
     let ((x, y), (right, bottom)) = corners.ok_or("its corners lie outside the frame")?;
     if right < x || bottom < y || right >= size.width || bottom >= size.height {

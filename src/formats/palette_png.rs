@@ -200,7 +200,8 @@ mod tests {
     fn numbers_of_every_depth_are_read() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("0.png");
-        let cases: [(&str, BitDepth, ColorType, &[u8], [u16; 10]); 4] = [
+        type Case = (&'static str, BitDepth, ColorType, &'static [u8], [u16; 10]);
+        let cases: [Case; 4] = [
             ("1 bit", BitDepth::One, ColorType::Grayscale, &[0b0100_1000, 0b1000_0000], [0, 1, 0, 0, 1, 1, 0, 0, 0, 0]),
             ("2 bits", BitDepth::Two, ColorType::Indexed, &[0x1B, 0x40, 0, 0x80], [0, 1, 2, 3, 1, 0, 0, 0, 0, 2]),
             (

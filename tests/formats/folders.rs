@@ -134,7 +134,8 @@ fn chosen_frames_and_objects_are_exported() {
     clip.approved = vec![(ObjectId(3), FrameIdx(0)), (ObjectId(3), FrameIdx(1)), (ObjectId(2), FrameIdx(5))];
     let all = FrameChoice::ALL;
     let range = Some((FrameIdx(1), FrameIdx(3)));
-    let cases: [(&str, FrameChoice, Option<Vec<ObjectId>>, u64, u64); 7] = [
+    type Case = (&'static str, FrameChoice, Option<Vec<ObjectId>>, u64, u64);
+    let cases: [Case; 7] = [
         ("all", all, None, 7, 11),
         ("with masks", FrameChoice { with: FramesWith::Masks, ..all }, None, 7, 11),
         ("with masks of one", FrameChoice { with: FramesWith::Masks, ..all }, Some(vec![ObjectId(2)]), 2, 2),

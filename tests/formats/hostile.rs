@@ -85,9 +85,12 @@ fn images_that_do_not_fit_are_listed() {
     }
 }
 
+/// Names within a folder, and contents.
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
 /// A small export of every format that can be read.
-fn exports() -> &'static [(FormatId, Vec<(PathBuf, Vec<u8>)>)] {
-    static EXPORTS: OnceLock<Vec<(FormatId, Vec<(PathBuf, Vec<u8>)>)>> = OnceLock::new();
+fn exports() -> &'static [(FormatId, Files)] {
+    static EXPORTS: OnceLock<Vec<(FormatId, Files)>> = OnceLock::new();
     EXPORTS.get_or_init(|| {
         let clip = difficult("clip", 13, 9);
         let formats = FormatId::ALL.into_iter().filter(|format| format.can_import());
@@ -103,7 +106,7 @@ fn exports() -> &'static [(FormatId, Vec<(PathBuf, Vec<u8>)>)] {
     })
 }
 
-fn gather(root: &Path, folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+fn gather(root: &Path, folder: &Path, files: &mut Files) {
     for entry in fs::read_dir(folder).expect("readable") {
         let path = entry.expect("readable").path();
         if path.is_dir() {
