@@ -37,7 +37,7 @@ pub struct TrackArgs {
     #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged"])]
     pub(super) project: Option<PathBuf>,
     /// With --project: the objects to track, by number; all that have prompts without it
-    #[arg(long, value_name = "1,2", value_delimiter = ',', requires = "project")]
+    #[arg(long, value_name = "1,2", value_delimiter = ',')]
     pub(super) objects: Vec<u32>,
     /// Model: a name such as sam2.1_hiera_tiny, or a .pt or .safetensors file; with --project also `fake`, the test
     /// engine
@@ -171,6 +171,10 @@ pub type OpenTracker<'a> = dyn Fn(&Path) -> Result<Box<dyn Tracker>, CliError> +
 pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'_>) -> Result<Exit, CliError> {
     if let Some(project) = &args.project {
         return super::track_project::run(args, project, around);
+    }
+    if !args.objects.is_empty() {
+        // Not `requires`: clap does not ask for an argument that another one has ruled out.
+        return Err(CliError::usage("--objects chooses among a project's objects; it goes with --project"));
     }
     if args.pad > MAX_PAD {
         return Err(CliError::usage(format!("--pad {} is too wide; write at most {MAX_PAD}", args.pad)));
