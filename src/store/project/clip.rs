@@ -26,6 +26,9 @@ pub struct ClipRecord {
     pub average_rate: Option<f64>,
 }
 
+/// The only row's key.
+const KEY: blob::RowKey = [1, 0];
+
 /// Writes the clip's only row.
 pub fn write(connection: &Connection, clip: &ClipRecord) -> rusqlite::Result<()> {
     connection.execute(
@@ -40,7 +43,7 @@ pub fn write(connection: &Connection, clip: &ClipRecord) -> rusqlite::Result<()>
             clip.time_base.0,
             clip.time_base.1,
             clip.average_rate,
-            blob::packed(&pts_bytes(&clip.pts)),
+            blob::packed(KEY, &pts_bytes(&clip.pts)),
         ],
     )?;
     Ok(())
@@ -62,7 +65,8 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Option<Result<ClipRecor
             pts: Vec::new(),
             average_rate: row.get(7)?,
         };
-        let pts = blob::unpacked(row.get_ref(8)?.as_blob()?).and_then(|bytes| pts_from_bytes(&bytes, clip.frame_count));
+        let pts =
+            blob::unpacked(KEY, row.get_ref(8)?.as_blob()?).and_then(|bytes| pts_from_bytes(&bytes, clip.frame_count));
         Ok(pts.map(|pts| ClipRecord { pts, ..clip }))
     });
     row.optional()
@@ -151,6 +155,6 @@ mod tests {
     #[test]
     fn a_day_of_steady_frames_takes_little_room() {
         let pts: Vec<i64> = (0..24 * 3600 * 30).map(|n| n * 512).collect();
-        assert!(blob::packed(&pts_bytes(&pts)).len() < 2_000);
+        assert!(blob::packed(KEY, &pts_bytes(&pts)).len() < 2_000);
     }
 }

@@ -109,6 +109,7 @@ pub fn create(path: &Path, given: &ClipRecord, schema: &Schema) -> Result<(), St
         schema.create(&mut connection).map_err(|e| e.to_string())?;
         clip::write(&connection, given).map_err(|e| e.to_string())?;
         connection.close().map_err(|(_, e)| e.to_string())?;
+        File::open(&part).and_then(|file| file.sync_all()).map_err(|e| e.to_string())?;
         fs::rename(&part, path).map_err(|e| e.to_string())
     })();
     if made.is_err() {

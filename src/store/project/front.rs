@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::lock::ProjectLock;
@@ -50,6 +50,8 @@ pub struct ProjectStore {
 pub struct ProjectHandle {
     pub(super) shared: Arc<Shared>,
     pub(super) control: Sender<Control>,
+    /// Disconnected when the thread has ended; nothing is ever sent.
+    pub(super) ended: Receiver<()>,
     pub(super) path: PathBuf,
     pub(super) is_read_only: bool,
 }
@@ -135,7 +137,7 @@ impl LabelStore for ProjectStore {
     fn put(&mut self, mask: &Mask) -> MaskId {
         self.last_mask += 1;
         let id = MaskId(self.last_mask);
-        let data = blob::sealed(&runs::encode(mask));
+        let data = blob::sealed(mask_key(id), &runs::encode(mask));
         self.byte_count += data.len();
         self.masks.insert(id, u32::try_from(data.len()).expect("a mask's runs are far under 4 GiB"));
         self.handle.shared.lock().pending.insert(id, data.clone());
@@ -150,7 +152,7 @@ impl LabelStore for ProjectStore {
         let damaged = |cause| StoreError::Damaged { id, cause };
         let pending = self.handle.shared.lock().pending.get(&id).cloned();
         let mask = match pending {
-            Some(data) => mask_from(&data).map_err(damaged)?,
+            Some(data) => mask_from(id, &data).map_err(damaged)?,
             None => self.read(id)?.ok_or(StoreError::Unknown(id))?.map_err(damaged)?,
         };
         if mask.size() == self.size {
@@ -228,14 +230,19 @@ impl ProjectStore {
         reader
             .prepare_cached("SELECT data FROM mask WHERE id = ?1")
             .and_then(|mut statement| {
-                statement.query_row([id.0 as i64], |row| Ok(mask_from(row.get_ref(0)?.as_blob()?))).optional()
+                statement.query_row([id.0 as i64], |row| Ok(mask_from(id, row.get_ref(0)?.as_blob()?))).optional()
             })
             .map_err(|error| unreadable(error.to_string()))
     }
 }
 
-fn mask_from(data: &[u8]) -> Result<Mask, String> {
-    runs::decode(blob::unsealed(data)?)
+/// A mask from its row.
+pub(super) fn mask_from(id: MaskId, data: &[u8]) -> Result<Mask, String> {
+    runs::decode(blob::unsealed(mask_key(id), data)?)
+}
+
+fn mask_key(id: MaskId) -> blob::RowKey {
+    [id.0 as i64, 0]
 }
 
 impl ProjectHandle {
@@ -289,7 +296,11 @@ impl ProjectHandle {
     fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Control) -> Option<T> {
         let (reply, answer) = bounded(1);
         self.control.send(question(reply)).ok()?;
-        answer.recv().ok()
+        // A question that was under way when the thread ended stays in the channel, and with it the way to answer.
+        select! {
+            recv(answer) -> answer => answer.ok(),
+            recv(self.ended) -> _ => answer.try_recv().ok(),
+        }
     }
 
     /// Tells the thread something that it need not be told twice.

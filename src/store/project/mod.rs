@@ -8,7 +8,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `front` | what the app calls |
-//! | `open`, `create`, `notice` | the rules of opening: whose file, which version, which clip, sound or not |
+//! | `open`, `create`, `whose`, `notice` | the rules of opening: whose file, which version, which clip, sound or not |
 //! | `reading` | a copy for whoever only reads, also of a project that somebody has open |
 //! | `paths`, `lock`, `filesystem` | where the file lies, who has it, what kind of disk that is |
 //! | `schema`, `records`, `blob`, `clip`, `snapshot` | what is in it, and how it is read |
@@ -37,6 +37,7 @@ mod schema;
 mod snapshot;
 mod steps;
 mod unit;
+mod whose;
 mod writer;
 
 pub use clip::ClipRecord;
@@ -85,3 +86,6 @@ pub struct StoredStep {
     /// It goes and comes with the step before it.
     pub is_follow_up: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,15 +12,15 @@ use super::backups::{self, Backups};
 use super::clock::Clock;
 use super::front::{ProjectHandle, ProjectStore};
 use super::lock::{ProjectLock, Taken};
-use super::notice::{OnOtherClip, OpenNotice, OpenOptions};
+use super::notice::{OpenNotice, OpenOptions};
 use super::queue::Shared;
 use super::reading::Private;
 use super::schema::{self, SCHEMA, Schema};
 use super::snapshot::{LoadError, Loaded, load};
 use super::unit::Op;
+use super::whose::check_clip;
 use super::writer::Writer;
 use super::{ClipRecord, Snapshot, copy, create, filesystem, paths, recover};
-use crate::label::FrameIdx;
 use crate::store::{Durability, LabelStore, StoreError};
 
 /// Messages that may wait for the store's thread; units do not travel here.
@@ -107,14 +107,15 @@ pub fn open(
             (sound, true)
         }
     };
-    let is_other_record = match opening.check_clip(&claimed.path, &sound.loaded.snapshot) {
-        Ok(is_other_record) => is_other_record,
-        Err(error) => {
-            drop(sound);
-            create::sweep(&claimed.path);
-            return Err(error);
-        }
-    };
+    let is_other_record =
+        match check_clip(&claimed.path, &sound.loaded.snapshot, given, options.on_other_clip, &mut opening.notices) {
+            Ok(is_other_record) => is_other_record,
+            Err(error) => {
+                drop(sound);
+                create::sweep(&claimed.path);
+                return Err(error);
+            }
+        };
     opening.start(claimed, sound, is_new, is_other_record, is_new || is_recovered)
 }
 
@@ -133,7 +134,7 @@ pub fn open_copy(
         Err(Trouble::Store(error)) => return Err(error),
         Err(Trouble::Damaged(cause)) => return Ok(Err(cause)),
     };
-    opening.check_clip(path, &sound.loaded.snapshot)?;
+    check_clip(path, &sound.loaded.snapshot, given, options.on_other_clip, &mut opening.notices)?;
     let claimed = Claimed { path: path.to_owned(), lock: None, protection: None };
     opening.start(claimed, sound, false, false, false).map(Ok)
 }
@@ -332,32 +333,6 @@ impl Opening<'_> {
         }
     }
 
-    /// Whether the labels fit the clip that was given; says whether the clip's record is to be written anew.
-    fn check_clip(&mut self, path: &Path, snapshot: &Snapshot) -> Result<bool, StoreError> {
-        let (recorded, given) = (&snapshot.clip, self.given);
-        let misfit = |reason: String| StoreError::Misfit { path: path.to_owned(), reason };
-        let is_other = recorded.identity != given.identity;
-        if is_other && self.options.on_other_clip == OnOtherClip::Refuse {
-            let (recorded, given) = (recorded.path.clone(), given.path.clone());
-            return Err(StoreError::OtherClip { path: path.to_owned(), recorded, given });
-        }
-        if recorded.size != given.size {
-            return Err(misfit(format!("its frames are {}, the labels are for {}", given.size, recorded.size)));
-        }
-        if is_other && recorded.frame_count != given.frame_count {
-            let (has, wants) = (given.frame_count, recorded.frame_count);
-            return Err(misfit(format!("it has {has} frames, the labels are for {wants}")));
-        }
-        // The same content may be indexed differently by another version of the program.
-        if let Some(frame) = last_frame(snapshot).filter(|frame| frame.0 >= given.frame_count) {
-            return Err(misfit(format!("it has {} frames, there are labels on frame {frame}", given.frame_count)));
-        }
-        if is_other {
-            self.notices.push(OpenNotice::Relinked { from: recorded.path.clone() });
-        }
-        Ok(recorded != given)
-    }
-
     /// Sets the file up for writing and starts the thread.
     fn start(
         self,
@@ -384,9 +359,10 @@ impl Opening<'_> {
         }
         let shared = Arc::new(Shared::default());
         let (control, inbox) = bounded(CONTROL_CAPACITY);
+        let (alive, ended) = bounded(0);
         let waker = self.options.waker.clone();
-        let mut writer =
-            Writer::new(connection, path.clone(), shared.clone(), inbox, waker).map_err(|e| failed(e.to_string()))?;
+        let mut writer = Writer::new(connection, path.clone(), shared.clone(), inbox, alive, waker)
+            .map_err(|e| failed(e.to_string()))?;
         writer.refusal = refusal;
         writer.backups = backups;
         let thread = std::thread::Builder::new()
@@ -396,7 +372,7 @@ impl Opening<'_> {
         let Loaded { mut snapshot, steps, masks, last_mask } = loaded;
         snapshot.clip = self.given.clone();
         let mut store = ProjectStore {
-            handle: ProjectHandle { shared, control, path, is_read_only },
+            handle: ProjectHandle { shared, control, ended, path, is_read_only },
             reader: Some(Mutex::new(reader)),
             thread: Some(thread),
             steps,
@@ -435,13 +411,6 @@ fn load_trouble(path: &Path, error: LoadError) -> Trouble {
         LoadError::Sqlite(error) => trouble(path, &error),
         LoadError::Content(cause) => Trouble::Damaged(cause),
     }
-}
-
-/// The last frame that anything is said about.
-fn last_frame(snapshot: &Snapshot) -> Option<FrameIdx> {
-    let prompts = snapshot.prompts.iter().map(|(_, frame, _)| *frame);
-    let marks = snapshot.marks.iter().map(|(_, frame, _)| *frame);
-    prompts.chain(marks).chain(snapshot.in_out.map(|(_, last)| last)).max()
 }
 
 /// A write-ahead log where the disk allows it: commits cost one sync, and readers never wait. Every mode is safe, so

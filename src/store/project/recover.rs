@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
+use super::front::mask_from;
 use super::paths::{COMPANIONS, companion};
 use super::records::ChangeRecord;
 use super::salvage::{Key, Losses, rows};
@@ -20,7 +21,6 @@ use super::snapshot::{self, LoadError, column, mark_from, object_from, prompt_fr
 use super::unit::{self, write_meta};
 use super::{ClipRecord, blob, clip, copy, paths};
 use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, MaskId, ObjectFacts, ObjectId, palette};
-use crate::store::runs;
 
 /// Where the copy of a project lies in a folder of its own.
 pub fn copied_path(folder: &Path) -> PathBuf {
@@ -96,6 +96,8 @@ fn open_copy(path: &Path, folder: &Path, schema: &Schema) -> Result<Connection, 
         if (1..schema.version()).contains(&version) {
             schema.migrate(&mut connection, version)?;
         }
+        // One transaction for all reading: it is many small queries.
+        connection.execute_batch("BEGIN")?;
         // Without its tables nothing can be read.
         for table in TABLES {
             connection.prepare(&format!("SELECT * FROM {table}"))?;
@@ -195,11 +197,12 @@ fn read_small_tables(source: &Connection, found: &mut Salvaged) {
         Ok(())
     });
     let changes = rows(source, snapshot::STEP_CHANGES, Key::Id, |row| {
+        let key = [column(row, 0)?, column(row, 1)?];
         let records: Vec<ChangeRecord> =
-            blob::unpacked_record(&column::<Vec<u8>>(row, 2)?).map_err(LoadError::Content)?;
+            blob::unpacked_record(key, &column::<Vec<u8>>(row, 2)?).map_err(LoadError::Content)?;
         let changes =
             records.into_iter().map(Change::try_from).collect::<Result<_, _>>().map_err(LoadError::Content)?;
-        found.changes.push((column(row, 0)?, column(row, 1)?, changes));
+        found.changes.push((key[0], key[1], changes));
         Ok(())
     });
     // A step without all its changes is worse than none.
@@ -218,7 +221,7 @@ fn copy_masks(source: &Connection, target: &Connection, found: &mut Salvaged) ->
     // What is lost here shows in the marks that name it.
     rows(source, "id, data FROM mask", Key::Id, |row| {
         let (id, data): (i64, Vec<u8>) = (column(row, 0)?, column(row, 1)?);
-        blob::unsealed(&data).and_then(runs::decode).map_err(LoadError::Content)?;
+        mask_from(MaskId(id as u64), &data).map_err(LoadError::Content)?;
         found.masks.insert(MaskId(id as u64));
         let insert = || target.prepare_cached("INSERT INTO mask(id, data) VALUES(?1, ?2)")?.execute(params![id, data]);
         if written.is_ok() {

@@ -48,7 +48,7 @@ CREATE TABLE object(id INTEGER PRIMARY KEY, name TEXT NOT NULL, class TEXT, colo
 CREATE TABLE prompt(object INTEGER, frame INTEGER, body BLOB NOT NULL, PRIMARY KEY(object, frame)) WITHOUT ROWID;
 CREATE TABLE mark(object INTEGER, frame INTEGER, mask INTEGER NOT NULL, provenance INTEGER NOT NULL,
  revision INTEGER NOT NULL, is_approved INTEGER NOT NULL, area INTEGER NOT NULL, object_score REAL,
- predicted_iou REAL, stability REAL, PRIMARY KEY(object, frame)) WITHOUT ROWID;
+ predicted_iou REAL, stability REAL, checksum INTEGER NOT NULL, PRIMARY KEY(object, frame)) WITHOUT ROWID;
 CREATE TABLE mask(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE step(id INTEGER PRIMARY KEY, is_undone INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL,
  is_follow_up INTEGER NOT NULL);
@@ -107,11 +107,14 @@ pub fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes an empty database where there is no file.
+/// Opens a file that does not count yet, making it where there is none: fast, and safe only once the caller has synced
+/// and renamed it.
 pub fn open_new(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     guard(&connection)?;
+    connection.pragma_update(None, "synchronous", "off")?;
+    connection.pragma_update_and_check(None, "journal_mode", "memory", |_| Ok(()))?;
     Ok(connection)
 }
 

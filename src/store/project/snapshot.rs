@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::records::{ChangeRecord, PromptRecord, provenance_from_code};
 use super::steps::StepRows;
+use super::unit::mark_checksum;
 use super::{Snapshot, StoredStep};
 use super::{blob, clip};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, MaskId, ObjectFacts, ObjectId};
@@ -79,7 +80,7 @@ pub fn load(connection: &Connection) -> Result<Loaded, LoadError> {
 pub const OBJECTS: &str = "id, name, class, colour, is_hidden, is_locked, revision FROM object";
 pub const PROMPTS: &str = "object, frame, body FROM prompt";
 pub const MARKS: &str = "object, frame, mask, provenance, revision, is_approved, area, object_score, predicted_iou,
-    stability FROM mark";
+    stability, checksum FROM mark";
 pub const STEPS: &str = "id, is_undone, position, name, is_follow_up FROM step";
 pub const STEP_CHANGES: &str = "id, step, body FROM step_changes";
 
@@ -118,7 +119,8 @@ pub fn object_from(row: &Row<'_>) -> Result<(ObjectId, ObjectFacts), LoadError> 
 
 pub fn prompt_from(row: &Row<'_>) -> Result<(ObjectId, FrameIdx, FramePrompt), LoadError> {
     let (object, frame) = (ObjectId(column(row, 0)?), FrameIdx(column(row, 1)?));
-    let record: Result<PromptRecord, String> = blob::unpacked_record(&column::<Vec<u8>>(row, 2)?);
+    let record: Result<PromptRecord, String> =
+        blob::unpacked_record([i64::from(object.0), i64::from(frame.0)], &column::<Vec<u8>>(row, 2)?);
     let prompt = record
         .and_then(FramePrompt::try_from)
         .map_err(|cause| LoadError::Content(format!("the prompts of object {object} on frame {frame}: {cause}")))?;
@@ -137,7 +139,11 @@ pub fn mark_from(row: &Row<'_>) -> Result<(ObjectId, FrameIdx, FrameMark), LoadE
         predicted_iou: score(8)?,
         stability: score(9)?,
     };
-    Ok((ObjectId(column(row, 0)?), FrameIdx(column(row, 1)?), mark))
+    let (object, frame) = (ObjectId(column(row, 0)?), FrameIdx(column(row, 1)?));
+    if mark_checksum(object, frame, &mark) != column::<u32>(row, 10)? {
+        return Err(LoadError::Content(format!("the mask of object {object} on frame {frame}: its checksum is wrong")));
+    }
+    Ok((object, frame, mark))
 }
 
 /// One fact about the whole project.
@@ -184,7 +190,7 @@ fn read_steps(connection: &Connection) -> Result<Steps, LoadError> {
     all(connection, STEP_CHANGES, "id", |row| {
         let (id, step): (i64, i64) = (column(row, 0)?, column(row, 1)?);
         last_changes = id;
-        let records: Result<Vec<ChangeRecord>, String> = blob::unpacked_record(&column::<Vec<u8>>(row, 2)?);
+        let records: Result<Vec<ChangeRecord>, String> = blob::unpacked_record([id, step], &column::<Vec<u8>>(row, 2)?);
         let new = records.and_then(|records| records.into_iter().map(Change::try_from).collect::<Result<Vec<_>, _>>());
         let new = new.map_err(|cause| LoadError::Content(format!("changes {id} of step {step}: {cause}")))?;
         changes.entry(step).or_default().extend(new);

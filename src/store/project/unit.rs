@@ -133,7 +133,7 @@ pub fn write_changes(connection: &Connection, row: i64, step: i64, changes: &[Ch
     let records: Vec<ChangeRecord> = changes.iter().map(Into::into).collect();
     connection
         .prepare_cached("INSERT OR REPLACE INTO step_changes(id, step, body) VALUES(?1, ?2, ?3)")?
-        .execute(params![row, step, blob::packed_record(&records)])?;
+        .execute(params![row, step, blob::packed_record([row, step], &records)])?;
     Ok(())
 }
 
@@ -186,10 +186,30 @@ pub fn write_prompt(
         connection.prepare_cached(sql)?.execute(params![object.0, frame.0])?;
         return Ok(());
     };
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO prompt(object, frame, body) VALUES(?1, ?2, ?3)")?
-        .execute(params![object.0, frame.0, blob::packed_record(&PromptRecord::from(prompt))])?;
+    connection.prepare_cached("INSERT OR REPLACE INTO prompt(object, frame, body) VALUES(?1, ?2, ?3)")?.execute(
+        params![
+            object.0,
+            frame.0,
+            blob::packed_record([i64::from(object.0), i64::from(frame.0)], &PromptRecord::from(prompt))
+        ],
+    )?;
     Ok(())
+}
+
+/// Of all a mark's row says: a wrong mask on a frame is worse than none.
+pub fn mark_checksum(object: ObjectId, frame: FrameIdx, mark: &FrameMark) -> u32 {
+    let FrameMark { mask, provenance, revision, is_approved, area, object_score, predicted_iou, stability } = *mark;
+    let mut bytes = [0; 38];
+    bytes[..8].copy_from_slice(&mask.0.to_le_bytes());
+    bytes[8..16].copy_from_slice(&revision.to_le_bytes());
+    bytes[16..24].copy_from_slice(&area.to_le_bytes());
+    for (score, at) in [object_score, predicted_iou, stability].into_iter().zip((24..).step_by(4)) {
+        // Every NaN is stored as the same nothing.
+        let bits = if score.is_nan() { f32::NAN.to_bits() } else { score.to_bits() };
+        bytes[at..at + 4].copy_from_slice(&bits.to_le_bytes());
+    }
+    bytes[36..].copy_from_slice(&[provenance_code(provenance), u8::from(is_approved)]);
+    blob::checksum([i64::from(object.0), i64::from(frame.0)], &bytes)
 }
 
 pub fn write_mark(
@@ -207,7 +227,7 @@ pub fn write_mark(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO mark(object, frame, mask, provenance, revision, is_approved, area, object_score,
-             predicted_iou, stability) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             predicted_iou, stability, checksum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             object.0,
@@ -220,6 +240,7 @@ pub fn write_mark(
             mark.object_score,
             mark.predicted_iou,
             mark.stability,
+            mark_checksum(object, frame, mark),
         ])?;
     Ok(())
 }

@@ -48,6 +48,8 @@ pub struct Writer {
     pub path: PathBuf,
     pub shared: Arc<Shared>,
     pub control: Receiver<Control>,
+    /// Dropped when the thread ends, which is how others see it.
+    _alive: Sender<()>,
     pub waker: Waker,
     /// Why nothing may be written; units are then only kept.
     pub refusal: Option<String>,
@@ -71,6 +73,7 @@ impl Writer {
         path: PathBuf,
         shared: Arc<Shared>,
         control: Receiver<Control>,
+        alive: Sender<()>,
         waker: Waker,
     ) -> rusqlite::Result<Self> {
         let commits = connection
@@ -82,6 +85,7 @@ impl Writer {
             path,
             shared,
             control,
+            _alive: alive,
             waker,
             refusal: None,
             backups: None,
@@ -248,8 +252,9 @@ impl Writer {
         let Some(backups) = self.backups.as_mut().filter(|backups| backups.is_due()) else { return };
         // An untouched project is not worth a copy.
         if self.commits > 0 {
-            self.shared.lock().backup_problem =
-                backups.make(&self.connection, self.commits).err().map(|error| error.to_string());
+            let problem = backups.make(&self.connection, self.commits).err();
+            self.shared.lock().backup_problem = problem.map(|error| error.to_string());
+            (self.waker)();
         }
     }
 

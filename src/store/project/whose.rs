@@ -1,0 +1,47 @@
+//! Whether a project's labels belong to the clip that is open.
+
+use std::path::Path;
+
+use super::notice::{OnOtherClip, OpenNotice};
+use super::{ClipRecord, Snapshot};
+use crate::label::FrameIdx;
+use crate::store::StoreError;
+
+/// Whether the labels fit the clip that was given; says whether the clip's record is to be written anew.
+pub fn check_clip(
+    path: &Path,
+    snapshot: &Snapshot,
+    given: &ClipRecord,
+    on_other_clip: OnOtherClip,
+    notices: &mut Vec<OpenNotice>,
+) -> Result<bool, StoreError> {
+    let recorded = &snapshot.clip;
+    let misfit = |reason: String| StoreError::Misfit { path: path.to_owned(), reason };
+    let is_other = recorded.identity != given.identity;
+    if is_other && on_other_clip == OnOtherClip::Refuse {
+        let (recorded, given) = (recorded.path.clone(), given.path.clone());
+        return Err(StoreError::OtherClip { path: path.to_owned(), recorded, given });
+    }
+    if recorded.size != given.size {
+        return Err(misfit(format!("its frames are {}, the labels are for {}", given.size, recorded.size)));
+    }
+    if is_other && recorded.frame_count != given.frame_count {
+        let (has, wants) = (given.frame_count, recorded.frame_count);
+        return Err(misfit(format!("it has {has} frames, the labels are for {wants}")));
+    }
+    // The same content may be indexed differently by another version of the program.
+    if let Some(frame) = last_frame(snapshot).filter(|frame| frame.0 >= given.frame_count) {
+        return Err(misfit(format!("it has {} frames, there are labels on frame {frame}", given.frame_count)));
+    }
+    if is_other {
+        notices.push(OpenNotice::Relinked { from: recorded.path.clone() });
+    }
+    Ok(recorded != given)
+}
+
+/// The last frame that anything is said about.
+fn last_frame(snapshot: &Snapshot) -> Option<FrameIdx> {
+    let prompts = snapshot.prompts.iter().map(|(_, frame, _)| *frame);
+    let marks = snapshot.marks.iter().map(|(_, frame, _)| *frame);
+    prompts.chain(marks).chain(snapshot.in_out.map(|(_, last)| last)).max()
+}

@@ -1,0 +1,290 @@
+//! Damaged project files: never a panic, never a wrong mask, the original as it was, and the rest recovered.
+
+mod store_support;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use label_hub::label::{Change, Edit, FrameIdx, FrameMark, ObjectId};
+use label_hub::store::{Durability, HistoryChange, LabelStore, OpenNotice, ProjectStore, Snapshot, StoreError};
+use store_support::{Both, FRAMES, Model, check, file_names, mark, open};
+
+const OBJECTS: u32 = 60;
+const PAGE: usize = 4096;
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// A closed project of some fifty pages, and what is in it.
+fn project(path: &Path) -> Model {
+    let mut both = Both::new(path);
+    both.note_session("{\"playhead\":7}");
+    for object in 1..=OBJECTS {
+        both.click(object, object % FRAMES, object);
+    }
+    for frame in 0..FRAMES {
+        let changes: Vec<Change> = (1..=OBJECTS)
+            .map(|object| {
+                let seed = object * 31 + frame;
+                let id = both.put(seed);
+                let (object, frame) = (ObjectId(object), FrameIdx(frame));
+                let before = both.model.marks.get(&(object, frame)).copied();
+                Change::Mark { object, frame, before, after: Some(mark(id, seed)) }
+            })
+            .collect();
+        both.record(&Edit { name: "track".to_owned(), changes: changes.clone() });
+        both.note_history(HistoryChange::ExtendNewest(changes));
+        both.store.finish(Durability::Batched);
+    }
+    both.store.close().expect("a writable folder");
+    both.model
+}
+
+/// What came of opening a damaged file.
+enum Outcome {
+    /// Everything that is there is right: where each mark's mask is, and what was said to be lost.
+    Opened {
+        right: usize,
+        lost: Option<Vec<String>>,
+    },
+    Refused(StoreError),
+}
+
+/// Opens `bytes` as a project in a folder of their own and checks what must hold whatever the damage.
+fn open_damaged(name: &str, bytes: &[u8], model: &Model) -> Outcome {
+    let folder = folder();
+    let path = folder.path().join("clip.mp4.labelhub");
+    fs::write(&path, bytes).expect("writable");
+    let outcome = match open(&path) {
+        Err(error) => Outcome::Refused(error),
+        Ok((store, snapshot, notices)) => {
+            let lost = notices.iter().find_map(|notice| match notice {
+                OpenNotice::Recovered { lost, .. } => Some(lost.clone()),
+                _ => None,
+            });
+            if lost.is_some() {
+                assert!(store.path().ends_with("clip.mp4.recovered-1.labelhub"), "{name}");
+            }
+            let right = right_masks(name, &store, &snapshot, model);
+            assert!(lost.is_none() || right == snapshot.marks.len(), "{name}: what was recovered is whole");
+            drop(store);
+            Outcome::Opened { right, lost }
+        }
+    };
+    let is_left_alone = match &outcome {
+        // Nothing was noticed: it is an open project like any other.
+        Outcome::Opened { lost: None, .. } => true,
+        Outcome::Opened { .. } | Outcome::Refused(_) => fs::read(&path).expect("still there") == bytes,
+    };
+    assert!(is_left_alone, "{name}: the damaged file was changed");
+    let expected: &[&str] = match &outcome {
+        Outcome::Opened { lost: Some(_), .. } => &["clip.mp4.labelhub", "clip.mp4.recovered-1.labelhub"],
+        Outcome::Opened { lost: None, .. } | Outcome::Refused(_) => &["clip.mp4.labelhub"],
+    };
+    assert_eq!(file_names(folder.path()), expected, "{name}");
+    outcome
+}
+
+/// Counts the marks whose mask comes out right; one that comes out must be right.
+fn right_masks(name: &str, store: &ProjectStore, snapshot: &Snapshot, model: &Model) -> usize {
+    let by_id: HashMap<_, _> = model.masks.iter().collect();
+    let is_right = |(_, _, mark): &&(ObjectId, FrameIdx, FrameMark)| match store.get(mark.mask) {
+        Ok(found) => {
+            assert_eq!(by_id.get(&mark.mask), Some(&&found), "{name}: a mask came out wrong");
+            true
+        }
+        Err(StoreError::Damaged { .. } | StoreError::Unknown(_) | StoreError::Read { .. }) => false,
+        Err(other) => panic!("{name}: {other}"),
+    };
+    snapshot.marks.iter().filter(is_right).count()
+}
+
+#[test]
+fn a_page_of_nonsense_costs_about_what_lay_on_it() {
+    let folder = folder();
+    let path = folder.path().join("whole.labelhub");
+    let model = project(&path);
+    let whole = fs::read(&path).expect("the project");
+    let (pages, total) = (whole.len() / PAGE, model.marks.len());
+    assert!(pages > 40, "{pages} pages");
+    let (mut noticed, mut refused, mut least) = (0, Vec::new(), total);
+    for page in 0..pages {
+        for (kind, fill) in [("zeros", None), ("noise", Some(page as u32))] {
+            let mut bytes = whole.clone();
+            let range = page * PAGE..(page + 1) * PAGE;
+            match fill {
+                None => bytes[range].fill(0),
+                Some(seed) => bytes[range].iter_mut().zip(0_u32..).for_each(|(byte, n)| {
+                    *byte = ((n ^ seed).wrapping_mul(2_654_435_761) >> 11) as u8;
+                }),
+            }
+            let name = format!("page {} of {pages}, {kind}", page + 1);
+            match open_damaged(&name, &bytes, &model) {
+                Outcome::Refused(error) => refused.push(format!("{name}: {error}")),
+                Outcome::Opened { right, lost } => {
+                    noticed += usize::from(lost.is_some());
+                    assert!(lost.is_none_or(|lost| right == total || !lost.is_empty()), "{name}: losses are told");
+                    least = least.min(right);
+                }
+            }
+        }
+    }
+    println!("{pages} pages, {noticed} of {} damages recovered, at least {least} of {total} masks right", pages * 2);
+    println!("refused: {refused:#?}");
+    // Only noise over the first page looks like no project at all.
+    assert!(refused.len() <= 1, "{refused:#?}");
+    // The worst is a page that leads to many others.
+    assert!(noticed >= pages, "{noticed}");
+}
+
+#[test]
+fn a_cut_file_gives_back_what_is_left() {
+    let folder = folder();
+    let path = folder.path().join("whole.labelhub");
+    let model = project(&path);
+    let whole = fs::read(&path).expect("the project");
+    let mut ends: Vec<usize> = vec![1, 15, 16, 50, 99, 100, 512, PAGE - 1, PAGE, PAGE + 1];
+    ends.extend((1..20).map(|n| whole.len() * n / 20 + n * 37));
+    ends.extend([whole.len() - PAGE, whole.len() - 1]);
+    let mut told = Vec::new();
+    for end in ends {
+        let name = format!("cut at {end} of {}", whole.len());
+        match open_damaged(&name, &whole[..end], &model) {
+            Outcome::Refused(error) => {
+                assert!(end < 2 * PAGE, "{name}: {error}");
+                let is_explained = matches!(error, StoreError::Unrecoverable { .. } | StoreError::Foreign { .. });
+                assert!(is_explained, "{name}: {error}");
+            }
+            Outcome::Opened { right, lost } => {
+                assert!(lost.is_some(), "{name}: noticed");
+                told.push((end * 100 / whole.len(), right * 100 / model.marks.len()));
+            }
+        }
+    }
+    println!("percent of the file, percent of the masks: {told:?}");
+    assert!(told.iter().any(|(_, right)| *right > 90), "{told:?}");
+}
+
+#[test]
+fn a_flipped_bit_is_found_or_harmless() {
+    let folder = folder();
+    let path = folder.path().join("whole.labelhub");
+    let model = project(&path);
+    let whole = fs::read(&path).expect("the project");
+    let (mut noticed, mut count, mut refused) = (0, 0, Vec::new());
+    // Every byte of the head, then some all over.
+    let places = (0..120).chain((120..whole.len()).step_by(1009));
+    for at in places {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        count += 1;
+        match open_damaged(&format!("byte {at}"), &bytes, &model) {
+            Outcome::Refused(error) => refused.push(format!("byte {at}: {error}")),
+            Outcome::Opened { lost, .. } => noticed += usize::from(lost.is_some()),
+        }
+    }
+    println!("{count} flips, {noticed} recovered from, refused: {refused:#?}");
+    assert!(refused.is_empty(), "{refused:#?}");
+}
+
+#[test]
+fn damage_in_the_log_costs_the_last_units_at_most() {
+    let folder = folder();
+    let path = folder.path().join("p.labelhub");
+    let mut both = Both::new(&path);
+    for n in 0..40 {
+        both.click(1 + n % 5, n % FRAMES, n);
+        both.note_session(&n.to_string());
+    }
+    both.store.handle().flush().expect("a writable folder");
+    let (database, log) =
+        (fs::read(&path).expect("open"), fs::read(folder.path().join("p.labelhub-wal")).expect("open"));
+    for n in 0..40 {
+        let other = folder.path().join(format!("{n}"));
+        fs::create_dir(&other).expect("a new folder");
+        let path = other.join("p.labelhub");
+        fs::write(&path, &database).expect("writable");
+        let mut bytes = log.clone();
+        let at = log.len() * n / 40 + n;
+        if n % 2 == 0 {
+            bytes.truncate(at)
+        } else {
+            bytes[at] ^= 0x40
+        }
+        fs::write(other.join("p.labelhub-wal"), bytes).expect("writable");
+        let (store, snapshot, notices) = open(&path).unwrap_or_else(|error| panic!("log damaged at {at}: {error}"));
+        assert_eq!(notices, [], "log damaged at {at}: whole units up to there");
+        assert_eq!(right_masks("log", &store, &snapshot, &both.model), snapshot.marks.len());
+        assert_eq!(
+            snapshot.done.len(),
+            snapshot.session.map_or(0, |n| n.parse::<usize>().expect("a number") + 2).max(snapshot.done.len().min(1))
+        );
+    }
+}
+
+#[test]
+fn work_goes_on_in_the_recovered_project_and_it_is_found_again() {
+    let folder = folder();
+    let path = folder.path().join("clip.mp4.labelhub");
+    let whole = project(&path);
+    let damage = |path: &Path| {
+        let mut bytes = fs::read(path).expect("a project");
+        let middle = bytes.len() / PAGE / 2 * PAGE;
+        bytes[middle..middle + PAGE].fill(0xEE);
+        fs::write(path, &bytes).expect("writable");
+        bytes
+    };
+    let damaged = damage(&path);
+    let first = open_with_model(&path, &whole);
+    let recovered = folder.path().canonicalize().expect("there").join("clip.mp4.recovered-1.labelhub");
+    assert_eq!(first.store.path(), recovered);
+    let mut both = first;
+    both.click(1, 1, 555);
+    both.store.close().expect("a writable folder");
+    let model = both.model;
+    drop(both.store);
+
+    // The next day: the clip's own project is still damaged, the work is in the other.
+    let (store, snapshot, notices) = open(&path).expect("recovered before");
+    let real: PathBuf = path.canonicalize().expect("there");
+    assert_eq!(notices, [OpenNotice::OpenedRecovered { damaged: real, recovered: recovered.clone() }]);
+    assert_eq!((snapshot.marks, store.path()), (model.snapshot().marks, recovered.as_path()));
+    drop(store);
+
+    // That one gets damaged as well.
+    let damaged_again = damage(&recovered);
+    let both = open_with_model(&path, &model);
+    assert!(both.store.path().ends_with("clip.mp4.recovered-2.labelhub"));
+    drop(both);
+    assert_eq!(fs::read(&path).expect("still there"), damaged);
+    assert_eq!(fs::read(&recovered).expect("still there"), damaged_again);
+
+    // A backup put in the damaged one's place is a project like any other.
+    fs::remove_file(&path).expect("by hand");
+    let model = project(&path);
+    drop(check(&path, &model));
+}
+
+/// Opens a damaged project; the model becomes what was recovered.
+fn open_with_model(path: &Path, before: &Model) -> Both {
+    let (store, snapshot, notices) = open(path).unwrap_or_else(|error| panic!("{error}"));
+    assert!(matches!(&notices[..], [OpenNotice::Recovered { .. }]), "{notices:?}");
+    assert!(snapshot.marks.len() * 2 > before.marks.len(), "{} of {}", snapshot.marks.len(), before.marks.len());
+    let mut model = Model {
+        objects: snapshot.objects.into_iter().collect(),
+        prompts: snapshot.prompts.into_iter().map(|(o, f, prompt)| ((o, f), prompt)).collect(),
+        marks: snapshot.marks.into_iter().map(|(o, f, mark)| ((o, f), mark)).collect(),
+        in_out: snapshot.in_out,
+        classes: snapshot.classes.to_vec(),
+        done: snapshot.done,
+        undone: snapshot.undone,
+        last_revision: snapshot.last_revision,
+        session: snapshot.session,
+        ..Model::default()
+    };
+    model.masks =
+        before.masks.iter().filter(|(id, _)| model.used().contains(id)).map(|(i, m)| (*i, m.clone())).collect();
+    Both { store, model }
+}
