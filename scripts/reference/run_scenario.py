@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 
 sys.dont_write_bytecode = True  # no __pycache__ in the checkout
 import model as models
+import variants
 
 PROBED_CALLS = 3  # how many calls of each module a scenario with `probes` keeps
 
@@ -50,7 +51,7 @@ class Probes:
 
     def keep(self, key, tensor, *steps):
         # Copied at once: the predictor overwrites some of these outputs in place.
-        whole = tensor.detach().float().numpy()
+        whole = tensor.detach().float().numpy().astype(np.float32)
         self.samples[key] = np.array(whole[tuple(slice(None, None, s) for s in steps)], order="C")
         if self.whole is not None:
             self.whole[key] = np.array(whole, order="C")
@@ -148,10 +149,10 @@ class Run:
             key = f"{prefix}.f{frame}.o{object_id}"
             video = logits[row, 0].float().numpy()
             self.results[f"{key}.low_res_logits"] = found["pred_masks"][0, 0].numpy().astype(np.float16)
-            self.results[f"{key}.video_logits"] = np.array(video[::8, ::8], order="C")
+            self.results[f"{key}.video_logits"] = np.array(video[::8, ::8], np.float32, order="C")
             self.results[f"{key}.area"] = np.array([(video > 0).sum()], np.float32)
-            self.results[f"{key}.object_score"] = found["object_score_logits"].reshape(1).numpy().copy()
-            self.results[f"{key}.object_pointer"] = found["obj_ptr"][0].numpy().copy()
+            self.results[f"{key}.object_score"] = np.array(found["object_score_logits"].reshape(1), np.float32)
+            self.results[f"{key}.object_pointer"] = np.array(found["obj_ptr"][0], np.float32)
 
     def find(self, object_id, frame):
         """The newest output kept for an object on a frame, or None."""
@@ -164,8 +165,19 @@ class Run:
         return None
 
 
-def run(scenario, checkpoint, frames, model_toml=None, whole=None):
-    """Runs `scenario` (the parsed JSON) and returns its golden as a dict of arrays."""
+def run(scenario, checkpoint, frames, model_toml=None, whole=None, variant=None):
+    """Runs `scenario` (the parsed JSON) and returns its golden as a dict of arrays.
+
+    `variant` names other arithmetic than a golden is made with, see variants.py.
+    """
+    with variants.variant(variant) as prepare:
+        predictor = load(scenario, checkpoint, model_toml)
+        prepare(predictor)
+        return run_steps(predictor, scenario, frames, whole)
+
+
+def load(scenario, checkpoint, model_toml):
+    """The scenario's model, with its options and weights."""
     toml = model_toml or pathlib.Path(checkpoint).with_suffix(".toml")
     options = dict(scenario.get("options", {}))
     if model_toml or toml.exists():
@@ -176,7 +188,11 @@ def run(scenario, checkpoint, frames, model_toml=None, whole=None):
     if "object_score_bias" in scenario:
         predictor.sam_mask_decoder.pred_obj_score_head.layers[2].bias.data.fill_(scenario["object_score_bias"])
     keep_memory_float32(predictor)
+    return predictor
 
+
+def run_steps(predictor, scenario, frames, whole):
+    """Takes the scenario's steps on a loaded model; returns the golden."""
     results = {}
     with frame_folder(frames, scenario["frames"]) as folder, torch.inference_mode():
         state = predictor.init_state(folder)
@@ -200,10 +216,12 @@ def main():
                    help="description of a model that is not a published one (default: beside the checkpoint, if there)")
     p.add_argument("--dump", type=pathlib.Path, help="also write the probed tensors whole, to this safetensors file")
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--variant", choices=variants.NAMES,
+                   help="other arithmetic than a golden is made with, see variants.py")
     a = p.parse_args()
     torch.set_num_threads(a.threads)
     whole = {} if a.dump else None
-    results = run(json.loads(a.scenario.read_text()), a.checkpoint, a.frames, a.model_toml, whole)
+    results = run(json.loads(a.scenario.read_text()), a.checkpoint, a.frames, a.model_toml, whole, a.variant)
     save_file(results, a.out)
     if a.dump:
         save_file(whole, a.dump)
