@@ -1,7 +1,7 @@
 """Reads exports with other programs' readers and compares every mask with the truth. Run by test_formats.py.
 
 Usage: format_readers.py FOLDER, with a python that has the readers; those it lacks are left to the other python. The
-last line printed is a JSON list of results.
+last line printed is a JSON list of results. Also writes datasets with other programs into FOLDER/foreign, for our import.
 """
 import base64
 import contextlib
@@ -485,6 +485,212 @@ def cvat_video_sdk(out, truth):
     return compare.finish()
 
 
+# Datasets that the other programs write, for our import.
+
+
+class Foreign:
+    """Writes what our import must find: list of cases, each with its masks as .npy."""
+
+    def __init__(self, out, truth):
+        self.out, self.truth = out / "foreign", truth
+        self.clip = next(c for c, clip in enumerate(truth.clips) if clip["name"] == "shapes")
+        self.facts = truth.clips[self.clip]
+        self.cases = []
+
+    def frames(self):
+        for frame in range(self.facts["frames"]):
+            yield frame, [(entry, self.truth.mask(self.clip, frame, entry["number"])) for entry in self.facts["objects"]
+                          if self.truth.mask(self.clip, frame, entry["number"]).any()]
+
+    def case(self, name, format_name, path, masks, min_iou=1.0):
+        """`masks` is a list of frame, class (or None), mask."""
+        folder = self.out / f"{name}.masks"
+        folder.mkdir(parents=True)
+        entries = []
+        for i, (frame, class_name, mask) in enumerate(masks):
+            np.save(folder / f"{i}.npy", np.asarray(mask, np.uint8))
+            entries.append({"frame": frame, "class": class_name, "file": f"{name}.masks/{i}.npy"})
+        self.cases.append({"name": name, "format": format_name, "path": str(path.relative_to(self.out)),
+                           "min_iou": min_iou, "masks": entries})
+
+    def folder(self, name):
+        folder = self.out / name
+        folder.mkdir(parents=True)
+        return folder
+
+    def truth_masks(self, with_class=True):
+        return [(frame, entry["class"] if with_class else None, mask)
+                for frame, masks in self.frames() for entry, mask in masks]
+
+    def flat_masks(self, with_class):
+        found = []
+        for frame in range(self.facts["frames"]):
+            labels = self.truth.label_map(self.clip, frame)
+            found += [(frame, entry["class"] if with_class else None, labels == entry["number"])
+                      for entry in self.facts["objects"] if (labels == entry["number"]).any()]
+        return found
+
+
+def write_foreign(out, truth):
+    foreign = Foreign(out, truth)
+    for write in (foreign_datumaro, foreign_coco, foreign_labelstudio, foreign_pngs, foreign_yolo, foreign_numpy):
+        write(foreign)
+    size = {"width": foreign.facts["width"], "height": foreign.facts["height"], "frames": foreign.facts["frames"]}
+    (foreign.out / "cases.json").write_text(json.dumps({**size, "cases": foreign.cases}))
+
+
+def foreign_datumaro(foreign):
+    import datumaro
+    classes = [entry["class"] for entry in foreign.facts["objects"]]
+    picture = np.zeros((foreign.facts["height"], foreign.facts["width"], 3), np.uint8)
+
+    def items(flat):
+        for frame in range(foreign.facts["frames"]):
+            masks = [(e, foreign.truth.mask(foreign.clip, frame, e["number"])) for e in foreign.facts["objects"]]
+            if flat:
+                labels = foreign.truth.label_map(foreign.clip, frame)
+                masks = [(e, labels == e["number"]) for e, _ in masks]
+            yield datumaro.DatasetItem(
+                id=f"{frame:06}", subset="train", media=datumaro.Image.from_numpy(data=picture),
+                annotations=[
+                    datumaro.Mask(mask.astype(bool), label=i, id=2 * frame + i + 1, group=2 * frame + i + 1,
+                                  attributes={"track_id": e["number"], "is_crowd": True})
+                    for i, (e, mask) in enumerate(masks) if mask.any()
+                ])
+
+    for name, ours, path in [
+        ("datumaro", "datumaro", "annotations"), ("coco_instances", "coco", "annotations"),
+        ("mots_png", "mots", "train"), ("cvat", "cvat-images", "train.xml"),
+    ]:
+        flat = name == "mots_png"
+        folder = foreign.out / f"from-datumaro-{name}"
+        datumaro.Dataset.from_iterable(list(items(flat)), categories=classes).export(
+            str(folder), name, save_media=False)
+        masks = foreign.flat_masks(True) if flat else foreign.truth_masks()
+        foreign.case(folder.name, ours, folder / path, masks)
+
+
+def foreign_coco(foreign):
+    import cv2
+    from pycocotools import mask as coco_mask
+    height, width = foreign.facts["height"], foreign.facts["width"]
+    images = [{"id": 10 + frame, "file_name": f"frames/{frame:04}.jpg", "width": width, "height": height}
+              for frame in range(foreign.facts["frames"])]
+    classes = sorted({entry["class"] for entry in foreign.facts["objects"]})
+    rng = np.random.default_rng(1)
+
+    def random_polygon():
+        corners = rng.uniform([-5, -5], [width + 5, height + 5], (rng.integers(3, 9), 2))
+        return [round(value, 2) for value in corners.flatten().tolist()]
+
+    variants = {
+        "polygons": lambda mask: [contour.flatten().tolist() for contour in cv2.findContours(
+            mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0] if len(contour) > 3],
+        "random-polygons": lambda mask: [random_polygon()],
+        "numbers": lambda mask: {"size": [height, width], "counts": runs_down_columns(mask)},
+        "string": lambda mask: text_counts(coco_mask.encode(np.asfortranarray(mask))),
+    }
+    for name, segmentation_of in variants.items():
+        annotations, masks = [], []
+        for frame, found in foreign.frames():
+            for entry, mask in found:
+                segmentation = segmentation_of(mask)
+                rle = coco_mask.frPyObjects(segmentation, height, width) if name != "string" else segmentation
+                if isinstance(rle, list):
+                    rle = coco_mask.merge(rle)
+                annotations.append({"id": len(annotations) + 1, "image_id": 10 + frame, "iscrowd": 0,
+                                    "category_id": classes.index(entry["class"]), "segmentation": segmentation})
+                masks.append((frame, entry["class"], coco_mask.decode(rle)))
+        path = foreign.folder(f"coco-{name}") / "labels.json"
+        categories = [{"id": i, "name": class_name} for i, class_name in enumerate(classes)]
+        path.write_text(json.dumps({"annotations": annotations, "categories": categories, "images": images}))
+        # pycocotools draws the edge of a polygon its own way.
+        foreign.case(path.parent.name, "coco", path, masks, 0.97 if "polygons" in name else 1.0)
+
+
+def runs_down_columns(mask):
+    runs, current, length = [], 0, 0
+    for value in mask.flatten(order="F").tolist():
+        if value != current:
+            runs.append(length)
+            current, length = value, 0
+        length += 1
+    return runs + [length]
+
+
+def text_counts(rle):
+    return {"size": rle["size"], "counts": rle["counts"].decode()}
+
+
+def foreign_labelstudio(foreign):
+    from label_studio_sdk.converter.brush import mask2rle
+    tasks = []
+    for frame, masks in foreign.frames():
+        results = [{
+            "id": f"r{entry['number']}", "type": "brushlabels", "from_name": "tag", "to_name": "image",
+            "original_width": foreign.facts["width"], "original_height": foreign.facts["height"], "image_rotation": 0,
+            "value": {"format": "rle", "rle": [int(v) for v in mask2rle(mask * 255)], "brushlabels": [entry["class"]]},
+        } for entry, mask in masks]
+        tasks.append({"id": 100 + frame, "data": {"image": f"/data/upload/1/{frame:04}.png"},
+                      "annotations": [{"id": 7, "result": results}]})
+    path = foreign.folder("labelstudio") / "project-1-at-2026.json"
+    path.write_text(json.dumps(tasks))
+    foreign.case("labelstudio", "labelstudio", path, foreign.truth_masks())
+
+
+def foreign_pngs(foreign):
+    from PIL import Image
+    for name, mode in [("palette", "P"), ("grey", "L")]:
+        folder = foreign.folder(f"davis-{name}/Annotations/480p/other_name")
+        for frame in range(foreign.facts["frames"]):
+            image = Image.fromarray(foreign.truth.label_map(foreign.clip, frame).astype(np.uint8))
+            if mode == "P":
+                image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+            image.save(folder / f"{frame:05}.png")
+        foreign.case(f"davis-{name}", "davis", foreign.out / f"davis-{name}", foreign.flat_masks(False))
+    folder = foreign.folder("sav/Annotations_6fps/sav_000001")
+    for frame, masks in foreign.frames():
+        for entry, mask in masks:
+            (folder / f"{entry['number'] - 1:03}").mkdir(exist_ok=True)
+            Image.fromarray(mask.astype(bool)).save(folder / f"{entry['number'] - 1:03}" / f"{frame:05}.png")
+    foreign.case("sav", "sav", foreign.out / "sav", foreign.truth_masks(False))
+
+
+def foreign_yolo(foreign):
+    import supervision
+    from PIL import Image
+    folder = foreign.folder("yolo")
+    (folder / "images").mkdir()
+    classes = sorted({entry["class"] for entry in foreign.facts["objects"]})
+    annotations, paths = {}, []
+    for frame, masks in foreign.frames():
+        path = str(folder / "images" / f"{frame:05}.png")
+        Image.new("RGB", (foreign.facts["width"], foreign.facts["height"])).save(path)
+        paths.append(path)
+        stack = np.array([mask.astype(bool) for _, mask in masks])
+        annotations[path] = supervision.Detections(
+            xyxy=supervision.mask_to_xyxy(stack), mask=stack,
+            class_id=np.array([classes.index(entry["class"]) for entry, _ in masks]))
+    supervision.DetectionDataset(classes, paths, annotations).as_yolo(
+        annotations_directory_path=str(folder / "labels"), data_yaml_path=str(folder / "data.yaml"))
+    foreign.case("yolo", "yolo", folder, foreign.truth_masks(), 0.98)
+
+
+def foreign_numpy(foreign):
+    folder = foreign.folder("npy")
+    stack = foreign.folder("npy-stack")
+    shape = (foreign.facts["frames"], foreign.facts["height"], foreign.facts["width"])
+    stacks = {entry["number"]: np.zeros(shape, np.int32) for entry in foreign.facts["objects"]}
+    for frame, masks in foreign.frames():
+        for entry, mask in masks:
+            np.save(folder / f"{frame}_{entry['id']}.npy", mask.astype(bool))
+            stacks[entry["number"]][frame] = mask
+    for number, layers in stacks.items():
+        np.save(stack / f"object {number}.npy", layers)
+    foreign.case("npy", "npy", folder, foreign.truth_masks(False))
+    foreign.case("npy-stack", "npy-stack", stack, foreign.truth_masks(False))
+
+
 READERS = [
     ("npy", "numpy.load, mmap", "PIL", npy),
     ("npy-stack", "numpy.load, mmap", "PIL", npy_stack),
@@ -528,6 +734,8 @@ def main():
             traceback.print_exc()
             row["verdict"] = f"FAILED: {type(error).__name__}: {error}"
         rows.append(row)
+    if not is_cvat:
+        write_foreign(out, truth)
     print(json.dumps(rows))
 
 

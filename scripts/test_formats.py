@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Exports a made-up dataset in every format and reads each back with the programs that will read ours.
+"""Exports a made-up dataset in every format and reads each back with the programs that will read ours; then imports
+datasets that those programs wrote.
 
-Usage: scripts/test_formats.py [--keep FOLDER] [--no-build-features]
+Usage: scripts/test_formats.py [--keep FOLDER] [--cargo "--no-default-features --features video"]
 
 Installs the readers once, into $LABEL_HUB_CACHE/formats-venv (and formats-venv-cvat, whose packages clash), then needs
 no network. Prints a table and exits with 1 when a reader does not get the masks that went in.
@@ -39,6 +40,15 @@ def venv(name, packages):
     return python
 
 
+def ours(test, out, cargo):
+    """Runs one of our two ends: tests that are ignored unless this script calls them."""
+    subprocess.run(
+        ["cargo", "test", "--locked", "--quiet", *cargo.split(), "--test", "formats", "--",
+         "--ignored", "--exact", f"consumers::{test}"],
+        check=True, cwd=ROOT, env={**os.environ, "LABEL_HUB_FORMATS_OUT": str(out.resolve())}, stdout=subprocess.DEVNULL,
+    )
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--keep", metavar="FOLDER", help="write the exports there and leave them")
@@ -48,12 +58,10 @@ def main():
 
     out = pathlib.Path(arguments.keep or tempfile.mkdtemp(prefix="label-hub-formats-"))
     out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()):
+        sys.exit(f"test-formats: {out} is not empty; name a new folder")
     try:
-        subprocess.run(
-            ["cargo", "test", "--locked", "--quiet", *arguments.cargo.split(), "--test", "formats", "--",
-             "--ignored", "--exact", "consumers::write_exports_for_their_consumers"],
-            check=True, cwd=ROOT, env={**os.environ, "LABEL_HUB_FORMATS_OUT": str(out.resolve())},
-        )
+        ours("write_exports_for_their_consumers", out, arguments.cargo)
         rows = []
         for python in (readers, cvat_readers):
             done = subprocess.run(
@@ -63,6 +71,8 @@ def main():
                 print(done.stdout)
                 sys.exit(f"test-formats: FAILED: {python} scripts/format_readers.py ended with {done.returncode}")
             rows += json.loads(done.stdout.splitlines()[-1])
+        ours("read_datasets_of_other_programs", out, arguments.cargo)
+        rows += json.loads((out / "foreign/results.json").read_text())
     finally:
         if not arguments.keep:
             shutil.rmtree(out, ignore_errors=True)
@@ -71,6 +81,7 @@ def main():
     for row in sorted(rows, key=lambda row: row["format"]):
         worst = "" if row["worst_iou"] is None else f"{row['worst_iou']:.4f}"
         print(f"{row['format']:<12} {row['reader']:<42} {row['frames']:>6} {row['masks']:>6} {worst:>9}  {row['verdict']}")
+    print("'<-' is our import of what that program wrote")
     failed = [row for row in rows if row["verdict"] != "exact" and not row["verdict"].startswith("ok")]
     if failed:
         sys.exit(f"test-formats: FAILED: {len(failed)} of {len(rows)}")

@@ -39,23 +39,23 @@ pub fn export(
         plan.clips.iter_mut().map(|clip| clip.images.as_mut().map(|images| &mut **images as _)).collect();
     let mut output = Output::new(target.part(), format, plan.images, image_sources, dataset.frame_count(), progress);
     output.overlay = plan.overlay;
-    let checked = write_and_check(format, &dataset, target.part(), &mut output).and_then(|check| {
+    let finished = write_and_check(format, &dataset, target.part(), &mut output).and_then(|check| {
         write_facts(format, &dataset, &output)?;
+        output.notes.extend(target.finish()?);
         Ok(check)
     });
-    let (masks, images, losses, notes) = (output.masks, output.images_written, output.losses, output.notes);
-    match checked {
+    match finished {
         Ok(check) => Ok(ExportReport {
             format,
-            folder: target.finish()?,
+            folder: folder.to_owned(),
             clips: dataset.clips.len() as u64,
             frames: dataset.frame_count(),
-            masks,
-            images,
-            losses,
+            masks: output.masks,
+            images: output.images_written,
+            losses: output.losses,
             check,
+            notes: output.notes,
             renamed: dataset.renamed,
-            notes,
         }),
         Err(error) => {
             target.abandon();

@@ -54,8 +54,8 @@ impl ExportFolder {
         &self.part
     }
 
-    /// Puts the whole export under its name.
-    pub fn finish(self) -> Result<PathBuf, FormatError> {
+    /// Puts the whole export under its name. The answer is a note on what could not be cleaned up, if anything.
+    pub fn finish(&self) -> Result<Option<String>, FormatError> {
         sync_all(&self.part).map_err(FormatError::writing(&self.part))?;
         let fault = |source| FormatError::Write { path: self.target.clone(), source };
         if !is_there(&self.target)? {
@@ -73,13 +73,15 @@ impl ExportFolder {
                 fs::rename(&old, &self.target).ok();
                 return Err(fault(source));
             }
-            remove(&old).map_err(FormatError::writing(&old))?;
+            if let Err(e) = remove(&old) {
+                return Ok(Some(format!("the export that was replaced is left at {} ({e})", old.display())));
+            }
         }
-        Ok(self.target)
+        Ok(None)
     }
 
     /// Takes away what was written. What cannot be removed is replaced by the next export.
-    pub fn abandon(self) {
+    pub fn abandon(&self) {
         fs::remove_dir_all(&self.part).ok();
     }
 }

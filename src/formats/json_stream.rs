@@ -31,7 +31,7 @@ pub(super) fn for_each_item(
     item: &mut dyn FnMut(&str, Value) -> ItemResult,
 ) -> Result<(), FormatError> {
     let mut stopped = None;
-    let visitor = Items { keys, item, stopped: &mut stopped, budget: Budget::default(), depth: Depth::Object };
+    let visitor = Items { keys, item, stopped: &mut stopped, budget: Budget::of(format), depth: Depth::Object };
     let read = run(path, format, visitor);
     stopped.map_or(read, Err)
 }
@@ -47,7 +47,8 @@ pub(super) fn for_each_element(
 ) -> Result<(), FormatError> {
     let mut stopped = None;
     let item = &mut |_: &str, value| item(value);
-    let visitor = Items { keys: &[""], item, stopped: &mut stopped, budget: Budget::default(), depth: Depth::List("") };
+    let visitor =
+        Items { keys: &[""], item, stopped: &mut stopped, budget: Budget::of(format), depth: Depth::List("") };
     let read = run(path, format, visitor);
     stopped.map_or(read, Err)
 }
@@ -57,7 +58,7 @@ pub(super) fn for_each_element(
 /// # Errors
 /// When it cannot be read, is not JSON, or is too long.
 pub(super) fn read_value(path: &Path, format: FormatId) -> Result<Value, FormatError> {
-    let reader = open(path, &Budget::default())?;
+    let reader = open(path, &Budget::of(format))?;
     serde_json::from_reader(reader).map_err(|e| unsound(path, format, &e))
 }
 
@@ -87,7 +88,7 @@ pub(super) fn read_object(path: &Path, format: FormatId, key: &str) -> Result<Va
             Ok(found)
         }
     }
-    let budget = Budget::default();
+    let budget = Budget::of(format);
     let mut deserializer = serde_json::Deserializer::from_reader(open(path, &budget)?);
     serde::Deserializer::deserialize_map(&mut deserializer, One(key, &budget)).map_err(|e| unsound(path, format, &e))
 }

@@ -5,7 +5,7 @@
 //!
 //! [`export`] writes a dataset, reads it back and compares; [`import`] reads one as labels for a clip; [`detect`]
 //! guesses its format. A format is a file with `write(&Dataset, &mut Output)`, which puts its files through
-//! [`output`], and `read(&Path, &mut dyn Sink)`, which hands over every mask it finds: to the import, or to the check
+//! `output`, and `read(&Path, &mut dyn Sink)`, which hands over every mask it finds: to the import, or to the check
 //! of an export. To add one: its file, its lines in `format_id.rs`, `detect.rs` and in the tables of `registry.rs`.
 
 mod atomic;

@@ -50,7 +50,7 @@ pub(super) fn walk(
     visit: &mut dyn FnMut(Tag<'_>) -> Result<(), FormatError>,
 ) -> Result<(), FormatError> {
     let file = File::open(path).map_err(FormatError::reading(path))?;
-    let budget = Budget::default();
+    let budget = Budget::of(format);
     let mut reader = quick_xml::Reader::from_reader(BufReader::new(Budgeted::new(file, budget.clone())));
     let unsound = |cause: String| FormatError::Dataset {
         path: path.to_owned(),

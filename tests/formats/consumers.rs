@@ -1,12 +1,15 @@
-//! Exports of every format, with the truth beside them, for the programs that will read them.
+//! Exports of every format, with the truth beside them, for the programs that will read them; and our import of what
+//! those programs write.
 //!
-//! Run by `scripts/test_formats.py` (`make test-formats`); not a test by itself.
+//! Run by `scripts/test_formats.py` (`make test-formats`); no tests by themselves.
 
 use std::fs;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-use label_hub::formats::{FormatId, ImageChoice, npy};
+use label_hub::formats::{FormatId, ImageChoice, ImportTarget, NO_CLASS, detect, import, npy};
 use label_hub::label::ObjectId;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::made_up::{MadeUp, Pictures, difficult, export_quietly, overlapping, plan};
@@ -67,8 +70,92 @@ fn write_exports_for_their_consumers() {
     export_quietly(FormatId::Davis, many.plan(), &out.join("many-davis")).expect("254 objects fit");
 }
 
+#[derive(Deserialize)]
+struct Foreign {
+    width: u32,
+    height: u32,
+    frames: u32,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    format: String,
+    path: String,
+    min_iou: f64,
+    masks: Vec<ForeignMask>,
+}
+
+#[derive(Deserialize)]
+struct ForeignMask {
+    frame: u32,
+    class: Option<String>,
+    file: String,
+}
+
+#[test]
+#[ignore = "reads what scripts/format_readers.py wrote; needs LABEL_HUB_FORMATS_OUT"]
+fn read_datasets_of_other_programs() {
+    let out = PathBuf::from(std::env::var_os("LABEL_HUB_FORMATS_OUT").expect("LABEL_HUB_FORMATS_OUT names a folder"));
+    let root = out.join("foreign");
+    let text = fs::read_to_string(root.join("cases.json")).expect("format_readers.py wrote it");
+    let foreign: Foreign = serde_json::from_str(&text).expect("as written there");
+    // Another name than the datasets have: they must be found all the same.
+    let clip = MadeUp::clip("my clip", foreign.width, foreign.height, foreign.frames);
+    let rows: Vec<_> = foreign.cases.iter().map(|case| read_case(&root, case, &clip)).collect();
+    fs::write(root.join("results.json"), json!(rows).to_string()).expect("writable");
+}
+
+fn read_case(root: &Path, case: &Case, clip: &MadeUp) -> serde_json::Value {
+    let path = root.join(&case.path);
+    let mut wrong = Vec::new();
+    let detected = detect(&path).map_or_else(|| "nothing".to_owned(), |format| format.to_string());
+    if detected != case.format {
+        wrong.push(format!("taken for {detected}"));
+    }
+    let format = case.format.parse().expect("one of ours");
+    let target = ImportTarget::of(&clip.facts);
+    let mut worst = 1.0_f64;
+    match import(Some(format), &path, &target, &mut |_| ControlFlow::Continue(())) {
+        Err(error) => wrong.push(error.to_string()),
+        Ok(imported) => {
+            wrong.extend(imported.errors.iter().map(|error| format!("{}: {}", error.item, error.cause)));
+            let mut found: Vec<_> = imported
+                .objects
+                .iter()
+                .flat_map(|object| object.frames.iter().map(|(frame, mask)| (frame.0, object.class.clone(), mask)))
+                .filter(|(_, _, mask)| !mask.is_empty())
+                .collect();
+            for expected in &case.masks {
+                let mask = npy::read_mask(&root.join(&expected.file), clip.size()).expect("written by NumPy");
+                // Our import takes the class `object` for none.
+                let class = expected.class.clone().filter(|class| class != NO_CLASS);
+                let same = found.iter().enumerate().filter(|(_, f)| f.0 == expected.frame && f.1 == class);
+                let best = same.map(|(i, f)| (i, f.2.iou(&mask))).max_by(|a, b| a.1.total_cmp(&b.1));
+                let iou = best.map_or(0.0, |(_, iou)| iou);
+                worst = worst.min(iou);
+                if iou < case.min_iou {
+                    wrong.push(format!("{} of class {class:?}: IoU {iou:.4}", expected.file));
+                }
+                best.map(|(i, _)| found.swap_remove(i));
+            }
+            wrong.extend(found.iter().map(|f| format!("a mask of {:?} on frame {} too many", f.1, f.0)));
+        }
+    }
+    let verdict = match wrong.first() {
+        Some(first) => format!("WRONG: {}, first {first}", wrong.len()),
+        None if worst == 1.0 => "exact".to_owned(),
+        None => format!("ok, at least {}", case.min_iou),
+    };
+    json!({
+        "format": case.format, "reader": format!("<- {}", case.name), "frames": clip.facts.frames.len(),
+        "masks": case.masks.len(), "worst_iou": worst, "verdict": verdict,
+    })
+}
+
 /// Every mask as `.npy`, and who is who.
-fn write_truth(out: &std::path::Path, name: &str, clips: &[&MadeUp]) {
+fn write_truth(out: &Path, name: &str, clips: &[&MadeUp]) {
     let folder = out.join(format!("{name}.truth"));
     fs::create_dir_all(&folder).expect("writable");
     let mut track = 0;
