@@ -6,9 +6,12 @@ mod engine_support;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 
-use cli_support::{FRAMES, Seed, act, begin, click, disc, expect, fox, json_lines, look, of_kind, shown, start};
-use engine_support::DiscClip;
+use cli_support::{
+    FRAMES, Seed, act, begin, begin_on, click, disc, expect, fox, json_lines, look, of_kind, shown, start,
+};
+use engine_support::{DiscClip, clicks, positive};
 use label_hub::label::{Change, FrameIdx, FrameMark, Mask, ObjectFacts, Provenance};
 use label_hub::store::{LabelStore, ProjectCopy};
 
@@ -145,6 +148,47 @@ fn damaged_frames_get_no_mask_and_are_listed() {
     let lines = json_lines(&stdout);
     assert_eq!(of_kind(&lines, "done")[0]["damaged"], serde_json::json!([7]));
     assert!(!look(clip.path()).frames(1).contains(&7));
+}
+
+#[test]
+fn the_model_gives_the_masks_it_gives_without_a_project() {
+    let home = home();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small");
+    let clip = home.path().join("clip");
+    fs::create_dir(&clip).expect("writable");
+    for entry in fs::read_dir(data.join("frames")).expect("readable") {
+        let entry = entry.expect("readable");
+        fs::copy(entry.path(), clip.join(entry.file_name())).expect("writable");
+    }
+    // One click: of several, the engine takes one after the other, as they are made in the window.
+    begin_on(&clip, &[fox(&[1])], |_| clicks(&[positive(40.0, 30.0)]));
+    let model = data.join("small.safetensors");
+    let with_project =
+        ["track", "--project", shown(&clip), "--model", shown(&model), "--device", "cpu", "--direction", "forward"];
+    expect(home.path(), 0, &with_project);
+    let alone = ["track", shown(&clip), "--model", shown(&model), "--device", "cpu", "--out", "alone"];
+    expect(home.path(), 0, &[&alone[..], &["--point", "1:1:40,30"]].concat());
+
+    let seen = look(&clip);
+    assert!(seen.marks.len() > 2);
+    for ((object, frame), mask) in &seen.masks {
+        let path = home.path().join(format!("alone/{frame}_{object}.npy"));
+        let other = label_hub::formats::npy::read_mask(&path, mask.size()).expect("a mask");
+        assert!(other == *mask, "frame {frame}: IoU {}", other.iou(mask));
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_used_ends_with_4_before_anything_happens() {
+    let (clip, home) = (disc(), home());
+    begin(&clip, &[fox(&[4])]);
+    fs::write(home.path().join("broken.pt"), b"PK\x03\x04").expect("writable");
+    let before = fs::read(clip.project()).expect("readable");
+    for model in ["sam2.1_hiera_tiny", "none.pt", "broken.pt"] {
+        let (_, stderr) = expect(home.path(), 4, &["track", "--project", shown(clip.path()), "--model", model]);
+        assert!(stderr.contains(model), "{stderr}");
+    }
+    assert_eq!(fs::read(clip.project()).expect("readable"), before);
 }
 
 /// Ten objects of one click on a long clip: so many lines that the program cannot get rid of all before somebody reads

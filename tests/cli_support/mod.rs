@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use label_hub::store::{
 };
 use serde_json::Value;
 
-use crate::engine_support::{DiscClip, clicks};
+use crate::engine_support::{self, DiscClip, clicks};
 
 /// Frames of the clips here.
 pub const FRAMES: u32 = 12;
@@ -83,9 +83,14 @@ pub fn fox(clicked: &'static [u32]) -> Seed {
 
 /// Does one undo step to a project, as its window would; makes the project where there is none.
 pub fn act(clip: &DiscClip, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> Vec<Change>) {
+    act_on(clip.path(), make);
+}
+
+/// [`act`] for any clip.
+pub fn act_on(clip: &Path, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> Vec<Change>) {
     let options = OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: Arc::new(|| {}) };
-    let record = clip_record(&clip.open());
-    let (mut store, snapshot, _) = ProjectStore::open(&clip.project(), &record, options).expect("a project");
+    let record = clip_record(&engine_support::open(clip));
+    let (mut store, snapshot, _) = ProjectStore::open(&project_of(clip), &record, options).expect("a project");
     let changes = make(&mut store, &snapshot);
     let edit = Edit { name: "labels".to_owned(), changes };
     store.record(&edit);
@@ -94,9 +99,21 @@ pub fn act(clip: &DiscClip, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> V
     store.close().expect("a writable folder");
 }
 
+/// Where a clip's project lies.
+pub fn project_of(clip: &Path) -> PathBuf {
+    let mut name = clip.as_os_str().to_owned();
+    name.push(".labelhub");
+    PathBuf::from(name)
+}
+
 /// Makes a project with objects.
 pub fn begin(clip: &DiscClip, seeds: &[Seed]) {
-    act(clip, |_, _| {
+    begin_on(clip.path(), seeds, |frame| click(clip, frame));
+}
+
+/// [`begin`] for any clip, with what `said` says on a frame.
+pub fn begin_on(clip: &Path, seeds: &[Seed], said: impl Fn(u32) -> FramePrompt) {
+    act_on(clip, |_, _| {
         let mut changes = Vec::new();
         for seed in seeds {
             let id = ObjectId(seed.id);
@@ -113,7 +130,7 @@ pub fn begin(clip: &DiscClip, seeds: &[Seed]) {
                 object: id,
                 frame: FrameIdx(frame),
                 before: None,
-                after: Some(click(clip, frame)),
+                after: Some(said(frame)),
             }));
         }
         changes
