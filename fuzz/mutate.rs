@@ -117,12 +117,17 @@ const SIGNS: [&str; 26] = [
     "<!--",
 ];
 
+/// A row long enough that a parser which looks at everything again for every item takes seconds.
+const LONG_ROW_BYTES: usize = 1 << 19;
+
+/// Longest input that is made.
+const MAX_INPUT_BYTES: usize = 1 << 20;
+
 /// Makes new inputs out of known ones.
 pub struct Mutator {
     is_text: bool,
     /// Words of the seeds.
     words: Vec<Vec<u8>>,
-    longest: usize,
 }
 
 impl Mutator {
@@ -137,8 +142,7 @@ impl Mutator {
             words.sort_unstable();
             words.dedup();
         }
-        let longest = seeds.iter().map(Vec::len).max().unwrap_or(0).max(1 << 12) * 2;
-        Mutator { is_text, words, longest }
+        Mutator { is_text, words }
     }
 
     /// `input` with a few changes; `other` is what may be spliced in.
@@ -152,7 +156,7 @@ impl Mutator {
                 change_bytes(random, &mut bytes, other);
             }
         }
-        bytes.truncate(self.longest);
+        bytes.truncate(MAX_INPUT_BYTES);
         bytes
     }
 
@@ -179,11 +183,16 @@ impl Mutator {
                 let at = random.below(bytes.len() + 1);
                 bytes.splice(at..at, word);
             }
-            // Deep nesting, or a long row of the same.
+            // Deep nesting, or a long row of the same; now and then so long that what takes quadratic time shows.
             _ => {
                 let at = random.below(bytes.len() + 1);
-                let times = 1 << random.below(12);
-                bytes.splice(at..at, word.repeat(times.min(1 + 8192 / word.len().max(1))));
+                let most_bytes = if random.once_in(32) { LONG_ROW_BYTES } else { 1 << 13 };
+                let repeated = match random.below(2) {
+                    0 => word,
+                    _ => bytes[block(random, bytes.len())].to_vec(),
+                };
+                let times = (1_usize << random.below(20)).min(most_bytes / repeated.len().max(1));
+                bytes.splice(at..at, repeated.repeat(times));
             }
         }
     }

@@ -16,6 +16,8 @@ use crate::targets::Target;
 
 /// Inputs that the pool holds at most.
 const MAX_POOL: usize = 4000;
+/// Longest input that the pool takes up; what comes of longer ones takes too long to try.
+const MAX_POOL_BYTES: usize = 1 << 17;
 /// Different faults after which a search stops.
 const MAX_FAULTS: usize = 5;
 /// Runs spent on making a failing input smaller.
@@ -87,7 +89,8 @@ pub fn search(target: &Target, seconds: u64, seed: u64, shared: &Path) {
         peak_bytes = peak_bytes.max(peak);
         match outcome {
             Ok(signature) => {
-                if seen.insert(signature) && runs > corpus_size as u64 && pool.len() < MAX_POOL {
+                let is_new = seen.insert(signature) && runs > corpus_size as u64;
+                if is_new && pool.len() < MAX_POOL && input.len() <= MAX_POOL_BYTES {
                     pool.push(input);
                 }
             }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use label_hub::label::Change;
+use label_hub::label::{Change, Prompt};
 use label_hub::store::{LabelStore, OpenNotice, ProjectCopy, ProjectStore, Snapshot};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::{Target, corpus_folder, written};
-use crate::store_support::{self, SIZE};
+use crate::store_support::{self, FRAMES, SIZE};
 
 /// The seed that [`targets`] change the values of.
 pub const SEED: &str = "small.labelhub";
@@ -44,6 +44,7 @@ fn read(path: &Path) -> String {
         Ok(opened) => opened,
         Err(error) => return format!("{error} {copied}"),
     };
+    check_labels(&snapshot);
     let said = masks(&store, &snapshot);
     let notices: Vec<String> = notices.iter().map(kind_of).collect();
     let kept = store.path().to_owned();
@@ -51,6 +52,25 @@ fn read(path: &Path) -> String {
     drop(store);
     reads_the_same(&kept, &snapshot);
     format!("{said} {} {copied}", notices.join(" "))
+}
+
+/// What the program relies on: all frames are frames of the clip, and masks have its size.
+fn check_labels(snapshot: &Snapshot) {
+    let steps = snapshot.done.iter().chain(&snapshot.undone).flat_map(|step| &step.edit.changes);
+    let said = steps.filter_map(|change| match change {
+        Change::Prompt { frame, before, after, .. } => Some(before.iter().chain(after).map(|prompt| (*frame, prompt))),
+        _ => None,
+    });
+    let said = said.flatten().chain(snapshot.prompts.iter().map(|(_, frame, prompt)| (*frame, prompt)));
+    for (frame, prompt) in said {
+        assert!(frame.0 < FRAMES, "prompts on frame {frame} of {FRAMES}");
+        if let Prompt::Mask(mask) = &*prompt.prompt {
+            assert_eq!(mask.size(), SIZE, "a mask as a prompt has the clip's size");
+        }
+    }
+    for (_, frame, _) in &snapshot.marks {
+        assert!(frame.0 < FRAMES, "a mask on frame {frame} of {FRAMES}");
+    }
 }
 
 /// What opened once opens again with the same labels.
