@@ -27,7 +27,7 @@ mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use run::Scratch;
 use targets::Target;
@@ -128,28 +128,60 @@ fn mutate(targets: &[Target], seconds: u64, seed: Option<u64>) -> Vec<String> {
     faults
 }
 
+/// Longest that the replay waits for one input before it calls it hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the replay meets.
+enum Step {
+    Begins(String),
+    Failed(String),
+    Ended,
+}
+
 /// Runs every kept input once.
 fn replay(targets: Vec<Target>) -> Vec<String> {
     let started = Instant::now();
+    let (count_of_targets, mut count, mut faults) = (targets.len(), 0, Vec::new());
+    let (sender, steps) = std::sync::mpsc::channel();
     let replaying = std::thread::spawn(move || {
+        let tell = |step: Step| sender.send(step).expect("the receiver waits for the end");
         let scratch = Scratch::new();
-        let (mut count, mut faults) = (0, Vec::new());
         for target in &targets {
             let inputs = corpus::read(&target.corpus_folder());
             if inputs.is_empty() {
-                faults.push(format!("{}: no inputs in {}", target.name, target.corpus_folder().display()));
+                tell(Step::Failed(format!("{}: no inputs in {}", target.name, target.corpus_folder().display())));
             }
             for (path, input) in inputs {
-                count += 1;
+                tell(Step::Begins(path.display().to_string()));
                 if let Err(fault) = run::run_twice_if_slow(target, &scratch, &input).outcome {
-                    faults.push(format!("{}: {}: {}", target.name, fault.message, path.display()));
+                    tell(Step::Failed(format!("{}: {}: {}", target.name, fault.message, path.display())));
                 }
             }
         }
-        (targets.len(), count, faults)
+        tell(Step::Ended);
     });
-    let (targets, count, faults) = replaying.join().expect("faults of a target are caught inside");
+    let mut current = String::new();
+    loop {
+        match steps.recv_timeout(PATIENCE) {
+            Ok(Step::Begins(input)) => {
+                count += 1;
+                current = input;
+            }
+            Ok(Step::Failed(fault)) => faults.push(fault),
+            Ok(Step::Ended) => {
+                replaying.join().expect("it has ended");
+                break;
+            }
+            // The thread is left behind; the program ends with it.
+            Err(_) => {
+                faults.push(format!("no end after {} s, or a panic in the harness: {current}", PATIENCE.as_secs()));
+                break;
+            }
+        }
+    }
     let (seconds, failed) = (started.elapsed().as_secs_f64(), faults.len());
-    println!("\nfuzz corpus: {count} inputs of {targets} targets replayed in {seconds:.2} s, {failed} failed\n");
+    println!(
+        "\nfuzz corpus: {count} inputs of {count_of_targets} targets replayed in {seconds:.2} s, {failed} failed\n"
+    );
     faults
 }
