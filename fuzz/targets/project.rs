@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use label_hub::label::{Change, Prompt};
+use label_hub::label::Change;
 use label_hub::store::{LabelStore, OpenNotice, ProjectCopy, ProjectStore, Snapshot};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::{Target, corpus_folder, written};
-use crate::store_support::{self, FRAMES, SIZE};
+use crate::store_support::{self, FRAMES};
 
 /// The seed that [`targets`] change the values of.
 pub const SEED: &str = "small.labelhub";
@@ -44,7 +44,7 @@ fn read(path: &Path) -> String {
         Ok(opened) => opened,
         Err(error) => return format!("{error} {copied}"),
     };
-    check_labels(&snapshot);
+    check_frames(&snapshot);
     let said = masks(&store, &snapshot);
     let notices: Vec<String> = notices.iter().map(kind_of).collect();
     let kept = store.path().to_owned();
@@ -54,22 +54,13 @@ fn read(path: &Path) -> String {
     format!("{said} {} {copied}", notices.join(" "))
 }
 
-/// What the program relies on: all frames are frames of the clip, and masks have its size.
-fn check_labels(snapshot: &Snapshot) {
-    let steps = snapshot.done.iter().chain(&snapshot.undone).flat_map(|step| &step.edit.changes);
-    let said = steps.filter_map(|change| match change {
-        Change::Prompt { frame, before, after, .. } => Some(before.iter().chain(after).map(|prompt| (*frame, prompt))),
-        _ => None,
-    });
-    let said = said.flatten().chain(snapshot.prompts.iter().map(|(_, frame, prompt)| (*frame, prompt)));
-    for (frame, prompt) in said {
-        assert!(frame.0 < FRAMES, "prompts on frame {frame} of {FRAMES}");
-        if let Prompt::Mask(mask) = &*prompt.prompt {
-            assert_eq!(mask.size(), SIZE, "a mask as a prompt has the clip's size");
-        }
-    }
-    for (_, frame, _) in &snapshot.marks {
-        assert!(frame.0 < FRAMES, "a mask on frame {frame} of {FRAMES}");
+/// What the program relies on: all frames are frames of the clip.
+fn check_frames(snapshot: &Snapshot) {
+    let of_prompts = snapshot.prompts.iter().map(|(_, frame, _)| *frame);
+    let of_marks = snapshot.marks.iter().map(|(_, frame, _)| *frame);
+    let in_and_out = snapshot.in_out.into_iter().flat_map(|(first, last)| [first, last]);
+    for frame in of_prompts.chain(of_marks).chain(in_and_out) {
+        assert!(frame.0 < FRAMES, "labels on frame {frame} of {FRAMES}");
     }
 }
 
@@ -96,7 +87,7 @@ fn masks(store: &ProjectStore, snapshot: &Snapshot) -> String {
     for id in ids {
         match store.get(id) {
             Ok(mask) => {
-                assert_eq!(mask.size(), SIZE, "{id:?}");
+                assert_eq!(mask.size(), snapshot.clip.size, "{id:?}");
                 sound += 1;
             }
             Err(error) => first_fault = first_fault.or_else(|| Some(error.to_string())),
