@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo run test ci test-parity test-long test-crash test-window test-formats screenshots walkthrough bench-window bench-reference audit
+.PHONY: help demo run test ci test-parity test-long test-crash test-window test-formats fuzz screenshots walkthrough bench-window bench-reference audit
 
 help:
 	@echo 'make demo             track an object through a clip it makes itself, without a window'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test-crash       kills a labelling program 100 times and counts what was lost'
 	@echo 'make bench-window     what an update of the window costs, on a 4K clip with 20 objects'
 	@echo 'make test-formats     every dataset format, read back by the programs that will read it'
+	@echo 'make fuzz             changed inputs for every parser of foreign bytes, FUZZ_SECS (10) each; what fails is kept'
 	@echo 'make test-window      the real window from end to end, under Xvfb'
 	@echo 'make walkthrough      a labeller'"'"'s first session on a real clip, by mouse and then by keys alone'
 	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder), two of them in docs/'
@@ -71,6 +72,13 @@ test-window:
 test-formats:
 	@scripts/setup
 	scripts/test_formats.py
+
+# An input that fails is kept in fuzz/corpus and fails `make test` until it is mended. FUZZ_SEED repeats a run,
+# FUZZ_TARGET picks targets by a part of their name.
+FUZZ_SECS ?= 10
+fuzz:
+	@scripts/setup
+	cargo test --locked --test fuzz -- --mutate $(FUZZ_SECS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) $(if $(FUZZ_TARGET),--target $(FUZZ_TARGET))
 
 walkthrough:
 	@scripts/setup

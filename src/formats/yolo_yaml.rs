@@ -23,10 +23,10 @@ fn parse(text: &str) -> Option<Vec<String>> {
     if let Some(list) = rest.strip_prefix('[') {
         // A list in brackets may go on over several lines.
         let mut all = list.to_owned();
-        for line in lines {
-            if all.contains(']') {
-                break;
-            }
+        let mut is_open = !list.contains(']');
+        // Only the new line is looked at: the list may be as long as the file.
+        while is_open && let Some(line) = lines.next() {
+            is_open = !line.contains(']');
             all.push_str(line);
         }
         let inside = all.split(']').next().expect("split gives at least one");

@@ -134,9 +134,10 @@ fn next_readable(connection: &Connection, sql: &str, key: Key, start: u64) -> Op
             Some(row) => key.of(row).ok().filter(|at| *at >= from).map(Some),
         }
     };
-    let (mut bad, mut step, mut good) = (start, 1_u64, None);
+    // Steps of one less than a power of two, the last of which leads to the end from any start.
+    let (mut bad, mut step, mut good) = (start, 0_u64, None);
     loop {
-        let from = start.saturating_add(step - 1).min(key.last());
+        let from = start.saturating_add(step).min(key.last());
         if let Some(found) = look(from) {
             good = Some((from, found));
             break;
@@ -145,7 +146,7 @@ fn next_readable(connection: &Connection, sql: &str, key: Key, start: u64) -> Op
         if from == key.last() {
             break;
         }
-        step = step.saturating_mul(2);
+        step = step << 1 | 1;
     }
     let (mut from, mut found) = good?;
     while from - bad > 1 {
