@@ -27,7 +27,7 @@ fn tell(both: &mut Both, number: u32) {
             both.note_history(HistoryChange::Undo(undone.len()));
             both.store.finish(Durability::Durable);
         }
-        7 if number % 3 == 0 => {
+        7 if number.is_multiple_of(3) => {
             both.note_history(HistoryChange::ClearUndone);
             both.note_history(HistoryChange::DropOldest(both.model.done.len().saturating_sub(8)));
             both.keep_only_used();

@@ -133,10 +133,11 @@ fn a_page_of_nonsense_costs_about_what_lay_on_it() {
     }
     println!("{pages} pages, {noticed} of {} damages recovered, at least {least} of {total} masks right", pages * 2);
     println!("refused: {refused:#?}");
-    // Only noise over the first page looks like no project at all.
-    assert!(refused.len() <= 1, "{refused:#?}");
-    // The worst is a page that leads to many others.
-    assert!(noticed >= pages, "{noticed}");
+    assert!(refused.is_empty(), "{refused:#?}");
+    // Pages that are in no table's tree hold nothing that could be noticed.
+    assert!(noticed > pages, "{noticed}");
+    // Also when the page is one that leads to many others.
+    assert!(least * 10 > total * 9, "{least} of {total}");
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn a_cut_file_gives_back_what_is_left() {
         let name = format!("cut at {end} of {}", whole.len());
         match open_damaged(&name, &whole[..end], &model) {
             Outcome::Refused(error) => {
-                assert!(end < 2 * PAGE, "{name}: {error}");
+                assert!(end < whole.len() / 10, "{name}: {error}");
                 let is_explained = matches!(error, StoreError::Unrecoverable { .. } | StoreError::Foreign { .. });
                 assert!(is_explained, "{name}: {error}");
             }
@@ -208,7 +209,7 @@ fn damage_in_the_log_costs_the_last_units_at_most() {
         fs::write(&path, &database).expect("writable");
         let mut bytes = log.clone();
         let at = log.len() * n / 40 + n;
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             bytes.truncate(at)
         } else {
             bytes[at] ^= 0x40

@@ -270,7 +270,7 @@ fn a_protected_project_that_a_crash_left_with_its_log_is_read_whole() {
     let names = file_names(&place);
     let (store, snapshot, _) = open(&place.join("p.labelhub")).expect("readable");
     assert_eq!(snapshot, both.model.snapshot());
-    assert_eq!(store.get(both.model.marks.values().next().expect("a mark").mask).is_ok(), true);
+    assert!(store.get(both.model.marks.values().next().expect("a mark").mask).is_ok());
     drop(store);
     assert_eq!(file_names(&place), names);
     protect(&place, false);

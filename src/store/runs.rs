@@ -1,9 +1,12 @@
 //! A mask as bytes: its size and runs as variable-length numbers. Small, and read back exactly or not at all.
+//!
+//! Each run is written as its difference from the run before the last, the one of the same kind: in a blob that is the
+//! row above, so most runs take one byte instead of two. The numbers are part of the project file's format.
 
 use crate::label::{FrameSize, Mask};
 
 /// Writes 7 bits a byte, the lowest first; the top bit says that more follow.
-fn push_number(bytes: &mut Vec<u8>, mut number: u32) {
+fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -11,26 +14,34 @@ fn push_number(bytes: &mut Vec<u8>, mut number: u32) {
     bytes.push(number as u8);
 }
 
-fn take_number(bytes: &mut &[u8]) -> Result<u32, String> {
+fn take_number(bytes: &mut &[u8]) -> Result<u64, String> {
     let mut number = 0_u64;
     for shift in (0..35).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or("it ends early")?;
         *bytes = rest;
         number |= u64::from(byte & 0x7F) << shift;
         if byte & 0x80 == 0 {
-            return u32::try_from(number).map_err(|_| "a run is too long".to_owned());
+            return Ok(number);
         }
     }
-    Err("a run is too long".to_owned())
+    Err("a number is too long".to_owned())
+}
+
+fn take_length(bytes: &mut &[u8]) -> Result<u32, String> {
+    u32::try_from(take_number(bytes)?).map_err(|_| "a side is too long".to_owned())
 }
 
 /// The mask as bytes.
 pub fn encode(mask: &Mask) -> Box<[u8]> {
-    let mut bytes = Vec::with_capacity(mask.runs().len() * 2 + 8);
-    push_number(&mut bytes, mask.size().width);
-    push_number(&mut bytes, mask.size().height);
-    for &run in mask.runs() {
-        push_number(&mut bytes, run);
+    let runs = mask.runs();
+    let mut bytes = Vec::with_capacity(runs.len() + runs.len() / 4 + 8);
+    push_number(&mut bytes, u64::from(mask.size().width));
+    push_number(&mut bytes, u64::from(mask.size().height));
+    for (i, &run) in runs.iter().enumerate() {
+        let above = if i < 2 { 0 } else { runs[i - 2] };
+        let step = i64::from(run) - i64::from(above);
+        // Zigzag: small steps either way are small numbers.
+        push_number(&mut bytes, (step << 1 ^ step >> 63) as u64);
     }
     bytes.into_boxed_slice()
 }
@@ -40,10 +51,13 @@ pub fn encode(mask: &Mask) -> Box<[u8]> {
 /// # Errors
 /// Says what is wrong with them.
 pub fn decode(mut bytes: &[u8]) -> Result<Mask, String> {
-    let size = FrameSize { width: take_number(&mut bytes)?, height: take_number(&mut bytes)? };
-    let mut runs = Vec::new();
+    let size = FrameSize { width: take_length(&mut bytes)?, height: take_length(&mut bytes)? };
+    let mut runs: Vec<u32> = Vec::with_capacity(bytes.len());
     while !bytes.is_empty() {
-        runs.push(take_number(&mut bytes)?);
+        let number = take_number(&mut bytes)?;
+        let step = (number >> 1) as i64 ^ -((number & 1) as i64);
+        let above = if runs.len() < 2 { 0 } else { runs[runs.len() - 2] };
+        runs.push(u32::try_from(i64::from(above) + step).map_err(|_| "a run has no possible length".to_owned())?);
     }
     Mask::from_runs(size, runs).map_err(|e| e.to_string())
 }

@@ -50,10 +50,10 @@ pub fn mask(seed: u32) -> Mask {
 pub fn facts(seed: u32) -> ObjectFacts {
     ObjectFacts {
         name: format!("object {seed} \u{1F98A}\n"),
-        class: (seed % 3 != 0).then(|| format!("class {}", seed % 5)),
+        class: (!seed.is_multiple_of(3)).then(|| format!("class {}", seed % 5)),
         colour: [seed as u8, (seed >> 8) as u8, 255 - seed as u8],
-        is_hidden: seed % 2 == 0,
-        is_locked: seed % 5 == 0,
+        is_hidden: seed.is_multiple_of(2),
+        is_locked: seed.is_multiple_of(5),
         revision: u64::from(seed % 50),
     }
 }
@@ -62,7 +62,7 @@ pub fn prompt(seed: u32) -> FramePrompt {
     let point = |n: u32| Point {
         x: (seed + n) as f32 * 0.37,
         y: n as f32 - 0.5,
-        label: if n % 2 == 0 { PointLabel::Positive } else { PointLabel::Negative },
+        label: if n.is_multiple_of(2) { PointLabel::Positive } else { PointLabel::Negative },
     };
     let bounds = BoxPrompt { x0: 1.5, y0: -2.0, x1: 30.25 + seed as f32, y1: 1.0e-3 };
     let prompt = match seed % 3 {
@@ -75,14 +75,14 @@ pub fn prompt(seed: u32) -> FramePrompt {
 
 pub fn mark(id: MaskId, seed: u32) -> FrameMark {
     let pixels = mask(seed);
-    if seed % 4 == 0 {
+    if seed.is_multiple_of(4) {
         return FrameMark::painted(id, &pixels, u64::from(seed));
     }
     FrameMark {
         mask: id,
-        provenance: if seed % 2 == 0 { Provenance::Prompted } else { Provenance::Tracked },
+        provenance: if seed.is_multiple_of(2) { Provenance::Prompted } else { Provenance::Tracked },
         revision: u64::from(seed % 60),
-        is_approved: seed % 3 == 0,
+        is_approved: seed.is_multiple_of(3),
         area: pixels.area(),
         object_score: seed as f32 * -0.731,
         predicted_iou: 1.0 / (1.0 + seed as f32),

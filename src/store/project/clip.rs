@@ -26,8 +26,14 @@ pub struct ClipRecord {
     pub average_rate: Option<f64>,
 }
 
-/// The only row's key.
-const KEY: blob::RowKey = [1, 0];
+/// What the checksum of `pts` covers beside it: the only row's id and everything else in it, so that a damaged row is
+/// not taken for another clip's.
+fn key(clip: &ClipRecord) -> blob::RowKey {
+    let ClipRecord { path, identity, size, frame_count, time_base, pts: _, average_rate } = clip;
+    let rate = average_rate.map(f64::to_bits);
+    let text = format!("{size} {frame_count} {time_base:?} {rate:?} {identity} ");
+    [1, i64::from(blob::checksum([0, 0], &[text.as_bytes(), &path_bytes(path)[..]].concat()))]
+}
 
 /// Writes the clip's only row.
 pub fn write(connection: &Connection, clip: &ClipRecord) -> rusqlite::Result<()> {
@@ -43,7 +49,7 @@ pub fn write(connection: &Connection, clip: &ClipRecord) -> rusqlite::Result<()>
             clip.time_base.0,
             clip.time_base.1,
             clip.average_rate,
-            blob::packed(KEY, &pts_bytes(&clip.pts)),
+            blob::packed(key(clip), &pts_bytes(&clip.pts)),
         ],
     )?;
     Ok(())
@@ -65,8 +71,8 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Option<Result<ClipRecor
             pts: Vec::new(),
             average_rate: row.get(7)?,
         };
-        let pts =
-            blob::unpacked(KEY, row.get_ref(8)?.as_blob()?).and_then(|bytes| pts_from_bytes(&bytes, clip.frame_count));
+        let pts = blob::unpacked(key(&clip), row.get_ref(8)?.as_blob()?)
+            .and_then(|bytes| pts_from_bytes(&bytes, clip.frame_count));
         Ok(pts.map(|pts| ClipRecord { pts, ..clip }))
     });
     row.optional()
@@ -155,6 +161,6 @@ mod tests {
     #[test]
     fn a_day_of_steady_frames_takes_little_room() {
         let pts: Vec<i64> = (0..24 * 3600 * 30).map(|n| n * 512).collect();
-        assert!(blob::packed(KEY, &pts_bytes(&pts)).len() < 2_000);
+        assert!(blob::packed([0, 0], &pts_bytes(&pts)).len() < 2_000);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::paths::{COMPANIONS, companion};
 use super::schema::{self, APPLICATION_ID, Schema};
-use super::{ClipRecord, clip, copy, paths};
+use super::{ClipRecord, clip, copy, leaves, paths};
 
 /// What lies at a path.
 #[derive(Debug)]
@@ -51,8 +51,9 @@ pub fn look(path: &Path) -> io::Result<Kind> {
     let has_our_tables = head.windows(table.len()).any(|window| window == table);
     let is_cut = head.len() < 100 && head.iter().zip(MAGIC).all(|(a, b)| a == b);
     let is_blank = head.iter().all(|byte| *byte == 0);
+    let is_project = has_our_id || has_our_tables || is_cut || is_blank;
     Ok(match is_database {
-        _ if has_our_id || has_our_tables || is_cut || is_blank => Kind::Ours,
+        _ if is_project || leaves::has_our_rows(path)? => Kind::Ours,
         true => Kind::Foreign("it is another program's SQLite database".to_owned()),
         false => Kind::Foreign("it is no SQLite database".to_owned()),
     })

@@ -14,7 +14,7 @@
 //! | `schema`, `records`, `blob`, `clip`, `snapshot` | what is in it, and how it is read |
 //! | `unit`, `steps`, `queue`, `writer` | the way of a change into it |
 //! | `copy`, `backups`, `clock` | complete copies, and the rolling ones |
-//! | `recover`, `salvage` | what can be read of a damaged file, into a new one |
+//! | `recover`, `salvage`, `leaves` | what can be read of a damaged file, into a new one |
 
 mod backups;
 mod blob;
@@ -24,6 +24,7 @@ mod copy;
 mod create;
 mod filesystem;
 mod front;
+mod leaves;
 mod lock;
 mod notice;
 mod open;

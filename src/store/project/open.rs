@@ -401,7 +401,10 @@ fn newer_text(version: i64) -> String {
 
 fn trouble(path: &Path, error: &rusqlite::Error) -> Trouble {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged(error.to_string()),
+        // SQLite says no more than "error" of some damaged heads and lists of tables.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+            Trouble::Damaged(error.to_string())
+        }
         _ => Trouble::Store(Opening::failed(path, error)),
     }
 }

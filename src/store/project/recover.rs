@@ -13,6 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::front::mask_from;
+use super::leaves::{self, Found};
 use super::paths::{COMPANIONS, companion};
 use super::records::ChangeRecord;
 use super::salvage::{Key, Losses, rows};
@@ -53,11 +54,13 @@ pub fn copy_with_companions(path: &Path, folder: &Path) -> std::io::Result<PathB
 struct Salvaged {
     clip: Option<ClipRecord>,
     objects: BTreeMap<ObjectId, ObjectFacts>,
-    prompts: Vec<(ObjectId, FrameIdx, FramePrompt)>,
-    marks: Vec<(ObjectId, FrameIdx, FrameMark)>,
+    prompts: BTreeMap<(ObjectId, FrameIdx), FramePrompt>,
+    marks: BTreeMap<(ObjectId, FrameIdx), FrameMark>,
     masks: HashSet<MaskId>,
     steps: Vec<(i64, bool, i64, String, bool)>,
     changes: Vec<(i64, i64, Vec<Change>)>,
+    /// Some prompts or marks could not be reached.
+    has_gaps: bool,
     /// What is missing, a phrase each.
     lost: Vec<String>,
 }
@@ -70,10 +73,10 @@ pub fn recover(damaged: &Path, target: &Path, given: &ClipRecord, schema: &Schem
     let beside = target.parent().ok_or("it has no folder")?;
     let folder = tempfile::Builder::new().prefix(".labelhub-").tempdir_in(beside);
     let folder = folder.map_err(|e| format!("no room for a copy of it: {e}"))?;
-    let source = copy_with_companions(damaged, folder.path()).map_err(|e| format!("it cannot be copied: {e}"))?;
-    let source = open_copy(&source, folder.path(), schema)?;
+    let path = copy_with_companions(damaged, folder.path()).map_err(|e| format!("it cannot be copied: {e}"))?;
+    let source = open_copy(&path, folder.path(), schema)?;
     let part = copy::part_path(target);
-    let recovered = write_recovered(&source, &part, given, schema)
+    let recovered = write_recovered((&source, &path), &part, given, schema)
         .and_then(|lost| fs::rename(&part, target).map_err(|e| e.to_string()).map(|()| lost));
     if recovered.is_err() {
         // The first error is what matters; a `.part` that stays is overwritten next time.
@@ -92,6 +95,8 @@ fn open_copy(path: &Path, folder: &Path, schema: &Schema) -> Result<Connection, 
         // Lets a file be read that is shorter than its first page says.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
         connection.pragma_update(None, "cell_size_check", true)?;
+        // Into one file, where what cannot be reached is looked for page by page.
+        connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(())).ok();
         let version = schema::version(&connection)?;
         if (1..schema.version()).contains(&version) {
             schema.migrate(&mut connection, version)?;
@@ -136,7 +141,7 @@ fn give_new_first_page(path: &Path, folder: &Path, schema: &Schema) -> Result<()
 }
 
 fn write_recovered(
-    source: &Connection,
+    (source, source_path): (&Connection, &Path),
     part: &Path,
     given: &ClipRecord,
     schema: &Schema,
@@ -147,7 +152,10 @@ fn write_recovered(
     let transaction = connection.transaction().map_err(|e| e.to_string())?;
     let mut found = Salvaged::default();
     read_small_tables(source, &mut found);
-    copy_masks(source, &transaction, &mut found).map_err(|e| e.to_string())?;
+    let masks = copy_masks(source, &transaction, &mut found).map_err(|e| e.to_string())?;
+    if found.has_gaps || !masks.is_none() {
+        copy_leaves(source_path, &transaction, &mut found)?;
+    }
     copy_meta(source, &transaction, &mut found).map_err(|e| e.to_string())?;
     if found.clip.is_none() && found.objects.is_empty() && found.marks.is_empty() && found.prompts.is_empty() {
         return Err("nothing in it can be read".to_owned());
@@ -178,20 +186,19 @@ fn read_small_tables(source: &Connection, found: &mut Salvaged) {
         }),
         "the names of some objects",
     );
-    note(
-        rows(source, snapshot::PROMPTS, Key::ObjectFrame, |row| {
-            found.prompts.push(prompt_from(row)?);
-            Ok(())
-        }),
-        "some prompts",
-    );
-    note(
-        rows(source, snapshot::MARKS, Key::ObjectFrame, |row| {
-            found.marks.push(mark_from(row)?);
-            Ok(())
-        }),
-        "some frames' masks",
-    );
+    let prompts = rows(source, snapshot::PROMPTS, Key::ObjectFrame, |row| {
+        let (object, frame, prompt) = prompt_from(row)?;
+        found.prompts.insert((object, frame), prompt);
+        Ok(())
+    });
+    note(prompts, "perhaps some prompts");
+    let marks = rows(source, snapshot::MARKS, Key::ObjectFrame, |row| {
+        let (object, frame, mark) = mark_from(row)?;
+        found.marks.insert((object, frame), mark);
+        Ok(())
+    });
+    note(marks, "perhaps some frames' masks");
+    found.has_gaps = !prompts.is_none() || !marks.is_none();
     let steps = rows(source, snapshot::STEPS, Key::Id, |row| {
         found.steps.push((column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?, column(row, 4)?));
         Ok(())
@@ -216,20 +223,49 @@ fn read_small_tables(source: &Connection, found: &mut Salvaged) {
 const HISTORY: &str = "the undo history";
 
 /// Copies every mask that is whole.
-fn copy_masks(source: &Connection, target: &Connection, found: &mut Salvaged) -> rusqlite::Result<()> {
+fn copy_masks(source: &Connection, target: &Connection, found: &mut Salvaged) -> rusqlite::Result<Losses> {
     let mut written = Ok(());
-    // What is lost here shows in the marks that name it.
-    rows(source, "id, data FROM mask", Key::Id, |row| {
+    // What stays lost here shows in the marks that name it.
+    let losses = rows(source, "id, data FROM mask", Key::Id, |row| {
         let (id, data): (i64, Vec<u8>) = (column(row, 0)?, column(row, 1)?);
         mask_from(MaskId(id as u64), &data).map_err(LoadError::Content)?;
         found.masks.insert(MaskId(id as u64));
-        let insert = || target.prepare_cached("INSERT INTO mask(id, data) VALUES(?1, ?2)")?.execute(params![id, data]);
         if written.is_ok() {
-            written = insert().map(|_| ());
+            written = insert_mask(target, MaskId(id as u64), &data);
         }
         Ok(())
     });
-    written
+    written.map(|()| losses)
+}
+
+fn insert_mask(target: &Connection, id: MaskId, data: &[u8]) -> rusqlite::Result<()> {
+    target.prepare_cached("INSERT INTO mask(id, data) VALUES(?1, ?2)")?.execute(params![id.0 as i64, data])?;
+    Ok(())
+}
+
+/// Adds what lies on pages that could not be reached.
+fn copy_leaves(source_path: &Path, target: &Connection, found: &mut Salvaged) -> Result<(), String> {
+    let (reached_marks, mut written) = (found.marks.keys().copied().collect::<HashSet<_>>(), Ok(()));
+    let scanned = leaves::scan(source_path, |row| match row {
+        Found::Mask(id, data) => {
+            if found.masks.insert(id) && written.is_ok() {
+                written = insert_mask(target, id, &data);
+            }
+        }
+        Found::Mark(object, frame, mark) => {
+            // Of several that were never cleared away, the newest mask is the last that was there.
+            let is_newer = |earlier: &FrameMark| earlier.mask < mark.mask;
+            let key = (object, frame);
+            if !reached_marks.contains(&key) && found.marks.get(&key).is_none_or(is_newer) {
+                found.marks.insert(key, mark);
+            }
+        }
+        Found::Prompt(object, frame, prompt) => {
+            found.prompts.entry((object, frame)).or_insert(prompt);
+        }
+    });
+    scanned.map_err(|e| e.to_string())?;
+    written.map_err(|e| e.to_string())
 }
 
 /// Copies the facts about the whole project, where they make sense.
@@ -258,7 +294,7 @@ fn copy_meta(source: &Connection, target: &Connection, found: &mut Salvaged) -> 
 /// Leaves out what does not hold together any more, and makes up the names of objects that lost theirs.
 fn complete(found: &mut Salvaged) {
     let mut missing: HashMap<ObjectId, Vec<u32>> = HashMap::new();
-    found.marks.retain(|(object, frame, mark)| {
+    found.marks.retain(|(object, frame), mark| {
         let is_there = found.masks.contains(&mark.mask);
         if !is_there {
             missing.entry(*object).or_default().push(frame.0);
@@ -274,13 +310,13 @@ fn complete(found: &mut Salvaged) {
             count => format!("{count} masks of object {object} on frames {first} to {last}"),
         });
     }
-    let named = found.marks.iter().map(|(object, ..)| *object).chain(found.prompts.iter().map(|(object, ..)| *object));
+    let named = found.marks.keys().chain(found.prompts.keys()).map(|(object, _)| *object);
     let nameless: BTreeSet<ObjectId> = named.filter(|object| !found.objects.contains_key(object)).collect();
     for object in nameless {
         let name = format!("object {object}");
         let colour = palette::colour_of(object);
         // The revision of the tracked masks, so that they do not all count as stale.
-        let revision = found.marks.iter().filter(|(id, ..)| *id == object).map(|(.., mark)| mark.revision).max();
+        let revision = found.marks.iter().filter(|((id, _), _)| *id == object).map(|(_, mark)| mark.revision).max();
         let revision = revision.unwrap_or(0);
         let facts = ObjectFacts { name, class: None, colour, is_hidden: false, is_locked: false, revision };
         found.lost.push(format!("name and class of object {object}"));
@@ -312,10 +348,10 @@ fn write_tables(target: &Connection, found: &Salvaged, given: &ClipRecord) -> ru
     for (id, facts) in &found.objects {
         unit::write_object(target, *id, Some(facts))?;
     }
-    for (object, frame, prompt) in &found.prompts {
+    for ((object, frame), prompt) in &found.prompts {
         unit::write_prompt(target, *object, *frame, Some(prompt))?;
     }
-    for (object, frame, mark) in &found.marks {
+    for ((object, frame), mark) in &found.marks {
         unit::write_mark(target, *object, *frame, Some(mark))?;
     }
     for (step, is_undone, position, name, is_follow_up) in &found.steps {
@@ -330,8 +366,8 @@ fn write_tables(target: &Connection, found: &Salvaged, given: &ClipRecord) -> ru
     // Masks that only the lost history named.
     let used: HashSet<MaskId> = found
         .marks
-        .iter()
-        .map(|(.., mark)| mark.mask)
+        .values()
+        .map(|mark| mark.mask)
         .chain(found.changes.iter().flat_map(|(.., c)| c).flat_map(masks_of))
         .collect();
     for id in found.masks.difference(&used) {

@@ -79,7 +79,8 @@ pub fn rows(
             break;
         }
         losses.gaps += 1;
-        let behind = last.map_or(Some(start), |last| last.checked_add(1)).filter(|behind| *behind <= key.last());
+        // Always further on, so that this ends.
+        let behind = last.unwrap_or(start).checked_add(1).filter(|behind| *behind <= key.last());
         from = behind.and_then(|behind| next_readable(connection, &sql, key, behind));
     }
     losses
@@ -143,7 +144,7 @@ fn next_readable(connection: &Connection, sql: &str, key: Key, start: u64) -> Op
             break;
         }
         bad = from;
-        if from == key.last() {
+        if from == key.last() || step == u64::MAX {
             break;
         }
         step = step << 1 | 1;
