@@ -146,6 +146,8 @@ fn window_keys() -> Vec<(Action, KeyChord)> {
         (Action::SaveMasks, key(Key::S).command()),
         (Action::Ask(FileQuestion::SaveMasksTo), key(Key::S).command().shift()),
         (Action::TogglePanel(Panel::Export), key(Key::E).command()),
+        // CVAT's own keys take the first one.
+        (Action::TogglePanel(Panel::Export), key(Key::E).command().shift()),
         (Action::Ask(FileQuestion::OpenClip), key(Key::O).command()),
         (Action::NextClip, key(Key::O).command().shift()),
         (Action::Quit, key(Key::Q).command()),
