@@ -179,6 +179,29 @@ fn the_model_gives_the_masks_it_gives_without_a_project() {
     }
 }
 
+#[cfg(feature = "video")]
+#[test]
+fn a_video_is_tracked_and_exported_like_a_folder() {
+    // Large and plain enough to come through an encoder.
+    let (clip, home) = (DiscClip::new(320, 200, FRAMES, false), home());
+    begin(&clip, &[fox(&[4])]);
+    // The overlay without a mask in it is the clip as a video.
+    expect(home.path(), 0, &["export", shown(clip.path()), "--format", "overlay", "--out", "as-video"]);
+    let video = home.path().join("as-video/disc.mp4");
+    begin_on(&video, &[fox(&[4])], |frame| click(&clip, frame));
+    expect(home.path(), 0, &["track", "--project", shown(&video), "--model", "fake"]);
+    let seen = look(&video);
+    assert_eq!(seen.frames(1), (0..FRAMES).collect::<Vec<_>>());
+    for ((_, frame), mask) in &seen.masks {
+        let iou = mask.iou(&clip.truth(*frame));
+        assert!(iou > 0.9, "frame {frame}: {iou}");
+    }
+    let project = home.path().join("as-video/disc.mp4.labelhub");
+    let (stdout, _) =
+        expect(home.path(), 0, &["export", shown(&project), "--format", "coco", "--images", "png", "--out", "coco"]);
+    assert!(stdout.contains("12 masks, 12 pictures"), "{stdout}");
+}
+
 #[test]
 fn a_model_that_cannot_be_used_ends_with_4_before_anything_happens() {
     let (clip, home) = (disc(), home());
