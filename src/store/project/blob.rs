@@ -3,6 +3,7 @@
 //! Used by the tables' readers and writers in this folder. Every blob ends in a CRC-32 of what comes before it. A packed
 //! blob is the length of its content (four bytes, lowest first) and the content as one zstd frame.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -53,7 +54,10 @@ pub fn unpacked(blob: &[u8]) -> Result<Vec<u8>, String> {
     if length > MAX_CONTENT_BYTES {
         return Err(format!("it would be {length} bytes long"));
     }
-    let content = zstd::bulk::decompress(frame, length).map_err(|e| e.to_string())?;
+    // Memory is taken as content comes, not as the length claims: a damaged blob of a few bytes may claim a gigabyte.
+    let mut content = Vec::new();
+    let decoder = zstd::Decoder::with_buffer(frame).map_err(|e| e.to_string())?;
+    decoder.take(length as u64 + 1).read_to_end(&mut content).map_err(|e| e.to_string())?;
     if content.len() == length { Ok(content) } else { Err("its length is wrong".to_owned()) }
 }
 
