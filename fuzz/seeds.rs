@@ -126,7 +126,8 @@ fn gather(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 }
 
 fn run_lengths() {
-    let masks: [(&str, FrameSize, fn(usize) -> bool); 4] = [
+    type IsObject = fn(usize) -> bool;
+    let masks: [(&str, FrameSize, IsObject); 4] = [
         ("empty", SIZE, |_| false),
         ("full", SIZE, |_| true),
         ("stripes", SIZE, |i| i % 3 == 0),
