@@ -109,7 +109,8 @@ fn what_the_labeller_made_stays_and_what_is_stale_comes_anew() {
 
 #[test]
 fn range_direction_and_in_and_out_limit_a_run() {
-    let cases: [(&str, &[&str], Option<(u32, u32)>, &[u32]); 5] = [
+    type Case = (&'static str, &'static [&'static str], Option<(u32, u32)>, &'static [u32]);
+    let cases: [Case; 5] = [
         ("forward", &["--direction", "forward"], None, &[4, 5, 6, 7, 8, 9, 10, 11]),
         ("range", &["--range", "3..5"], None, &[3, 4, 5]),
         ("backward in a range", &["--range", "2..9", "--direction", "backward"], None, &[2, 3, 4]),
