@@ -27,6 +27,7 @@ mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use run::Scratch;
@@ -100,7 +101,7 @@ fn main() -> ExitCode {
             let wanted = arguments.target.expect("the supervisor names a target");
             let target = targets.into_iter().find(|target| target.name == wanted).expect("a target of the table");
             // A thread of its own has the stack that the program's workers have.
-            let searching = std::thread::spawn(move || search::search(&target, seconds, seed, &shared));
+            let searching = on_thread("search", move || search::search(&target, seconds, seed, &shared));
             searching.join().expect("faults of a target are caught inside");
             Vec::new()
         }
@@ -111,6 +112,10 @@ fn main() -> ExitCode {
         eprintln!("FAILED {fault}");
     }
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn on_thread(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system gives a thread")
 }
 
 /// Searches with every target in turn and prints the table.
@@ -142,8 +147,8 @@ enum Step {
 fn replay(targets: Vec<Target>) -> Vec<String> {
     let started = Instant::now();
     let (count_of_targets, mut count, mut faults) = (targets.len(), 0, Vec::new());
-    let (sender, steps) = std::sync::mpsc::channel();
-    let replaying = std::thread::spawn(move || {
+    let (sender, steps) = crossbeam_channel::bounded(16);
+    let replaying = on_thread("replay", move || {
         let tell = |step: Step| sender.send(step).expect("the receiver waits for the end");
         let scratch = Scratch::new();
         for target in &targets {

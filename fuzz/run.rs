@@ -111,7 +111,7 @@ pub fn run_twice_if_slow(target: &Target, scratch: &Scratch, input: &[u8]) -> Ru
 
 /// A text without the run's folder, digits, what stands in quotes and foreign letters, cut to a bounded length.
 fn signature(said: &str, folder: &Path) -> String {
-    const MAX_CHARS: usize = 240;
+    const MAX_CHARS: usize = 100;
     let said = said.replace(folder.to_str().unwrap_or("\0"), "");
     let mut is_quoted = false;
     let kept = said.chars().filter(|&c| {

@@ -126,7 +126,8 @@ fn gather(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 }
 
 fn run_lengths() {
-    let masks: [(&str, FrameSize, fn(usize) -> bool); 4] = [
+    type IsObject = fn(usize) -> bool;
+    let masks: [(&str, FrameSize, IsObject); 4] = [
         ("empty", SIZE, |_| false),
         ("full", SIZE, |_| true),
         ("stripes", SIZE, |i| i % 3 == 0),
@@ -142,8 +143,8 @@ fn run_lengths() {
 fn checkpoints() {
     let tensors = two_tensors();
     let mut halves = two_tensors();
-    halves[0] = Tensor { class: "HalfStorage", data: vec![0, 0x3C].repeat(6), ..halves[0].clone() };
-    halves[1] = Tensor { class: "BFloat16Storage", data: vec![0x80, 0x3F].repeat(2), ..halves[1].clone() };
+    halves[0] = Tensor { class: "HalfStorage", data: [0, 0x3C].repeat(6), ..halves[0].clone() };
+    halves[1] = Tensor { class: "BFloat16Storage", data: [0x80, 0x3F].repeat(2), ..halves[1].clone() };
     keep("pt", "published.pt", &pt(&tensors));
     keep("pt", "halves.pt", &pt(&halves));
     keep("pt", "bare.pt", &pt_with_pickle(bare_pickle(&tensors), &tensors));

@@ -34,8 +34,12 @@ def venv(name, packages):
         return python
     print(f"test-formats: installing {', '.join(packages)} into {folder}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True)
+    try:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True)
+    except subprocess.CalledProcessError:
+        sys.exit("test-formats: FAILED: the readers cannot be installed; this needs the network once, and on Debian "
+                 "the package python3-venv")
     stamp.write_text(wanted)
     return python
 

@@ -246,7 +246,7 @@ fn perform(both: Both, doing: Doing) -> Both {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_done_is_there_again(doings in proptest::collection::vec(doing(), 1..60)) {

@@ -14,7 +14,7 @@ pub const SAFETENSORS_DATA_BYTES: usize = 32;
 pub fn targets() -> Vec<Target> {
     // A pickle's checksum would stop every change of it, so it gets a sound archive.
     let pickle = |folder: &Path, input: &[u8]| read(folder, &pt_with_pickle(input.to_vec(), &two_tensors()));
-    let repair = |bytes: &mut Vec<u8>| {
+    let repair = |bytes: &mut [u8]| {
         if let Some(length) = bytes.len().checked_sub(8 + SAFETENSORS_DATA_BYTES) {
             bytes[..8].copy_from_slice(&(length as u64).to_le_bytes());
         }

@@ -32,7 +32,7 @@ pub struct Target {
     /// Whether inputs are mostly text.
     pub is_text: bool,
     /// Makes lengths and checksums right again, so that a change gets past them; used for most inputs.
-    pub repair: Option<fn(&mut Vec<u8>)>,
+    pub repair: Option<fn(&mut [u8])>,
     /// Reads an input, with a folder to put it in. Panics where something does not hold that must.
     pub read: Read,
 }
@@ -45,7 +45,7 @@ impl Target {
         Target { name, is_text, repair: None, read: Box::new(read) }
     }
 
-    fn with_repair(mut self, repair: fn(&mut Vec<u8>)) -> Self {
+    fn with_repair(mut self, repair: fn(&mut [u8])) -> Self {
         self.repair = Some(repair);
         self
     }

@@ -23,7 +23,7 @@ pub fn targets() -> Vec<Target> {
 }
 
 /// Sets the header's length to where its line ends.
-fn repair(bytes: &mut Vec<u8>) {
+fn repair(bytes: &mut [u8]) {
     const BEFORE: usize = 10;
     let Some(end) = bytes.iter().skip(BEFORE).position(|&byte| byte == b'\n') else { return };
     if bytes.starts_with(b"\x93NUMPY\x01") {

@@ -26,7 +26,7 @@ pub fn targets() -> Vec<Target> {
 }
 
 /// Makes the checksums of the chunks right again, as far as their lengths make sense.
-fn repair(bytes: &mut Vec<u8>) {
+fn repair(bytes: &mut [u8]) {
     let mut at = 8;
     while let Some(length) = bytes.get(at..at + 4) {
         let length = u32::from_be_bytes(length.try_into().expect("four bytes")) as usize;

@@ -35,7 +35,6 @@ fn detect_json(path: &Path) -> Option<FormatId> {
     if labelstudio::is_likely(path) {
         return Some(FormatId::LabelStudio);
     }
-    let keys = json_stream::top_level_keys(path)?;
     let kinds: [(FormatId, IsLikelyKeys); 5] = [
         (FormatId::Coco, coco::is_likely),
         (FormatId::YtVis, ytvis::is_likely),
@@ -43,7 +42,13 @@ fn detect_json(path: &Path) -> Option<FormatId> {
         (FormatId::Labelme, labelme::is_likely),
         (FormatId::Sav, sav::is_likely_json),
     ];
-    kinds.into_iter().find(|(_, is_likely)| is_likely(&keys)).map(|(format, _)| format)
+    let mut found = None;
+    json_stream::has_keys(path, &mut |keys| {
+        found = kinds.iter().find(|(_, is_likely)| is_likely(keys)).map(|(format, _)| *format);
+        // A COCO file of videos has `videos` too, and `images` may come last.
+        found.is_some_and(|format| format != FormatId::YtVis)
+    });
+    found
 }
 
 fn detect_folder(path: &Path) -> Option<FormatId> {

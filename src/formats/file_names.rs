@@ -2,12 +2,14 @@
 //!
 //! A label may be anything a person can type. What is changed is written to `labelhub-names.json` beside the data.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 /// Longest name made, in bytes; leaves room for a clip's name, a frame's number and an ending below 255.
 const MAX_BYTES: usize = 100;
+/// Longest name of a clip where it comes before each frame's.
+const MAX_PREFIX_BYTES: usize = 60;
 /// Names that Windows keeps for devices, with or without an ending.
 const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
 
@@ -26,6 +28,8 @@ pub struct Renamed {
 #[derive(Debug, Default)]
 pub(super) struct FileNames {
     taken: HashSet<String>,
+    /// By name in small letters: the number to try next.
+    next: HashMap<String, u32>,
 }
 
 impl FileNames {
@@ -33,34 +37,41 @@ impl FileNames {
     pub fn take(&mut self, wanted: &str, fallback: &str) -> String {
         let safe = safe_name(wanted, fallback);
         let mut name = safe.clone();
-        let mut number = 2;
         while !self.taken.insert(name.to_lowercase()) {
-            name = format!("{safe}-{number}");
-            number += 1;
+            let next = self.next.entry(safe.to_lowercase()).or_insert(2);
+            name = format!("{safe}-{next}");
+            *next += 1;
         }
         name
     }
 }
 
+/// The beginning of a safe name, short enough to come before a frame's.
+pub(super) fn prefix(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_PREFIX_BYTES)]
+}
+
 /// The name with everything replaced that some file system or reader cannot take.
 pub(super) fn safe_name(wanted: &str, fallback: &str) -> String {
+    // Stands for what is replaced until the ends are trimmed; no name holds it.
+    const REPLACED: char = '\0';
     let mut name = String::new();
     for c in wanted.chars() {
         match c {
             // Marks that turn the direction of writing make a name read as another one.
             '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' => {}
-            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => name.push('_'),
-            c if c.is_control() || c.is_whitespace() => name.push('_'),
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => name.push(REPLACED),
+            c if c.is_control() || (c.is_whitespace() && c != ' ') => name.push(REPLACED),
             c => name.push(c),
         }
     }
-    let mut name = name.trim_matches(|c| matches!(c, '.' | '_')).to_owned();
+    let mut name = name.trim_matches(|c| matches!(c, '.' | ' ' | REPLACED)).replace(REPLACED, "_");
     if name.is_empty() {
         name = fallback.to_owned();
     }
     if name.len() > MAX_BYTES {
         name.truncate(name.floor_char_boundary(MAX_BYTES));
-        name = name.trim_end_matches('.').to_owned();
+        name = name.trim_end_matches(['.', ' ']).to_owned();
     }
     let stem = name.split('.').next().expect("split gives at least one").to_ascii_uppercase();
     let is_port =
@@ -93,7 +104,8 @@ mod tests {
             (".hidden", "hidden"),
             ("", "object"),
             ("...", "object"),
-            ("🐶 dog", "🐶_dog"),
+            ("🐶 dog", "🐶 dog"),
+            ("_my image", "_my image"),
             ("\u{202E}gnp.exe", "gnp.exe"),
             ("שלום", "שלום"),
             ("a\0b", "a_b"),

@@ -93,29 +93,36 @@ pub(super) fn read_object(path: &Path, format: FormatId, key: &str) -> Result<Va
     serde::Deserializer::deserialize_map(&mut deserializer, One(key, &budget)).map_err(|e| unsound(path, format, &e))
 }
 
-/// The keys of the object in a file, or `None` when it is not a JSON object; looks at no more than the file's keys.
-pub(super) fn top_level_keys(path: &Path) -> Option<Vec<String>> {
-    struct Keys;
-    impl<'de> Visitor<'de> for Keys {
-        type Value = Vec<String>;
+/// Calls `is_enough` with the keys of the object in a file, one more each time, until it says so; `false` when it never
+/// does, or the file is not a JSON object. Values are skipped, and what follows the last key is not read.
+pub(super) fn has_keys(path: &Path, is_enough: &mut dyn FnMut(&[String]) -> bool) -> bool {
+    struct Keys<'a>(&'a mut dyn FnMut(&[String]) -> bool, &'a mut bool);
+    impl<'de> Visitor<'de> for Keys<'_> {
+        type Value = ();
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")
         }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<String>, A::Error> {
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             let mut keys = Vec::new();
             while let Some(key) = map.next_key::<String>()? {
-                // No dataset has that many; a longer list of keys is data.
-                if keys.len() < 100 {
-                    keys.push(key);
+                keys.push(key);
+                *self.1 = (self.0)(&keys);
+                // No dataset has that many keys; a longer list is data.
+                if *self.1 || keys.len() > 100 {
+                    return Err(serde::de::Error::custom("seen enough"));
                 }
                 map.next_value::<IgnoredAny>()?;
             }
-            Ok(keys)
+            Ok(())
         }
     }
-    let reader = open(path, &Budget::unlimited()).ok()?;
-    let mut deserializer = serde_json::Deserializer::from_reader(reader);
-    serde::Deserializer::deserialize_map(&mut deserializer, Keys).ok()
+    let mut found = false;
+    if let Ok(reader) = open(path, &Budget::unlimited()) {
+        let mut deserializer = serde_json::Deserializer::from_reader(reader);
+        // An error is how the walk ends early.
+        serde::Deserializer::deserialize_map(&mut deserializer, Keys(is_enough, &mut found)).ok();
+    }
+    found
 }
 
 fn open(path: &Path, budget: &Budget) -> Result<impl Read + use<>, FormatError> {

@@ -1,7 +1,7 @@
 //! A plan with every choice made: what the writers and the self-check see.
 
 use super::dataset::{ClipFacts, ExportPlan, FrameChoice, FramesWith, LabelSource, Split, classes_of};
-use super::file_names::{FileNames, Renamed};
+use super::file_names::{FileNames, Renamed, prefix};
 use super::{FormatError, FormatId};
 use crate::label::{FrameIdx, FrameSize, Mask, ObjectId, Rgb};
 
@@ -129,8 +129,8 @@ impl<'a> Dataset<'a> {
                     let stem = own.map(|own| own.rsplit_once('.').map_or(own, |(stem, _)| stem));
                     let wanted = match stem {
                         Some(stem) if plan.clips.len() == 1 => stem.to_owned(),
-                        Some(stem) => format!("{name}_{stem}"),
-                        None => format!("{name}_{number}"),
+                        Some(stem) => format!("{}_{stem}", prefix(&name)),
+                        None => format!("{}_{number}", prefix(&name)),
                     };
                     let used = frame_names.take(&wanted, &number);
                     dataset.note_name("frame", &wanted, &used);

@@ -92,12 +92,6 @@ pub enum StoreError {
         /// The newest backup, to open instead.
         newest_backup: Option<PathBuf>,
     },
-    /// What was asked for needs a file that can be written.
-    #[error("{}: the project is open for reading only; save a copy elsewhere and work on that", path.display())]
-    ReadOnly {
-        /// The project file.
-        path: PathBuf,
-    },
     /// A copy could not be written; nothing is left at its place.
     #[error("{}: the copy was not written ({cause}); choose another place with enough free space", path.display())]
     Copy {

@@ -5,4 +5,6 @@ mod folders;
 mod hostile;
 mod lossy;
 mod made_up;
+#[cfg(feature = "video")]
+mod overlay;
 mod round_trip;

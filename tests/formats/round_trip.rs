@@ -111,6 +111,20 @@ fn several_clips_are_told_apart() {
 }
 
 #[test]
+fn names_of_any_length_keep_frames_apart() {
+    let long = "ж".repeat(300);
+    for &format in EXACT.iter().chain(NO_OVERLAP) {
+        let clips = [difficult(&long, 13, 9), difficult(&format!("{long}2"), 13, 9)];
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        export_quietly(format, plan(&clips.each_ref()), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        for clip in &clips {
+            assert_came_back(format, clip, &import_quietly(format, &target, clip));
+        }
+    }
+}
+
+#[test]
 fn images_keep_their_names() {
     let names = ["img 2.png", "img_10.JPG", "img_10.png", "x.y.tif", "CON.png", "7.bmp", "8.webp"];
     for &format in EXACT.iter().chain(NO_OVERLAP) {

@@ -5,11 +5,12 @@
 //! lowest first) and the content as one zstd frame.
 
 use std::cell::RefCell;
+use std::io::Read;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::bulk::Compressor;
 
 /// Longest content of a packed blob; a step of a long run is cut into many, so real ones stay far below.
 const MAX_CONTENT_BYTES: usize = 1 << 30;
@@ -23,8 +24,6 @@ thread_local! {
     // Making one costs more than packing a small blob, and there are thousands.
     static COMPRESSOR: RefCell<Compressor<'static>> =
         RefCell::new(Compressor::new(ZSTD_LEVEL).expect("zstd knows its own level"));
-    static DECOMPRESSOR: RefCell<Decompressor<'static>> =
-        RefCell::new(Decompressor::new().expect("memory for a decompressor"));
 }
 
 /// The checksum of a row's key and more.
@@ -72,8 +71,10 @@ pub fn unpacked(key: RowKey, blob: &[u8]) -> Result<Vec<u8>, String> {
     if length > MAX_CONTENT_BYTES {
         return Err(format!("it would be {length} bytes long"));
     }
-    let content = DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.decompress(frame, length));
-    let content = content.map_err(|e| e.to_string())?;
+    // Memory is taken as content comes, not as the length claims: a damaged blob of a few bytes may claim a gigabyte.
+    let mut content = Vec::new();
+    let decoder = zstd::Decoder::with_buffer(frame).map_err(|e| e.to_string())?;
+    decoder.take(length as u64 + 1).read_to_end(&mut content).map_err(|e| e.to_string())?;
     if content.len() == length { Ok(content) } else { Err("its length is wrong".to_owned()) }
 }
 

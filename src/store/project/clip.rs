@@ -32,7 +32,7 @@ fn key(clip: &ClipRecord) -> blob::RowKey {
     let ClipRecord { path, identity, size, frame_count, time_base, pts: _, average_rate } = clip;
     let rate = average_rate.map(f64::to_bits);
     let text = format!("{size} {frame_count} {time_base:?} {rate:?} {identity} ");
-    [1, i64::from(blob::checksum([0, 0], &[text.as_bytes(), path_bytes(path).as_ref()].concat()))]
+    [1, i64::from(blob::checksum([0, 0], &[text.as_bytes(), path_bytes(path)].concat()))]
 }
 
 /// Writes the clip's only row.

@@ -64,8 +64,8 @@ impl ProjectStore {
     /// given. Takes as long as reading the whole file once, about half a second for 100,000 masks.
     ///
     /// # Errors
-    /// When somebody else has it open, it is not a project, belongs to another clip (see [`OnOtherClip`]
-    /// (super::OnOtherClip)), or cannot be read. The file is then as it was.
+    /// When somebody else has it open (a store in this program that is not closed yet counts too), it is not a project,
+    /// belongs to another clip (see [`OnOtherClip`](super::OnOtherClip)), or cannot be read. The file is then as it was.
     pub fn open(
         path: &Path,
         clip: &ClipRecord,

@@ -94,6 +94,10 @@ pub fn open(
     around: &Surroundings,
 ) -> Result<Opened, StoreError> {
     let data_folder = options.data_folder.as_ref();
+    // The program's own folder is made when it is needed; anywhere else a missing folder is a mistake.
+    if let Some(parent) = path.parent().filter(|parent| data_folder.is_some_and(|data| parent.starts_with(data))) {
+        std::fs::create_dir_all(parent).map_err(|error| Opening::failed(path, error))?;
+    }
     let backup_folder = data_folder.map(|folder| backups::folder(folder, &given.path, &given.identity));
     let mut opening = Opening { given, options, around, backup_folder, notices: Vec::new() };
     let mut claimed = opening.claim(path)?;

@@ -97,7 +97,7 @@ impl Shared {
     }
 
     /// What is in hand is in the file.
-    pub fn committed(&self, is_sealed: bool) {
+    pub fn committed(&self) {
         let mut queue = self.lock();
         for unit in std::mem::take(&mut queue.in_hand) {
             queue.byte_count -= unit.byte_count;
@@ -107,9 +107,14 @@ impl Shared {
                 }
             }
         }
-        let is_all = queue.waiting.is_empty() && is_sealed;
-        queue.state = if is_all { SaveState::Saved } else { SaveState::Saving };
         self.has_room.notify_all();
+    }
+
+    /// A commit has worked, and so says whether everything is in the file; `is_sealed`: also over a power cut.
+    pub fn settle(&self, is_sealed: bool) {
+        let mut queue = self.lock();
+        let is_all = queue.waiting.is_empty() && queue.in_hand.is_empty() && is_sealed;
+        queue.state = if is_all { SaveState::Saved } else { SaveState::Saving };
     }
 
     /// What is in hand could not be written, or the file is not where it was.

@@ -100,7 +100,8 @@ impl Writer {
 
     /// Runs until it is told to end.
     pub fn run(mut self) {
-        let bell = EndBell { shared: self.shared.clone(), path: self.path.clone(), waker: self.waker.clone() };
+        let (shared, path, waker) = (self.shared.clone(), self.path.clone(), self.waker.clone());
+        let bell = EndBell { shared, path, waker, is_silent: false };
         // Of the project as it was found, before anything is done to it.
         self.back_up_if_due();
         loop {
@@ -177,6 +178,7 @@ impl Writer {
         let is_durable = is_overdue || batch.iter().any(|unit| unit.durability == Durability::Durable);
         match self.commit(&batch, is_durable) {
             Ok(()) => {
+                self.shared.committed();
                 self.succeeded(is_durable);
                 true
             }
@@ -201,7 +203,7 @@ impl Writer {
         (self.retry_delay, self.retry_at) = (FIRST_RETRY, None);
         self.unsealed_since = if is_durable { None } else { self.unsealed_since.or(Some(Instant::now())) };
         self.has_news = true;
-        self.shared.committed(is_durable);
+        self.shared.settle(is_durable);
         if self.file.is_gone(&self.path) {
             self.shared.failed(format!(
                 "{}: the project file was moved, replaced or deleted while it was open. Save a copy to keep the labels",
@@ -284,7 +286,7 @@ impl Writer {
     }
 
     /// Folds the WAL into the database, so that one file remains. The front has closed its reader.
-    fn end(self, bell: EndBell) {
+    fn end(self, mut bell: EndBell) {
         let is_clean = self.shared.lock().in_hand.is_empty() && self.refusal.is_none();
         // Where this fails, the WAL stays beside the database and is folded in when it is next opened.
         if is_clean && schema::checkpoint_on_close(&self.connection, true).is_ok() {
@@ -296,7 +298,7 @@ impl Writer {
             // One that stays behind is an empty project, which does no harm.
             std::fs::remove_file(path).ok();
         }
-        std::mem::forget(bell);
+        bell.is_silent = true;
     }
 }
 
@@ -315,15 +317,21 @@ struct EndBell {
     shared: Arc<Shared>,
     path: PathBuf,
     waker: Waker,
+    /// The thread was told to end.
+    is_silent: bool,
 }
 
 impl Drop for EndBell {
     fn drop(&mut self) {
+        if self.is_silent {
+            return;
+        }
         self.shared.failed(format!(
             "{}: saving has stopped by an error in the program. Open the project again; what was saved is there",
             self.path.display()
         ));
-        (self.waker)();
+        // Perhaps it was the waker that panicked; a second panic here would end the program.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.waker)())).ok();
     }
 }
 

@@ -170,7 +170,10 @@ fn backups_come_on_opening_and_every_ten_minutes_and_keep_their_order_when_the_c
     let path = folder.path().join("p.labelhub");
     let data_folder = folder.path().join("data");
     let (sender, news) = bounded(1000);
-    let waker = move || sender.try_send(()).expect("there is room for all news of a test");
+    let waker = move || {
+        // Full or closed: the test has seen enough.
+        sender.try_send(()).ok();
+    };
     let options = OpenOptions { data_folder: Some(data_folder.clone()), ..options(waker) };
     let clock = SetClock::new();
     let open = || open(&path, &clip(), &options, &clock.surroundings()).expect("a project");
