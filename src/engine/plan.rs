@@ -104,7 +104,7 @@ impl Plan {
 /// damaged are counted too.
 ///
 /// # Errors
-/// As [`Plan::new`].
+/// When no object has a prompt, or the range is empty.
 pub fn lacking_frames(request: &TrackRequest, frame_count: u32) -> Result<u32, EngineError> {
     // Nothing has to be run again for a model that knows everything.
     Ok(Plan::new(request, frame_count, &|_, _| true)?.remaining())
