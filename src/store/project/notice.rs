@@ -19,7 +19,7 @@ pub struct OpenOptions {
 /// What to do when a project belongs to another clip than the one given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOtherClip {
-    /// Refuse with [`StoreError::OtherClip`].
+    /// Refuse with [`StoreError::OtherClip`](crate::store::StoreError::OtherClip).
     Refuse,
     /// The user has agreed to link the labels to this clip. Refused all the same when size or frame count differ.
     Relink,
