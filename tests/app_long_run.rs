@@ -83,7 +83,7 @@ fn act(window: &mut BlindWindow, clip: &DiscClip, number: usize) -> &'static str
                 window.wait_for_run();
                 "track"
             } else {
-                window.act(Action::Step(if number % 2 == 0 { 1 } else { -1 }));
+                window.act(Action::Step(if number.is_multiple_of(2) { 1 } else { -1 }));
                 window.wait_for_picture();
                 "step"
             }

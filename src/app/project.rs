@@ -181,7 +181,7 @@ fn ways_out_of(error: &StoreError, clip: &Path) -> Vec<(String, Action)> {
         | StoreError::Foreign { .. }
         | StoreError::Newer { .. }
         | StoreError::Unrecoverable { .. } => vec![separate],
-        StoreError::Open { .. } | StoreError::ReadOnly { .. } | StoreError::NotSaved { .. } => vec![again, separate],
+        StoreError::Open { .. } | StoreError::NotSaved { .. } => vec![again, separate],
         StoreError::Unknown(_) | StoreError::Damaged { .. } | StoreError::Read { .. } | StoreError::Copy { .. } => {
             vec![again]
         }

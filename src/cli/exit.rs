@@ -187,8 +187,7 @@ impl From<StoreError> for CliError {
             | StoreError::Newer { .. }
             | StoreError::OtherClip { .. }
             | StoreError::Misfit { .. }
-            | StoreError::Unrecoverable { .. }
-            | StoreError::ReadOnly { .. } => Exit::Input,
+            | StoreError::Unrecoverable { .. } => Exit::Input,
             StoreError::Copy { .. } | StoreError::NotSaved { .. } => Exit::SomeFailed,
         };
         CliError::new(exit, error.to_string())
