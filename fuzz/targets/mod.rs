@@ -12,6 +12,7 @@ mod keymap;
 mod npy;
 mod png;
 mod project;
+mod project_values;
 mod prompts;
 
 pub use project::SEED as PROJECT_SEED;
@@ -68,7 +69,7 @@ pub fn all() -> Vec<Target> {
     all.extend(png::targets());
     all.extend(dataset::targets());
     all.extend(checkpoint::targets());
-    all.extend(project::targets());
+    all.extend([project::target(), project_values::target()]);
     all.push(prompts::target());
     #[cfg(feature = "gui")]
     all.push(keymap::target());

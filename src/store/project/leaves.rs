@@ -22,6 +22,8 @@ pub const PAGE_BYTES: usize = 4096;
 const HEAD_BYTES: usize = 100;
 /// Longest row that is put together from overflow pages: far more than any mask or prompt takes.
 const MAX_ROW_BYTES: usize = 64 << 20;
+/// How often an overflow page is read, on average over the file; in a sound one it belongs to a single row.
+const MAX_OVERFLOW_READS: u64 = 16;
 /// Pages looked at to tell whether a file without a head is a project.
 const PROBED_PAGES: u32 = 256;
 
@@ -72,13 +74,15 @@ enum Value<'a> {
 struct Pages {
     file: File,
     count: u32,
+    /// Overflow pages that may still be read. Damaged chains can go in circles, and many rows can begin at one place.
+    overflow_left: u64,
 }
 
 impl Pages {
     fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let count = u32::try_from(file.metadata()?.len() / PAGE_BYTES as u64).unwrap_or(u32::MAX);
-        Ok(Pages { file, count })
+        Ok(Pages { file, count, overflow_left: u64::from(count) * MAX_OVERFLOW_READS })
     }
 
     fn page(&mut self, number: u32) -> io::Result<Vec<u8>> {
@@ -146,6 +150,7 @@ impl Pages {
             if !(2..=self.count).contains(&next) {
                 return None;
             }
+            self.overflow_left = self.overflow_left.checked_sub(1)?;
             let overflow = self.page(next).ok()?;
             let wanted = (length - record.len()).min(PAGE_BYTES - 4);
             record.extend_from_slice(&overflow[4..4 + wanted]);
