@@ -54,9 +54,11 @@ pub fn supervise(target: &Target, seconds: u64, seed: u64) -> (String, Vec<Strin
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     };
-    if let Ok(report) = fs::read_to_string(shared.join(REPORT)) {
-        let mut lines = report.lines().map(str::to_owned);
-        return (lines.next().unwrap_or_default(), lines.collect());
+    // Without a line of its own the search did not come to its end.
+    if let Ok(report) = fs::read_to_string(shared.join(REPORT))
+        && let Some(line) = report.lines().next()
+    {
+        return (line.to_owned(), report.lines().skip(1).map(str::to_owned).collect());
     }
     let input = fs::read(shared.join(CURRENT)).unwrap_or_else(|_| Vec::new());
     let kept = corpus::keep(&target.corpus_folder(), "ended", &input);

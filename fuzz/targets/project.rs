@@ -84,7 +84,7 @@ fn masks(store: &ProjectStore, snapshot: &Snapshot) -> String {
     let (objects, prompts, steps) = (snapshot.objects.len(), snapshot.prompts.len(), snapshot.done.len());
     let some = |letter: &str, count: usize| letter.repeat(count.min(8));
     let counts = [some("o", objects), some("p", prompts), some("s", steps), some("m", sound)].join(" ");
-    format!("{counts} {}", first_fault.unwrap_or_default())
+    first_fault.map_or(counts.clone(), |fault| format!("{counts} {fault}"))
 }
 
 /// A notice without its paths and times.

@@ -51,7 +51,7 @@ pub(super) struct Opened {
     notices: Vec<OpenNotice>,
 }
 
-/// Where the labeller was; what cannot be read of it is not worth a word.
+/// Where the labeller was.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Session {
@@ -218,7 +218,14 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     world.resource_mut::<Revisions>().go_on_from(last_revision);
     let steps = |steps: Vec<crate::store::StoredStep>| steps.into_iter().map(|step| (step.edit, step.is_follow_up));
     world.resource_mut::<History>().restore(steps(done), steps(undone));
-    let session: Session = session.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let session = session.map_or_else(Session::default, |text| {
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            // Only where the labeller was; the labels are all there.
+            let text = format!("Where this clip was left is not known ({error}); it starts at its first frame.");
+            world.resource_mut::<Notices>().note(Severity::Info, text);
+            Session::default()
+        })
+    });
     world.resource_mut::<Playhead>().0 = session.frame.min(FrameIdx(clip.frame_count - 1));
     let index = world.resource::<LabelIndex>();
     let selected = session.selected.filter(|id| index.object(*id).is_some());

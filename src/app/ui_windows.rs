@@ -73,9 +73,12 @@ pub(super) fn windows(
             if let Some(folder) = world.resource_mut::<Windows>().export_folder.take() {
                 state.export.set_folder(folder);
             }
-            let clip = world.resource::<OpenClip>().clip().map(|clip| clip.path().to_owned());
-            let clip = clip.unwrap_or_default();
-            export_ui(ui, cx, &mut state.export, &|format| default_folder(&clip, format), actions);
+            match world.resource::<OpenClip>().clip().map(|clip| clip.path().to_owned()) {
+                Some(clip) => {
+                    export_ui(ui, cx, &mut state.export, &|format| default_folder(&clip, format), actions);
+                }
+                None => drop(ui.label("No clip is open.")),
+            }
         }
     });
     if !is_open {

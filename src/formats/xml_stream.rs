@@ -82,13 +82,14 @@ pub(super) fn walk(
                     texts.pop().filter(|_| !texts.is_empty()).ok_or_else(|| unsound("a stray end".to_owned()))?;
                 visit(Tag::End { name: &String::from_utf8_lossy(tag.name().as_ref()), text: text.trim() })?;
             }
-            Event::Text(more) => push_text(&mut texts, &more.decode().unwrap_or_default()),
-            Event::CData(more) => push_text(&mut texts, &more.decode().unwrap_or_default()),
+            Event::Text(more) => push_text(&mut texts, &more.decode().map_err(|e| unsound(e.to_string()))?),
+            Event::CData(more) => push_text(&mut texts, &more.decode().map_err(|e| unsound(e.to_string()))?),
             Event::GeneralRef(entity) => {
-                let name = entity.decode().unwrap_or_default();
-                let character = entity.resolve_char_ref().ok().flatten().map(String::from);
+                let name = entity.decode().map_err(|e| unsound(e.to_string()))?;
+                let character = entity.resolve_char_ref().map_err(|e| unsound(e.to_string()))?.map(String::from);
                 let predefined = || quick_xml::escape::resolve_predefined_entity(&name).map(str::to_owned);
-                push_text(&mut texts, &character.or_else(predefined).unwrap_or_default());
+                let text = character.or_else(predefined).ok_or_else(|| unsound(format!("&{name}; is not known")))?;
+                push_text(&mut texts, &text);
             }
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
             Event::Eof if texts.len() > 1 => return Err(unsound("it ends early".to_owned())),

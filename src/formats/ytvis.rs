@@ -129,13 +129,20 @@ fn read_file(file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
             return Ok(());
         };
         if key == "categories" {
-            classes.insert(id, item["name"].as_str().unwrap_or_default().to_owned());
+            match item["name"].as_str() {
+                Some(name) => drop(classes.insert(id, name.to_owned())),
+                None => sink.fault(&format!("category {id}"), "it has no name; its objects come without a class"),
+            }
             return Ok(());
         }
         let names = item["file_names"].as_array().map_or(&[][..], Vec::as_slice).iter();
-        let names: Vec<String> = names.map(|name| name.as_str().unwrap_or_default().to_owned()).collect();
+        let names: Option<Vec<String>> = names.map(|name| name.as_str().map(str::to_owned)).collect();
+        let Some(names) = names else {
+            sink.fault(&format!("video {id}"), "a file name is not text");
+            return Ok(());
+        };
         let folder = names.first().and_then(|name| name.rsplit_once('/')).map_or("", |(folder, _)| folder);
-        let sequence = folder.rsplit('/').next().unwrap_or_default().to_owned();
+        let sequence = folder.rsplit_once('/').map_or(folder, |(_, last)| last).to_owned();
         videos.entry(id).or_insert(Video { sequence, names, is_wanted: false });
         Ok(())
     })?;

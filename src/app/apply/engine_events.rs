@@ -174,9 +174,13 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
         let is_protected = labels::facts(world, object).is_none_or(|facts| facts.is_locked);
         let before = labels::mark(world, object, frame);
         let is_prompted = labels::said(world, object, frame).is_some();
-        // What the labeller made or approved stays; a prompt that has no mask yet is answered by the run as well.
-        let is_own = |mark: FrameMark| mark.is_approved || mark.provenance == Provenance::Painted;
-        if is_protected || before.is_some_and(is_own) || (is_prompted && before.is_some()) {
+        // What the labeller made or approved stays; a prompt whose mask is still the old track is answered by the run.
+        let is_own = |mark: FrameMark| match mark.provenance {
+            Provenance::Painted => true,
+            Provenance::Prompted => mark.is_approved || is_prompted,
+            Provenance::Tracked => mark.is_approved,
+        };
+        if is_protected || before.is_some_and(is_own) {
             continue;
         }
         let provenance = if is_prompted { Provenance::Prompted } else { Provenance::Tracked };
