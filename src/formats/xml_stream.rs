@@ -175,7 +175,7 @@ mod tests {
             assert!(walked(xml).is_err(), "{}", &xml[..xml.len().min(20)]);
         }
         let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><x a=\"&b;\">&b;</x>";
-        assert_eq!(walked(bomb).expect("entities are not followed"), ["<x None", "x> "]);
+        assert!(walked(bomb).is_err(), "entities of its own are not followed");
         let huge = format!("<x a=\"{}\"/>", "y".repeat(65 << 20));
         assert!(walked(&huge).is_err());
     }
