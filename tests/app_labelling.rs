@@ -6,7 +6,7 @@ mod engine_support;
 
 use app_support::{Lab, click, exclude, test_engine};
 use engine_support::DiscClip;
-use label_hub::app::action::{Action, TrackScope};
+use label_hub::app::action::{Action, ProjectChoice, TrackScope};
 use label_hub::app::facts::{AppFacts, ClipState};
 use label_hub::app::notices::{Notices, Severity};
 use label_hub::app::state::ActionQueue;
@@ -218,7 +218,7 @@ fn another_clip_starts_empty_and_going_on_with_it_works() {
     let (one, two) = (disc(), disc());
     let mut lab = Lab::with_clip(one.path());
     lab.act(click(one.click(0)));
-    lab.act(Action::OpenAnyway(two.path().to_owned()));
+    lab.act(Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own));
     lab.wait("the second clip is open", |world| {
         world.resource::<label_hub::app::facts::AppFacts>().clip == label_hub::app::facts::ClipState::Open
     });
@@ -273,7 +273,10 @@ fn masks_that_are_being_written_keep_the_clip_open() {
     assert_eq!((lab.facts().objects.len(), lab.facts().clip), (1, ClipState::Open), "the clip is still there");
     let notices = lab.app.world().resource::<Notices>();
     let ways_out = &notices.on_screen().last().expect("it is told").ways_out;
-    assert!(ways_out.iter().any(|(_, action)| *action == Action::OpenAnyway(two.path().to_owned())), "{ways_out:?}");
+    assert!(
+        ways_out.iter().any(|(_, action)| *action == Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own)),
+        "{ways_out:?}"
+    );
     lab.wait_for_saving();
     lab.act(open);
     lab.wait("the next clip is open", |world| {
@@ -294,7 +297,7 @@ fn a_clip_that_cannot_be_opened_leaves_the_open_one_as_it_is() {
     lab.act(click(one.click(0)));
     lab.wait_for_answers();
     let before = lab.labels();
-    lab.act(Action::OpenAnyway(broken));
+    lab.act(Action::OpenAnyway(broken, ProjectChoice::Own));
     lab.wait("the failure is told", |world| {
         let said = world.resource::<Notices>().on_screen().iter().any(|notice| notice.severity == Severity::Error);
         said && world.resource::<AppFacts>().clip == ClipState::Open

@@ -12,7 +12,12 @@ use label_hub::app::notices::{Notices, Severity};
 use label_hub::app::project::Project;
 use label_hub::engine::TrackDirection;
 use label_hub::label::{FrameIdx, FrameSize, Mask, ObjectId};
-use label_hub::store::SaveState;
+use std::collections::HashSet;
+use std::sync::{Arc, RwLock};
+
+use label_hub::app::state::{ActionQueue, StoreLink};
+use label_hub::label::{Edit, MaskId};
+use label_hub::store::{Durability, HistoryChange, LabelStore, MemoryStore, SaveState, StoreError};
 
 const SIZE: FrameSize = FrameSize { width: 96, height: 64 };
 
@@ -226,4 +231,108 @@ fn a_project_opens_with_its_clip_and_so_does_a_copy_of_it() {
         try_open(&mut lab, Action::Open(file.clone()));
         assert_eq!(lab.labels(), labels, "{}", file.display());
     }
+}
+
+/// A store whose disk refuses when it matters.
+struct NeverClosed(MemoryStore);
+
+impl LabelStore for NeverClosed {
+    fn put(&mut self, mask: &Mask) -> MaskId {
+        self.0.put(mask)
+    }
+    fn get(&self, id: MaskId) -> Result<Mask, StoreError> {
+        self.0.get(id)
+    }
+    fn record(&mut self, edit: &Edit) {
+        self.0.record(edit);
+    }
+    fn note_history(&mut self, change: HistoryChange) {
+        self.0.note_history(change);
+    }
+    fn note_session(&mut self, session: &str) {
+        self.0.note_session(session);
+    }
+    fn finish(&mut self, durability: Durability) {
+        self.0.finish(durability);
+    }
+    fn close(&mut self) -> Result<(), StoreError> {
+        Err(StoreError::NotSaved { path: "p.labelhub".into(), cause: "the disk is gone".to_owned() })
+    }
+    fn saved(&self) -> SaveState {
+        SaveState::Saving
+    }
+    fn keep_only(&mut self, used: &HashSet<MaskId>) {
+        self.0.keep_only(used);
+    }
+    fn byte_count(&self) -> usize {
+        self.0.byte_count()
+    }
+}
+
+#[test]
+fn what_cannot_be_written_at_the_end_keeps_the_clip_open() {
+    let (one, two) = (disc(), disc());
+    let mut lab = Lab::with_clip(one.path());
+    lab.app.insert_resource(StoreLink(Arc::new(RwLock::new(NeverClosed(MemoryStore::default())))));
+    lab.act(click(one.click(0)));
+    lab.wait_for_answers();
+    let before = lab.labels();
+    try_open(&mut lab, Action::Open(two.path().to_owned()));
+    assert_eq!((lab.labels(), lab.facts().clip), (before.clone(), ClipState::Open), "nothing was lost");
+    let (severity, text, ways_out) = last_notice(&lab);
+    let anyway = Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own);
+    assert!(severity == Severity::Error && ways_out.contains(&anyway), "{text}");
+    lab.act(Action::Quit);
+    assert!(lab.app.should_exit().is_none(), "quitting does not lose it either");
+    assert_eq!(lab.labels(), before);
+    try_open(&mut lab, anyway);
+    assert_eq!((lab.labels().len(), lab.facts().clip), (2, ClipState::Open), "with consent it goes");
+}
+
+#[test]
+fn labels_read_for_a_clip_that_was_left_go_nowhere() {
+    let (one, two) = (disc(), disc());
+    let mut lab = Lab::with_clip(one.path());
+    lab.act(click(one.click(0)));
+    lab.wait_for_answers();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    lab.act(Action::SaveMasksTo(folder.path().join("masks")));
+    lab.wait_for_saving();
+    let leave = Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own);
+    for action in [Action::ImportLabels(folder.path().join("masks")), Action::Open(two.path().to_owned())] {
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+    }
+    lab.app.update();
+    let (_, text, ways_out) = last_notice(&lab);
+    assert!(ways_out.contains(&leave), "leaving asks: {text}");
+    lab.act(leave);
+    lab.wait("the other clip is there", |world| {
+        let facts = world.resource::<AppFacts>();
+        facts.clip == ClipState::Open && !facts.is_exporting && facts.objects.is_empty()
+    });
+    for _ in 0..3 {
+        lab.app.update();
+    }
+    assert_eq!(lab.facts().objects.len(), 0);
+}
+
+#[test]
+fn a_project_that_can_only_be_read_stays_as_it_is() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let labels = lab.labels();
+    drop(lab);
+    let project = rusqlite::Connection::open(clip.project()).expect("SQLite");
+    project.pragma_update(None, "user_version", 99).expect("written");
+    drop(project);
+    let mut lab = Lab::with_project(clip.path());
+    assert!(lab.facts().is_read_only && lab.facts().undo.is_some());
+    for action in [Action::Undo, Action::ResetAll, Action::AddClass("class".to_owned()), click(clip.click(0))] {
+        lab.act(action);
+        assert_eq!(lab.labels(), labels);
+    }
+    let handle = lab.app.world().resource::<Project>().handle.clone().expect("a project");
+    assert_eq!(handle.saved(), SaveState::Saved, "nothing waits to be written");
 }

@@ -17,7 +17,7 @@ fn is_harmless(action: &Action) -> bool {
     !matches!(
         action,
         Action::Open(_)
-            | Action::OpenAnyway(_)
+            | Action::OpenAnyway(..)
             | Action::OpenWith(..)
             | Action::SaveProjectCopy(_)
             | Action::QuitAnyway

@@ -82,6 +82,29 @@ fn scores_that_are_no_numbers_survive() {
 }
 
 #[test]
+fn a_project_put_in_the_place_of_an_empty_one_stays() {
+    let folder = folder();
+    let (path, other) = (folder.path().join("p.labelhub"), folder.path().join("other.labelhub"));
+    let mut both = Both::new(&other);
+    both.click(1, 2, 3);
+    drop(both);
+    for by_copy in [true, false] {
+        let (store, ..) = open(&path).expect("a new project");
+        // Over the same file, or a new file of the same name.
+        let elsewhere = folder.path().join("elsewhere");
+        let target = if by_copy { &path } else { &elsewhere };
+        std::fs::copy(&other, target).expect("copied");
+        if !by_copy {
+            std::fs::rename(&elsewhere, &path).expect("renamed");
+        }
+        drop(store);
+        let (_, snapshot, _) = open(&path).expect("it is still there");
+        assert_eq!(snapshot.objects.len(), 1, "by copy: {by_copy}");
+        std::fs::remove_file(&path).expect("ours");
+    }
+}
+
+#[test]
 fn a_project_nothing_was_put_into_leaves_no_file() {
     let folder = folder();
     let path = folder.path().join("p.labelhub");

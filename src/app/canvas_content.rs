@@ -109,8 +109,9 @@ pub(super) fn answer_view_requests(
                 crosshair.0 = Some([(x + dx).clamp(rect.min.x, rect.max.x), (y + dy).clamp(rect.min.y, rect.max.y)]);
             }
             // On another picture the click would land wrongly: it waits for the right one.
-            ViewRequest::ClickCrosshair(_) if is_waiting(&shown, *playhead) => requests.0.push(request),
-            ViewRequest::ClickCrosshair(label) => {
+            ViewRequest::ClickCrosshair(_, frame) if frame != playhead.0 => {}
+            ViewRequest::ClickCrosshair(..) if is_waiting(&shown, *playhead) => requests.0.push(request),
+            ViewRequest::ClickCrosshair(label, _) => {
                 let [x, y] = *crosshair.0.get_or_insert(rect.center().to_array());
                 let at = canvas.view.frame_from_screen(DVec2::new(f64::from(x), f64::from(y)));
                 if canvas.view.is_on_picture(at) {

@@ -107,7 +107,7 @@ const NO_OBJECT: Option<&str> = Some("Make an object first");
 impl AppFacts {
     /// Why `action` cannot be done; see [`Action::unavailable_because`].
     pub(super) fn why_not(&self, action: &Action) -> Option<&'static str> {
-        if self.is_read_only && action.is_undoable() {
+        if self.is_read_only && (action.is_undoable() || matches!(action, Action::Undo | Action::Redo)) {
             return Some("This project is open for reading only; save a copy of it and open that");
         }
         match action {
@@ -203,7 +203,7 @@ impl AppFacts {
             Action::RetryModel => if_none(self.can_retry_model, "No model has failed"),
             Action::Ask(_)
             | Action::Open(_)
-            | Action::OpenAnyway(_)
+            | Action::OpenAnyway(..)
             | Action::OpenWith(..)
             | Action::ImportClasses(_)
             | Action::Quit

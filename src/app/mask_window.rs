@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bevy::prelude::*;
 
 use crate::label::{FrameIdx, MaskId, ObjectId};
+use crate::store::StoreError;
 
 use super::labels::{LabelIndex, Marks, MaskAt, MaskOf, MaskPixels};
 use super::notices::{Notices, Severity};
@@ -47,9 +48,12 @@ pub(super) fn unpack_masks(
                 Ok(mask) => {
                     commands.spawn(mask);
                 }
-                Err(reason) => {
-                    broken.0.insert(mark.mask);
-                    notices.push(Severity::Error, format!("Object {object}, frame {frame}: {reason}"), Vec::new());
+                Err(error) => {
+                    // A disk that did not answer may do so the next time.
+                    if !matches!(error, StoreError::Read { .. }) {
+                        broken.0.insert(mark.mask);
+                    }
+                    notices.push(Severity::Error, format!("Object {object}, frame {frame}: {error}"), Vec::new());
                 }
             }
         }
@@ -62,8 +66,8 @@ fn unpack(
     frame: FrameIdx,
     id: MaskId,
     owner: Entity,
-) -> Result<(MaskOf, MaskAt, FrameIdx, MaskPixels), String> {
+) -> Result<(MaskOf, MaskAt, FrameIdx, MaskPixels), StoreError> {
     let mask = store.0.read().expect("no holder of the store panics while writing").get(id);
-    let mask = Arc::new(mask.map_err(|e| e.to_string())?);
+    let mask = Arc::new(mask?);
     Ok((MaskOf(owner), MaskAt { object, frame }, frame, MaskPixels { id, mask }))
 }

@@ -6,6 +6,7 @@ use bevy::math::DVec2;
 use bevy::prelude::*;
 use bevy::window::RequestRedraw;
 
+use super::action::Action;
 use super::canvas::Canvas;
 use super::input::{Pad, PadLink, PadThread, open_gilrs};
 use super::notices::{Notices, Severity};
@@ -48,7 +49,7 @@ pub(super) fn read_pad(
     }
     if clip.clip().is_some() {
         requests.0.extend(moves.then_some(ViewRequest::MoveCrosshair(output.cursor_delta)));
-        requests.0.extend(output.clicks.into_iter().map(ViewRequest::ClickCrosshair));
+        queue.0.extend(output.clicks.into_iter().map(Action::ClickCrosshair));
     }
     if output.needs_redraw || moves {
         redraw.write(RequestRedraw);

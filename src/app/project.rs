@@ -21,7 +21,7 @@ use super::apply;
 use super::history::History;
 use super::labels::{self, Classes, InOut, LabelIndex};
 use super::notices::{Notices, Severity};
-use super::state::{Playhead, Revisions, Selection, Waker};
+use super::state::{Answers, OpenClip, Playhead, Revisions, Selection, Waker};
 
 /// What project files' names end in.
 const PROJECT_EXTENSION: &str = "labelhub";
@@ -35,11 +35,30 @@ pub struct Project {
     pub handle: Option<ProjectHandle>,
     /// How writing stood at the last look.
     pub saved: Option<SaveState>,
+    /// The file that was asked for; after a recovery another one is open.
+    asked: Option<PathBuf>,
+    /// The classes of the last clip, which this one's project does not hold yet.
+    inherits_classes: bool,
     opening: Option<Opening>,
     copying: Option<Receiver<Result<PathBuf, StoreError>>>,
 }
 
+impl Project {
+    /// Nothing is open any more.
+    pub(super) fn close(&mut self) {
+        (self.handle, self.saved, self.asked, self.inherits_classes) = (None, None, None, false);
+    }
+
+    /// Whether this file is the open project, under whatever name.
+    fn is_at(&self, path: &Path) -> bool {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let open = self.handle.as_ref().map(|handle| handle.path().to_owned());
+        self.asked.iter().chain(&open).any(|known| real(known) == real(path))
+    }
+}
+
 struct Opening {
+    path: PathBuf,
     clip: Clip,
     answer: Receiver<Result<Opened, StoreError>>,
 }
@@ -60,8 +79,12 @@ struct Session {
 }
 
 /// The clip of a project file; `None` when the file is not named like one.
-pub(super) fn clip_of(file: &Path) -> Option<Result<PathBuf, String>> {
+pub(super) fn clip_of(world: &World, file: &Path) -> Option<Result<PathBuf, String>> {
     file.extension().filter(|extension| *extension == PROJECT_EXTENSION)?;
+    // Reading a project that is open here would let go of SQLite's locks on it.
+    if let Some(clip) = world.resource::<OpenClip>().clip().filter(|_| world.resource::<Project>().is_at(file)) {
+        return Some(Ok(clip.path().to_owned()));
+    }
     let beside = file.with_extension("");
     if beside.exists() {
         return Some(Ok(beside));
@@ -120,9 +143,10 @@ pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
         waker: waker.clone(),
     };
     // Its own lock would keep it from being opened again.
-    if world.resource::<Project>().handle.as_ref().is_some_and(|handle| handle.path() == path) {
-        apply::close_clip(world);
+    if world.resource::<Project>().is_at(&path) && !apply::close_clip(world) {
+        return;
     }
+    let asked = path.clone();
     let (sender, answer) = bounded(1);
     let opening = std::thread::Builder::new().name("open-project".to_owned()).spawn(move || {
         let opened = ProjectStore::open(&path, &record, options);
@@ -133,7 +157,7 @@ pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
         }
     });
     match opening {
-        Ok(_) => world.resource_mut::<Project>().opening = Some(Opening { clip, answer }),
+        Ok(_) => world.resource_mut::<Project>().opening = Some(Opening { path: asked, clip, answer }),
         Err(error) => {
             apply::clip_failed(world);
             let text = format!("The project of {} was not opened: {error}", clip.path().display());
@@ -158,7 +182,11 @@ pub(super) fn receive_project(world: &mut World) {
             let text = format!("{}: reading the project failed; the log has the reason", opening.clip.path().display());
             world.resource_mut::<Notices>().push(Severity::Error, text, Vec::new());
         }
-        Ok(Ok(opened)) => apply::clip_opened(world, opening.clip, opened),
+        Ok(Ok(opened)) => {
+            if apply::clip_opened(world, opening.clip, opened) {
+                world.resource_mut::<Project>().asked = Some(opening.path);
+            }
+        }
         Ok(Err(error)) => {
             apply::clip_failed(world);
             let ways_out = ways_out_of(&error, opening.clip.path());
@@ -192,7 +220,13 @@ fn ways_out_of(error: &StoreError, clip: &Path) -> Vec<(String, Action)> {
 pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     let Opened { store, snapshot, notices } = opened;
     for notice in notices {
-        world.resource_mut::<Notices>().push(Severity::Warning, notice.to_string(), Vec::new());
+        let ways_out = match notice {
+            OpenNotice::ReadOnly { .. } => {
+                vec![("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy))]
+            }
+            _ => Vec::new(),
+        };
+        world.resource_mut::<Notices>().push(Severity::Warning, notice.to_string(), ways_out);
     }
     let Snapshot { objects, prompts, marks, in_out, classes, done, undone, last_revision, session, clip } = snapshot;
     let mut changes: Vec<Change> = Vec::with_capacity(objects.len() + prompts.len() + marks.len());
@@ -211,10 +245,13 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     }));
     labels::apply(world, &Edit { name: "open".to_owned(), changes });
     world.resource_mut::<InOut>().0 = in_out;
-    // A new project goes on with the classes of the last one.
-    if !classes.is_empty() {
+    // A project without classes goes on with those of the last clip, and holds them from its first change on.
+    let inherits_classes = classes.is_empty() && !store.is_read_only();
+    if !inherits_classes {
         world.resource_mut::<Classes>().0 = classes;
     }
+    let unanswered = unanswered(world);
+    world.resource_mut::<Answers>().wanted.extend(unanswered);
     world.resource_mut::<Revisions>().go_on_from(last_revision);
     let steps = |steps: Vec<crate::store::StoredStep>| steps.into_iter().map(|step| (step.edit, step.is_follow_up));
     world.resource_mut::<History>().restore(steps(done), steps(undone));
@@ -233,7 +270,25 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     let mut project = world.resource_mut::<Project>();
     project.handle = Some(store.handle());
     project.saved = None;
+    project.inherits_classes = inherits_classes;
     store
+}
+
+/// Prompts whose mask had not come when the project was closed.
+fn unanswered(world: &World) -> Vec<(ObjectId, FrameIdx)> {
+    let index = world.resource::<LabelIndex>();
+    let prompts = index.objects().flat_map(|(id, _)| index.prompts_of(id).map(move |(frame, _)| (id, frame)));
+    prompts.filter(|(id, frame)| labels::mark(world, *id, *frame).is_none()).collect()
+}
+
+/// With its first change a project takes the classes of the clip before it, unless that change is about classes.
+pub(super) fn take_inherited_classes(world: &mut World) -> Option<Edit> {
+    if !std::mem::take(&mut world.resource_mut::<Project>().inherits_classes) {
+        return None;
+    }
+    let after = world.resource::<Classes>().0.clone();
+    let before = std::sync::Arc::from(Vec::new());
+    (!after.is_empty()).then(|| Edit { name: "classes".to_owned(), changes: vec![Change::Classes { before, after }] })
 }
 
 /// Where the labeller is, for the next time.
@@ -272,6 +327,11 @@ pub(super) fn watch_saving(mut project: ResMut<Project>, mut notices: ResMut<Not
 /// Writes the whole project elsewhere, on a thread.
 pub(super) fn save_copy(world: &mut World, target: PathBuf) {
     let Some(handle) = world.resource::<Project>().handle.clone() else { return };
+    if world.resource::<Project>().copying.is_some() {
+        let text = "A copy is being written already; wait until it is told to be there.";
+        world.resource_mut::<Notices>().push(Severity::Info, text, Vec::new());
+        return;
+    }
     let waker = world.resource::<Waker>().0.clone();
     let (sender, answer) = bounded(1);
     let copying = std::thread::Builder::new().name("copy-project".to_owned()).spawn(move || {
@@ -295,13 +355,16 @@ pub(super) fn save_copy(world: &mut World, target: PathBuf) {
 
 /// Says how the copy went.
 pub(super) fn receive_copy(mut project: ResMut<Project>, mut notices: ResMut<Notices>) {
-    let Some(Ok(copied)) = project.copying.as_ref().map(Receiver::try_recv) else { return };
+    let Some(copied) = project.copying.as_ref().map(Receiver::try_recv) else { return };
+    if copied == Err(TryRecvError::Empty) {
+        return;
+    }
     project.copying = None;
-    match copied {
+    match copied.map_err(|gone| gone.to_string()).and_then(|copied| copied.map_err(|error| error.to_string())) {
         Ok(path) => notices.push(Severity::Info, format!("The project was copied to {}.", path.display()), Vec::new()),
         Err(error) => {
             let again = ("Choose another place…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy));
-            notices.push(Severity::Error, error.to_string(), vec![again]);
+            notices.push(Severity::Error, error, vec![again]);
         }
     }
 }

@@ -57,6 +57,8 @@ pub enum ClipStatus {
         path: PathBuf,
         /// With which project.
         choice: ProjectChoice,
+        /// Whether the labeller agreed to lose what of the open clip cannot be saved.
+        may_lose: bool,
         /// The request.
         generation: video::Generation,
         /// How far.
@@ -184,8 +186,8 @@ pub enum ViewRequest {
     Actual,
     /// The crosshair, so many points to the right and down.
     MoveCrosshair([f32; 2]),
-    /// A click where the crosshair stands.
-    ClickCrosshair(PointLabel),
+    /// A click where the crosshair stands, meant for this frame.
+    ClickCrosshair(PointLabel, FrameIdx),
 }
 
 /// The pointer of keyboard and gamepad, in points of the window; `None` until one of them moves it.

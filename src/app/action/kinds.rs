@@ -18,7 +18,7 @@ impl Action {
         let size = crate::label::FrameSize { width: 2, height: 2 };
         all.extend([
             Action::Open(PathBuf::from("clip.mp4")),
-            Action::OpenAnyway(PathBuf::from("clip.mp4")),
+            Action::OpenAnyway(PathBuf::from("clip.mp4"), ProjectChoice::Own),
             Action::OpenWith(PathBuf::from("clip.mp4"), ProjectChoice::Own),
             Action::RetryWriting,
             Action::SaveProjectCopy(PathBuf::from("copy.labelhub")),

@@ -127,10 +127,10 @@ pub enum Action {
     Ask(FileQuestion),
     /// Opens a video file, a folder of images, or a project with its clip.
     Open(PathBuf),
-    /// The same, although labels of the open clip are not saved.
-    OpenAnyway(PathBuf),
     /// The same with this project.
     OpenWith(PathBuf, ProjectChoice),
+    /// The same, although something of the open clip is lost by it.
+    OpenAnyway(PathBuf, ProjectChoice),
     /// Tries again to write what could not be written.
     RetryWriting,
     /// Writes the whole project to another file.
@@ -351,7 +351,7 @@ impl Action {
             | Action::TrackSelected(_) => true,
             Action::Ask(_)
             | Action::Open(_)
-            | Action::OpenAnyway(_)
+            | Action::OpenAnyway(..)
             | Action::OpenWith(..)
             | Action::RetryWriting
             | Action::SaveProjectCopy(_)

@@ -55,7 +55,7 @@ impl Action {
             Action::ImportLabels(_) => "import_labels_path",
             Action::StopExport => "stop_export",
             Action::Open(_) => "open_path",
-            Action::OpenAnyway(_) => "open_path_anyway",
+            Action::OpenAnyway(..) => "open_path_anyway",
             Action::OpenWith(..) => "open_path_with",
             Action::RetryWriting => "retry_writing",
             Action::SaveProjectCopy(_) => "save_project_copy_path",
@@ -156,7 +156,7 @@ impl Action {
             Action::ImportLabels(path) => return Cow::Owned(format!("Import labels from {}", path.display())),
             Action::StopExport => "Stop the export or import",
             Action::Open(path) => return Cow::Owned(format!("Open {}", path.display())),
-            Action::OpenAnyway(path) => return Cow::Owned(format!("Open {} without saving", path.display())),
+            Action::OpenAnyway(path, _) => return Cow::Owned(format!("Open {} without saving", path.display())),
             Action::OpenWith(path, ProjectChoice::Own) => return Cow::Owned(format!("Open {}", path.display())),
             Action::OpenWith(path, ProjectChoice::Relink) => {
                 return Cow::Owned(format!("Open {} and link the labels to it", path.display()));

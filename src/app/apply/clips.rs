@@ -6,13 +6,15 @@ use std::sync::{Arc, RwLock};
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ModelChoice, ModelSource};
-use crate::label::{Change, Edit};
-use crate::store::SaveState;
+use crate::label::Change;
+use crate::store::{SaveState, StoreError};
 use crate::video::{Clip, SameClip, VideoCommand};
 
 use super::super::action::{Action, FileQuestion, ProjectChoice};
+use super::super::export::Exporting;
 use super::super::history::{History, Joins};
 use super::super::labels::{Classes, InOut, LabelIndex, Marks};
+use super::super::mask_window::BrokenMasks;
 use super::super::notices::Severity;
 use super::super::project::{self, Project};
 use super::super::save::{SaveJob, default_folder, spawn};
@@ -30,15 +32,16 @@ const MAX_CLASS_FILE_BYTES: u64 = 1 << 20;
 pub(super) fn perform(world: &mut World, action: Action) {
     match action {
         Action::Ask(question) => world.resource_mut::<Windows>().question = Some(question),
-        Action::Open(path) => match project::clip_of(&path) {
+        Action::Open(path) => match project::clip_of(world, &path) {
             None => perform(world, Action::OpenWith(path, ProjectChoice::Own)),
             Some(Ok(clip)) => perform(world, Action::OpenWith(clip, ProjectChoice::At(path))),
             Some(Err(reason)) => tell(world, Severity::Error, reason, Vec::new()),
         },
-        Action::OpenAnyway(path) => open(world, path, ProjectChoice::Own),
+        Action::OpenAnyway(path, choice) => open(world, path, choice, true),
         Action::OpenWith(path, choice) => {
-            if may_leave(world, "opening another clip", "Open anyway", Action::OpenAnyway(path.clone())) {
-                open(world, path, choice);
+            let anyway = Action::OpenAnyway(path.clone(), choice.clone());
+            if may_leave(world, "opening another clip", "Open anyway", anyway) {
+                open(world, path, choice, false);
             }
         }
         Action::RetryWriting => {
@@ -68,10 +71,19 @@ pub(super) fn perform(world: &mut World, action: Action) {
         }
         Action::Quit => {
             if may_leave(world, "quitting", "Quit anyway", Action::QuitAnyway) {
-                quit(world);
+                match close_project(world) {
+                    Ok(()) => drop(world.write_message(AppExit::Success)),
+                    Err(error) => not_left(world, &error, "Quit anyway", Action::QuitAnyway),
+                }
             }
         }
-        Action::QuitAnyway => quit(world),
+        Action::QuitAnyway => {
+            // Agreed: what cannot be written now is lost.
+            if let Err(error) = close_project(world) {
+                tell(world, Severity::Error, error.to_string(), Vec::new());
+            }
+            world.write_message(AppExit::Success);
+        }
         _ => unreachable!("perform sends actions about files here"),
     }
 }
@@ -86,49 +98,61 @@ fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> boo
         tell(world, Severity::Warning, text, vec![(anyway.to_owned(), action)]);
         return false;
     }
+    if world.resource::<Exporting>().events.is_some() {
+        let text = format!("A dataset is being written or read; {what} would end that.");
+        tell(world, Severity::Warning, text, vec![(anyway.to_owned(), action)]);
+        return false;
+    }
     let state = world.resource::<StoreLink>().0.read().expect("no holder of the store panics while writing").saved();
     match state {
         // Closing waits for what is on its way.
         SaveState::Saved | SaveState::Saving => true,
         SaveState::Failed(reason) => {
-            let ways_out = vec![
-                ("Try again".to_owned(), Action::RetryWriting),
-                ("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy)),
-                (anyway.to_owned(), action),
-            ];
             let text = format!("The last changes are not saved, and {what} would lose them. {reason}");
-            tell(world, Severity::Warning, text, ways_out);
+            tell(world, Severity::Warning, text, ways_to_save(anyway, action));
             false
         }
     }
 }
 
-fn quit(world: &mut World) {
-    close_project(world);
-    world.write_message(AppExit::Success);
+fn ways_to_save(anyway: &str, action: Action) -> Vec<(String, Action)> {
+    vec![
+        ("Try again".to_owned(), Action::RetryWriting),
+        ("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy)),
+        (anyway.to_owned(), action),
+    ]
+}
+
+/// The last changes could not be written when the clip was to be left: it stays, and so do they.
+fn not_left(world: &mut World, error: &StoreError, anyway: &str, action: Action) {
+    tell(world, Severity::Error, error.to_string(), ways_to_save(anyway, action));
 }
 
 /// Lets go of the project; its store writes what is left and closes the file.
-fn close_project(world: &mut World) {
+///
+/// # Errors
+/// When something could not be written; the project is then open as before.
+fn close_project(world: &mut World) -> Result<(), StoreError> {
     let session = project::session(world);
-    let store = std::mem::take(&mut *world.resource_mut::<StoreLink>());
+    let store = world.resource::<StoreLink>().clone();
     let mut held = store.0.write().expect("no holder of the store panics while writing");
     held.note_session(&session);
-    if let Err(error) = held.close() {
-        tell(world, Severity::Error, error.to_string(), Vec::new());
-    }
-    world.resource_mut::<Project>().handle = None;
+    held.close()?;
+    drop(held);
+    world.insert_resource(StoreLink::default());
+    world.resource_mut::<Project>().close();
+    Ok(())
 }
 
 /// Asks for a clip. The labels of the one that is open stay until the new one is there.
-fn open(world: &mut World, path: PathBuf, choice: ProjectChoice) {
+fn open(world: &mut World, path: PathBuf, choice: ProjectChoice, may_lose: bool) {
     super::edits::disown_run(world);
     project::forget_opening(world);
     let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone() });
     world.insert_resource(Shown::default());
     world.resource_mut::<Playback>().running = None;
     let mut open = world.resource_mut::<OpenClip>();
-    let status = ClipStatus::Opening { path, choice, generation, progress: None };
+    let status = ClipStatus::Opening { path, choice, may_lose, generation, progress: None };
     if let ClipStatus::Open(clip) = std::mem::replace(&mut open.status, status) {
         open.before = Some(clip);
     }
@@ -146,10 +170,23 @@ pub(in super::super) fn clip_failed(world: &mut World) {
     world.resource::<VideoLink>().0.send(VideoCommand::Use { clip: SameClip(clip) });
 }
 
-/// Forgets everything about the clip that was open. It does not come back when the one that is being opened fails.
-pub(in super::super) fn close_clip(world: &mut World) {
+/// Forgets everything about the clip that was open, in favour of the one that is being opened. It does not come back when
+/// that one fails. False when its last changes cannot be written: then it comes back now, and the labeller is told.
+pub(in super::super) fn close_clip(world: &mut World) -> bool {
+    if let Err(error) = close_project(world) {
+        let (path, choice, may_lose) = match &world.resource::<OpenClip>().status {
+            ClipStatus::Opening { path, choice, may_lose, .. } => (path.clone(), choice.clone(), *may_lose),
+            ClipStatus::None | ClipStatus::Open(_) => unreachable!("a clip is closed when another is being opened"),
+        };
+        if !may_lose {
+            clip_failed(world);
+            not_left(world, &error, "Open anyway", Action::OpenAnyway(path, choice));
+            return false;
+        }
+        tell(world, Severity::Error, error.to_string(), Vec::new());
+        world.resource_mut::<Project>().close();
+    }
     let status = std::mem::take(&mut world.resource_mut::<OpenClip>().status);
-    close_project(world);
     let entities: Vec<Entity> = world.resource::<LabelIndex>().objects().map(|(_, entity)| entity).collect();
     for entity in entities {
         world.entity_mut(entity).despawn();
@@ -166,7 +203,12 @@ pub(in super::super) fn close_clip(world: &mut World) {
     world.insert_resource(CurrentRun::default());
     world.resource_mut::<Playback>().running = None;
     world.insert_resource(StoreLink::default());
+    world.insert_resource(BrokenMasks::default());
+    world.resource::<Exporting>().stop();
+    world.insert_resource(Exporting::default());
+    world.resource_mut::<ViewRequests>().0.clear();
     world.resource_mut::<Saving>().last = None;
+    true
 }
 
 /// The clip is there; its project comes next.
@@ -178,9 +220,11 @@ pub(in super::super) fn clip_indexed(world: &mut World, clip: Clip) {
     project::begin(world, clip, choice);
 }
 
-/// Clip and project are open: everything goes on from what the project holds.
-pub(in super::super) fn clip_opened(world: &mut World, clip: Clip, opened: project::Opened) {
-    close_clip(world);
+/// Clip and project are open: everything goes on from what the project holds. False when the clip before cannot be left.
+pub(in super::super) fn clip_opened(world: &mut World, clip: Clip, opened: project::Opened) -> bool {
+    if !close_clip(world) {
+        return false;
+    }
     for notice in clip.notices() {
         tell(world, Severity::Warning, notice.to_string(), Vec::new());
     }
@@ -188,18 +232,10 @@ pub(in super::super) fn clip_opened(world: &mut World, clip: Clip, opened: proje
     world.resource::<EngineLink>().0.send(EngineCommand::UseClip(clip.clone()));
     let next = next_clip(clip.path());
     world.insert_resource(OpenClip { status: ClipStatus::Open(clip), next, before: None });
-    let classes = world.resource::<Classes>().0.clone();
     let store = project::take_up(world, opened);
     world.insert_resource(StoreLink(Arc::new(RwLock::new(store))));
-    let kept = world.resource::<Classes>().0.clone();
-    if !classes.is_empty() && kept == classes {
-        // A new project has the classes of the last one from now on.
-        super::make(
-            world,
-            &Edit { name: "classes".to_owned(), changes: vec![Change::Classes { before: kept, after: classes }] },
-        );
-    }
     world.resource_mut::<ViewRequests>().0.push(ViewRequest::Fit);
+    true
 }
 
 fn load_model(world: &mut World, choice: ModelChoice) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use bevy::prelude::*;
+use crossbeam_channel::TryRecvError;
 
 use crate::formats::{ExportReport, FormatError, Imported};
 use crate::label::ObjectId;
@@ -43,20 +44,23 @@ pub(super) fn perform(world: &mut World, action: Action) {
 /// What the thread said since the last update.
 pub(super) fn take_events(world: &mut World) {
     let Some(events) = world.resource::<Exporting>().events.clone() else { return };
-    for event in events.try_iter() {
-        match event {
-            ExportEvent::Progress(done, total) => world.resource_mut::<Exporting>().counts = (done, total),
-            ExportEvent::Exported(report) => {
-                end(world);
-                exported(world, &report);
-            }
-            ExportEvent::Imported(path, imported) => {
-                end(world);
-                take_in(world, &path, *imported);
-            }
-            ExportEvent::Failed(error) => {
+    loop {
+        match events.try_recv() {
+            Ok(ExportEvent::Progress(done, total)) => world.resource_mut::<Exporting>().counts = (done, total),
+            Ok(last) => {
                 let request = end(world);
-                failed(world, &error, request);
+                return match last {
+                    ExportEvent::Exported(report) => exported(world, &report),
+                    ExportEvent::Imported(path, imported) => take_in(world, &path, *imported),
+                    ExportEvent::Failed(error) => failed(world, &error, request),
+                    ExportEvent::Progress(..) => unreachable!("progress is taken above"),
+                };
+            }
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                end(world);
+                let text = "Writing or reading the dataset failed; what the program printed has the reason.";
+                return tell(world, Severity::Error, text, Vec::new());
             }
         }
     }

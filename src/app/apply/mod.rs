@@ -26,7 +26,7 @@ use super::gather::gather_facts;
 use super::history::{History, Joins};
 use super::labels;
 use super::notices::{Notices, Severity};
-use super::project::session;
+use super::project::{self, session};
 use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
 
 pub(super) use clips::{clip_failed, clip_indexed, clip_opened, close_clip, is_test_engine};
@@ -83,7 +83,7 @@ fn perform(world: &mut World, action: Action) {
     match action {
         Action::Ask(_)
         | Action::Open(_)
-        | Action::OpenAnyway(_)
+        | Action::OpenAnyway(..)
         | Action::OpenWith(..)
         | Action::RetryWriting
         | Action::SaveProjectCopy(_)
@@ -175,8 +175,12 @@ fn make(world: &mut World, edit: &Edit) {
     labels::apply(world, edit);
     let store = world.resource::<StoreLink>().clone();
     let session = session(world);
+    let inherited = project::take_inherited_classes(world);
     let mut held = store.0.write().expect("no holder of the store panics while writing");
     held.record(edit);
+    if let Some(classes) = inherited {
+        held.record(&classes);
+    }
     held.note_session(&session);
     drop(held);
     ask_about(world, edit);
@@ -216,8 +220,10 @@ fn mend_selection(world: &mut World) {
 
 /// When undo steps were dropped, masks nothing names any more leave the store.
 fn drop_unused_masks(world: &mut World) {
-    let is_saving = world.resource::<super::state::Saving>().progress.is_some();
-    if is_saving || !std::mem::take(&mut world.resource_mut::<History>().has_dropped) {
+    // Masks that are being written out are read one by one, by id.
+    let is_reading = world.resource::<super::state::Saving>().progress.is_some()
+        || world.resource::<super::export::Exporting>().events.is_some();
+    if is_reading || !std::mem::take(&mut world.resource_mut::<History>().has_dropped) {
         return;
     }
     let mut used = std::collections::HashSet::new();

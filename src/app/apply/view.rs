@@ -6,6 +6,7 @@ use super::super::action::{Action, Panel};
 use super::super::notices::Notices;
 use super::super::settings::Settings;
 use super::super::state::{Overlay, Preview, Selection, ToolInHand, ViewRequest, ViewRequests, Windows};
+use super::playhead;
 
 /// Smallest and largest brush radius, in pixels of the clip.
 const BRUSH_RADII: (f32, f32) = (0.5, 512.0);
@@ -24,7 +25,10 @@ pub(super) fn perform(world: &mut World, action: &Action) {
         Action::MoveCrosshair(dx, dy) => {
             ask_view(world, ViewRequest::MoveCrosshair([f32::from(*dx), f32::from(*dy)]));
         }
-        Action::ClickCrosshair(label) => ask_view(world, ViewRequest::ClickCrosshair(*label)),
+        Action::ClickCrosshair(label) => {
+            let frame = playhead(world);
+            ask_view(world, ViewRequest::ClickCrosshair(*label, frame));
+        }
         Action::ToggleOutlineOnly => {
             let mut settings = world.resource_mut::<Settings>();
             settings.outline_only = !settings.outline_only;

@@ -90,6 +90,9 @@ pub fn next_click_hint(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<St
         Tool::Select => false,
         Tool::Points | Tool::Box | Tool::Brush | Tool::Eraser => true,
     };
+    if changes_labels && facts.is_read_only {
+        return "This project can only be read: save a copy of it and open that to change labels.".to_owned();
+    }
     if changes_labels && facts.is_selected_locked {
         return "This object is locked: unlock it in the list to change it.".to_owned();
     }
@@ -157,6 +160,7 @@ mod tests {
             (AppFacts { tool: Tool::Eraser, ..selected.clone() }, "Erase from"),
             (AppFacts { is_approved_here: true, ..selected.clone() }, "approved"),
             (AppFacts { is_selected_locked: true, ..selected.clone() }, "locked"),
+            (AppFacts { is_read_only: true, ..selected.clone() }, "only be read"),
             (AppFacts { model: ModelState::None, ..open.clone() }, "clicks wait for one"),
             (AppFacts { model: ModelState::Loading, ..open.clone() }, "is loading"),
         ];

@@ -292,14 +292,22 @@ impl Writer {
         if is_clean && schema::checkpoint_on_close(&self.connection, true).is_ok() {
             self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(())).ok();
         }
-        let unused = (self.is_to_be_removed && self.commits == 0 && is_clean).then(|| self.path.clone());
+        let is_unused = self.is_to_be_removed && self.commits == 0 && is_clean && !self.file.is_gone(&self.path);
+        let unused = is_unused.then(|| self.path.clone());
         drop(self);
-        if let Some(path) = unused {
+        // Somebody may have put another project in its place meanwhile: what is there now decides.
+        if let Some(path) = unused.filter(|path| holds_nothing(path)) {
             // One that stays behind is an empty project, which does no harm.
             std::fs::remove_file(path).ok();
         }
         bell.is_silent = true;
     }
+}
+
+/// Whether a project is there that nothing was put into.
+fn holds_nothing(path: &Path) -> bool {
+    let rows = "SELECT (SELECT count(*) FROM object) + (SELECT count(*) FROM mask) + (SELECT count(*) FROM step)";
+    Connection::open(path).and_then(|found| found.query_row(rows, [], |row| row.get::<_, i64>(0))).is_ok_and(|n| n == 0)
 }
 
 /// Everything the units say, with the counters that go with the last of them.
