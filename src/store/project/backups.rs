@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::clock::{self, Clock};
-use super::{ClipRecord, copy, paths, schema};
+use super::{ClipRecord, blob, copy, paths, schema};
 use crate::store::StoreError;
 
 /// Shortest time between two backups while something goes on.
@@ -41,24 +41,38 @@ struct Entry {
     byte_count: u64,
 }
 
-/// Where a clip's backups lie.
-pub fn folder(data_folder: &Path, clip: &Path, identity: &str) -> PathBuf {
-    data_folder.join("backups").join(paths::keyed_name(clip, identity))
+/// Where all backups lie.
+fn root(data_folder: &Path) -> PathBuf {
+    data_folder.join("backups")
 }
 
-/// The newest backup in a folder.
+/// Where a project's backups lie: with the clip's others, in a folder of its own, because a clip may have several projects.
+pub fn folder(data_folder: &Path, clip: &ClipRecord, project: &Path) -> PathBuf {
+    let project = paths::canonical(project).unwrap_or_else(|_| project.to_owned());
+    let key = blob::checksum([0, 0], project.as_os_str().as_encoded_bytes());
+    root(data_folder).join(paths::keyed_name(&clip.path, &clip.identity)).join(format!("{key:08x}"))
+}
+
+/// The newest backup in a project's folder; without any, as when the project was moved, the clip's newest.
 pub fn newest(folder: &Path) -> Option<PathBuf> {
-    entries(folder).pop().map(|entry| entry.path)
+    let own = entries(folder).pop();
+    let others = || {
+        let folders = fs::read_dir(folder.parent()?).ok()?;
+        let all = folders.filter_map(|other| entries(&other.ok()?.path()).pop());
+        all.max_by_key(|entry| entry.unix_seconds)
+    };
+    own.or_else(others).map(|entry| entry.path)
 }
 
-/// The newest backup of a clip's project.
-pub fn newest_of(data_folder: &Path, clip: &ClipRecord) -> Option<PathBuf> {
-    newest(&folder(data_folder, &clip.path, &clip.identity))
+/// Whether a file is a backup: it is only read, since it would be taken away one day with the work in it.
+pub fn is_backup(path: &Path, data_folder: &Path) -> bool {
+    let (path, root) = (paths::canonical(path), root(data_folder).canonicalize());
+    matches!((path, root), (Ok(path), Ok(root)) if path.starts_with(&root))
 }
 
 impl Backups {
     pub fn new(folder: PathBuf, clock: Clock) -> Self {
-        let last_commits = newest(&folder).and_then(|path| commits(&path));
+        let last_commits = entries(&folder).pop().and_then(|newest| commits(&newest.path));
         Backups { folder, clock, last_at: None, last_commits }
     }
 

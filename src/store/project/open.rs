@@ -98,7 +98,7 @@ pub fn open(
     if let Some(parent) = path.parent().filter(|parent| data_folder.is_some_and(|data| parent.starts_with(data))) {
         std::fs::create_dir_all(parent).map_err(|error| Opening::failed(path, error))?;
     }
-    let backup_folder = data_folder.map(|folder| backups::folder(folder, &given.path, &given.identity));
+    let backup_folder = data_folder.map(|folder| backups::folder(folder, given, path));
     let mut opening = Opening { given, options, around, backup_folder, notices: Vec::new() };
     let mut claimed = opening.claim(path)?;
     let is_new = opening.make_where_there_is_none(&claimed)?;
@@ -163,7 +163,12 @@ impl Opening<'_> {
                 None
             }
         };
-        let protection = filesystem::write_protection(&path).map_err(|error| Self::failed(&path, error))?;
+        let is_backup = self.options.data_folder.as_deref().is_some_and(|data| backups::is_backup(&path, data));
+        let protection = if is_backup {
+            Some("it is a backup".to_owned())
+        } else {
+            filesystem::write_protection(&path).map_err(|error| Self::failed(&path, error))?
+        };
         Ok(Claimed { path, lock, protection })
     }
 

@@ -10,7 +10,7 @@ use rusqlite::ErrorCode;
 use super::lock::{ProjectLock, Taken};
 use super::notice::{OpenNotice, OpenOptions};
 use super::open::{Opened, Surroundings, open_copy};
-use super::{ClipRecord, Snapshot, clip, copy, create, paths, recover, schema};
+use super::{ClipRecord, Snapshot, backups, clip, copy, create, paths, recover, schema};
 use crate::store::{ProjectStore, StoreError};
 
 /// A copy of a project that nobody else sees.
@@ -121,7 +121,8 @@ fn open_recovered(
     options: &OpenOptions,
 ) -> Result<Opened, StoreError> {
     let Some(recovered) = recover::earlier_recovery(project).0 else {
-        let newest_backup = options.data_folder.as_deref().and_then(|data| super::backups::newest_of(data, clip));
+        let folder = options.data_folder.as_deref().map(|data| backups::folder(data, clip, project));
+        let newest_backup = folder.and_then(|folder| backups::newest(&folder));
         return Err(damaged(project, damage, newest_backup));
     };
     let (store, snapshot, mut notices) = ProjectCopy::take(&recovered)?.open(clip, options)?;

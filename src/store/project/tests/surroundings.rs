@@ -176,17 +176,18 @@ fn backups_come_on_opening_and_every_ten_minutes_and_keep_their_order_when_the_c
     };
     let options = OpenOptions { data_folder: Some(data_folder.clone()), ..options(waker) };
     let clock = SetClock::new();
-    let open = || open(&path, &clip(), &options, &clock.surroundings()).expect("a project");
-    let backup_folder = backups::folder(&data_folder, &clip().path, &clip().identity);
-    assert!(backup_folder.ends_with("backups/clip-0123456789ab"), "{}", backup_folder.display());
+    let open_again = || open(&path, &clip(), &options, &clock.surroundings()).expect("a project");
+    let backup_folder = backups::folder(&data_folder, &clip(), &path);
+    let of_clip = backup_folder.parent().expect("a folder of the clip");
+    assert!(of_clip.ends_with("backups/clip-0123456789ab"), "{}", backup_folder.display());
 
-    let (mut store, ..) = open();
+    let (mut store, ..) = open_again();
     click(&mut store, 0);
     store.close().expect("a writable folder");
     assert!(!backup_folder.exists(), "a new project is not copied at once");
 
     clock.set(1_785_485_350, 100);
-    let (mut store, ..) = open();
+    let (mut store, ..) = open_again();
     store.handle().flush().expect("a writable folder");
     assert_eq!(names(&backup_folder), ["20260731T080910Z-000001.labelhub"], "of the project as it was found");
     click(&mut store, 1);
@@ -205,12 +206,25 @@ fn backups_come_on_opening_and_every_ten_minutes_and_keep_their_order_when_the_c
     store.close().expect("a writable folder");
     drop(store);
 
+    // A backup itself is only read: work that went into it would go with it one day.
+    let (backup, snapshot, notices) =
+        open(&newest, &clip(), &options, &Surroundings::default()).expect("a backup is a project");
+    assert!(backup.is_read_only());
+    assert_eq!(frames(&backup, &snapshot), [0, 1, 2]);
+    assert!(notices.iter().any(|notice| notice.to_string().contains("it is a backup")), "{notices:?}");
+    drop(backup);
+
+    // Another project of the clip has backups of its own, and finds these while it has none.
+    let other = backups::folder(&data_folder, &clip(), &folder.path().join("q.labelhub"));
+    assert_ne!(other, backup_folder);
+    assert_eq!(backups::newest(&other).expect("the clip's"), newest);
+
     let restored = folder.path().join("restored.labelhub");
     std::fs::copy(&newest, &restored).expect("a backup is a project");
     let (store, snapshot, _) = open_plainly(&restored);
     assert_eq!(frames(&store, &snapshot), [0, 1, 2]);
 
-    let (store, ..) = open();
+    let (store, ..) = open_again();
     store.handle().flush().expect("a writable folder");
     assert_eq!(names(&backup_folder).len(), 2, "nothing has changed since the newest");
 }
