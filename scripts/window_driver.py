@@ -22,11 +22,13 @@ LIMIT_SECS = 120
 class Window:
     """A window of the program on a screen of its own."""
 
-    def __init__(self, program, arguments, size=(1280, 720), home=None, scale=1, settings=None, largest_file=None):
+    def __init__(self, program, arguments, size=(1280, 720), home=None, scale=1, settings=None, largest_file=None, tour=False):
         self.size = size
         self.home = Path(home or tempfile.mkdtemp(prefix="label-hub-window-"))
         (self.home / "config").mkdir(parents=True, exist_ok=True)
-        lines = [f"window_size = [{size[0] // scale}, {size[1] // scale}]"] + (settings or [])
+        # The card of the tour would lie over the picture; it has a picture of its own.
+        lines = ['hints_seen = ["tour"]'] if not tour else []
+        lines += [f"window_size = [{size[0] // scale}, {size[1] // scale}]"] + (settings or [])
         (self.home / "config" / "settings.toml").write_text("\n".join(lines) + "\n")
         read, write = os.pipe()
         screen = f"{size[0]}x{size[1]}x24"

@@ -114,6 +114,36 @@ fn approved_masks_are_not_written_over_and_cannot_be_clicked_away() {
 }
 
 #[test]
+fn everything_is_tracked_again_but_for_what_was_painted_or_approved() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    lab.act(Action::GoTo(FrameIdx(4)));
+    lab.act(Action::ToggleApproved);
+    lab.act(Action::GoTo(FrameIdx(8)));
+    let painted = lab.mask(1, 8).expect("tracked");
+    lab.act(Action::Paint(painted));
+    lab.act(ALL);
+    lab.wait_for_run();
+    let masks = |lab: &Lab| (0..clip.frames).map(|frame| lab.mark(1, frame).expect("a mark").mask).collect::<Vec<_>>();
+    let (before, labels) = (masks(&lab), lab.labels());
+    lab.act(Action::Track(TrackScope::Anew));
+    lab.wait_for_run();
+    lab.wait_for_answers();
+    let after = masks(&lab);
+    let kept: Vec<u32> = (0..clip.frames).filter(|frame| before[*frame as usize] == after[*frame as usize]).collect();
+    assert_eq!(kept, [4, 8], "the others were made again, the clicked one too");
+    assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame)));
+    lab.act(Action::Undo);
+    assert_eq!(lab.labels(), labels, "one undo brings the earlier track back");
+    let pace = lab.app.world().resource::<label_hub::app::state::Pace>().0;
+    assert!(pace.is_some_and(|secs| secs > 0.0), "{pace:?}");
+}
+
+#[test]
 fn a_second_object_leaves_the_first_as_it_is() {
     let clip = disc();
     let mut lab = Lab::with_clip(clip.path());

@@ -22,6 +22,7 @@ fn is_harmless(action: &Action) -> bool {
             | Action::SaveProjectCopy(_)
             | Action::QuitAnyway
             | Action::NextClip
+            | Action::OpenSample
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
             | Action::ImportClasses(_)

@@ -14,6 +14,8 @@ use super::pointer::{Drag, Pointer, screen_at};
 const MARKER_RADIUS: f32 = 7.0;
 /// How much larger the hovered one is.
 const HOVERED_GROWTH: f32 = 1.35;
+/// Radius of the ring around the place of the tour's first click, in points.
+const GUIDE_RADIUS: f32 = 22.0;
 /// Side of the minimap, in points.
 const MINIMAP_SIDE: f32 = 160.0;
 /// Distance of the minimap from the canvas's corner, in points.
@@ -39,6 +41,8 @@ pub(super) struct Marks<'a> {
     pub crosshair: Option<[f32; 2]>,
     /// A marker hovered in the inspector.
     pub hovered_marker: Option<usize>,
+    /// Where the tour wants the first click, in pixels of the frame.
+    pub guide: Option<[f32; 2]>,
 }
 
 /// Draws it all; returns where the minimap goes.
@@ -70,6 +74,13 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
             painter.line_segment([at - Vec2::new(4.0, 0.0), at + Vec2::new(4.0, 0.0)], Stroke::new(width, colour));
             painter.line_segment([at - Vec2::new(0.0, 4.0), at + Vec2::new(0.0, 4.0)], Stroke::new(width, colour));
         }
+    }
+    if let Some([x, y]) = marks.guide {
+        let at = screen_at(&canvas.view, x, y);
+        for (width, colour) in [(6.0, Color32::from_black_alpha(160)), (3.0, marks.accent)] {
+            painter.circle_stroke(at, GUIDE_RADIUS, Stroke::new(width, colour));
+        }
+        label(painter, at + Vec2::new(0.0, GUIDE_RADIUS + 8.0), Align2::CENTER_TOP, "Click here");
     }
     if marks.is_encoding {
         let bar = Rect::from_min_size(area.min, Vec2::new(area.width(), 3.0));

@@ -6,7 +6,7 @@ use bevy::ecs::resource::Resource;
 
 use crate::label::{FrameIdx, ObjectId, Prompt};
 
-use super::action::{Action, Panel, Tool};
+use super::action::{Action, Panel, Tool, TourMove};
 
 /// How the open clip stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +75,12 @@ pub struct AppFacts {
     pub prompted_after: bool,
     /// Whether any mask exists.
     pub has_masks: bool,
+    /// Whether the first-run tour is going on.
+    pub is_touring: bool,
+    /// Whether a run has made any mask; known while touring.
+    pub has_tracked: bool,
+    /// Whether an object has prompts on more than one frame; known while touring.
+    pub has_correction: bool,
     /// What undo would take back.
     pub undo: Option<String>,
     /// What redo would make again.
@@ -201,10 +207,12 @@ impl AppFacts {
             Action::TrackSelected(_) => self.needs_selected().or(self.why_not_track()),
             Action::StopTracking => if_none(self.is_tracking, "Nothing is being tracked"),
             Action::RetryModel => if_none(self.can_retry_model, "No model has failed"),
+            Action::Tour(TourMove::Next | TourMove::End) => if_none(self.is_touring, "The tour is over"),
             Action::Ask(_)
             | Action::Open(_)
             | Action::OpenAnyway(..)
             | Action::OpenWith(..)
+            | Action::OpenSample
             | Action::ImportClasses(_)
             | Action::Quit
             | Action::QuitAnyway
@@ -221,6 +229,7 @@ impl AppFacts {
             | Action::SetTheme(_)
             | Action::TogglePanel(_)
             | Action::SetExportFolder(_)
+            | Action::Tour(TourMove::Start)
             | Action::DismissNotice(_)
             | Action::Cancel => None,
         }

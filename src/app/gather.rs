@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-use crate::label::FrameIdx;
+use crate::label::{FrameIdx, Provenance};
 use crate::store::ProjectHandle;
 
 use super::export::Exporting;
@@ -14,6 +14,7 @@ use super::state::{
     Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Playback, Playhead, Saving, Selection, Shown,
     ToolInHand, Windows,
 };
+use super::tour::Tour;
 
 /// The facts as they are now.
 pub(super) fn gather_facts(world: &World) -> AppFacts {
@@ -41,6 +42,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         prompted_before: index.prompted_before(frame).is_some(),
         prompted_after: index.prompted_after(frame).is_some(),
         has_masks: index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(|marks| !marks.frames.is_empty())),
+        is_touring: world.resource::<Tour>().0.is_some(),
         undo: history.undo_name().map(str::to_owned),
         redo: history.redo_name().map(str::to_owned),
         model: match world.resource::<Model>().status {
@@ -60,10 +62,18 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         panel: world.resource::<Windows>().panel,
         ..AppFacts::default()
     };
+    if facts.is_touring {
+        facts.has_tracked = index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(has_tracked));
+        facts.has_correction = index.objects().any(|(id, _)| index.prompts_of(id).nth(1).is_some());
+    }
     if let Some(object) = selected {
         gather_selected(world, object, &mut facts);
     }
     facts
+}
+
+fn has_tracked(marks: &Marks) -> bool {
+    marks.frames.values().any(|mark| matches!(mark.provenance, Provenance::Tracked))
 }
 
 fn is_locked(world: &World, object: crate::label::ObjectId) -> bool {

@@ -34,11 +34,13 @@ mod pointer;
 pub mod project;
 mod receive;
 mod request;
+mod sample;
 pub mod save;
 pub mod settings;
 mod siblings;
 pub mod state;
 pub mod theme;
+pub mod tour;
 mod ui;
 mod ui_views;
 mod ui_windows;
@@ -88,6 +90,7 @@ impl Plugin for CorePlugin {
             .init_resource::<state::Model>()
             .init_resource::<state::OpenClip>()
             .init_resource::<state::Overlay>()
+            .init_resource::<state::Pace>()
             .init_resource::<state::Playback>()
             .init_resource::<state::Playhead>()
             .init_resource::<state::Preview>()
@@ -100,6 +103,7 @@ impl Plugin for CorePlugin {
             .init_resource::<state::ViewRequests>()
             .init_resource::<state::Waker>()
             .init_resource::<state::Windows>()
+            .init_resource::<tour::Tour>()
             .add_systems(
                 Update,
                 (
@@ -115,6 +119,7 @@ impl Plugin for CorePlugin {
                         .chain()
                         .in_set(Receive),
                     apply::apply_everything.in_set(Apply),
+                    tour::advance.in_set(Apply).after(apply::apply_everything),
                     (request::request_frame, apply::ask_model, request::ask_preview, request::warm_frames)
                         .chain()
                         .in_set(Request),

@@ -232,6 +232,8 @@ pub struct Tracking {
     pub total: u32,
     /// Frames still to be visited.
     pub remaining: u32,
+    /// Objects it tracks.
+    pub objects: usize,
     /// Masks taken up.
     pub masks: usize,
     /// Frames left out because they are damaged.
@@ -245,6 +247,10 @@ pub struct Tracking {
 /// The run that is going on.
 #[derive(Resource, Debug, Default)]
 pub struct CurrentRun(pub Option<Tracking>);
+
+/// Seconds the loaded model took for a frame of an object in its last run, where that was long enough to tell.
+#[derive(Resource, Debug, Default)]
+pub struct Pace(pub Option<f32>);
 
 /// The last first click's readings.
 #[derive(Debug, Clone, PartialEq)]

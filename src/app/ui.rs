@@ -11,6 +11,8 @@ use bevy_egui::egui::{
 };
 use bevy_egui::{EguiContext, PrimaryEguiContext};
 
+use crate::label::FrameIdx;
+
 use super::action::{Action, Panel, Tool};
 use super::canvas::Canvas;
 use super::canvas_marks;
@@ -27,16 +29,19 @@ use super::panels::status_bar::{STATUS_HEIGHT, status_bar_ui};
 use super::panels::timeline::{LaneView, TimelineState, TimelineView, timeline_ui};
 use super::panels::toolbar::{TOOLBAR_WIDTH, toolbar_ui};
 use super::panels::top_bar::{TOP_BAR_HEIGHT, TopBarView, top_bar_ui};
+use super::panels::tour_card::tour_ui;
 use super::panels::transport::{TRANSPORT_HEIGHT, TransportView, transport_ui};
 use super::panels::welcome::{opening_ui, welcome_ui};
 use super::panels::{UiContext, palette_window, settings_window};
 use super::pointer::{self, Pointer, PointerView};
+use super::sample;
 use super::settings::Settings;
 use super::state::{
     ActionQueue, Answers, Crosshair, OpenClip, Playback, Playhead, Preview, Saving, Selection, Shown, ToolInHand,
     VideoLink, Windows,
 };
 use super::theme;
+use super::tour::{Tour, TourStep};
 use super::ui_views::{self, LaneCache};
 use super::ui_windows::{self, Dialog};
 
@@ -78,6 +83,7 @@ pub(super) fn draw_ui(world: &mut World) {
         panels(&ctx, world, &cx, &mut state, &mut actions);
         ui_windows::windows(&ctx, world, &cx, &mut state, &mut actions);
         notices(&ctx, world, &cx, &mut state, &mut actions);
+        tour(&ctx, world, &cx, &mut actions);
         state.was_typing = ctx.text_edit_focused();
         world.resource_mut::<ActionQueue>().0.extend(actions);
     });
@@ -170,6 +176,7 @@ fn panels(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut Ui
             clip_name: ui_views::clip_name(world),
             recent: &settings.recent,
             progress: ui_views::progress(world),
+            cost: &|| ui_views::cost(world),
             saving: world.resource::<Saving>().progress.as_ref().map(|_| world.resource::<Saving>().counts),
             exporting: world.resource::<Exporting>().events.as_ref().map(|_| world.resource::<Exporting>().counts),
             has_errors: ui_views::has_errors(world),
@@ -380,8 +387,27 @@ fn marks_on_canvas(
         accent: cx.colours().accent,
         crosshair: world.resource::<Crosshair>().0,
         hovered_marker: state.hovered_marker,
+        guide: first_click(world).filter(|_| is_current && cx.facts.frame == FrameIdx(0)).map(|(_, at)| at),
     };
     canvas_marks::draw(painter, canvas, pointer, &marks)
+}
+
+/// Out of the way while a window is open.
+fn tour(ctx: &egui::Context, world: &World, cx: &UiContext, actions: &mut Vec<Action>) {
+    let Some(step) = world.resource::<Tour>().0.filter(|_| cx.facts.panel.is_none()) else { return };
+    let (left, bottom) = match cx.facts.clip {
+        ClipState::Open => (TOOLBAR_WIDTH, world.resource::<Settings>().timeline_height),
+        ClipState::None | ClipState::Opening => (0.0, 0.0),
+    };
+    let offset = EguiVec::new(left + 16.0, bottom + STATUS_HEIGHT + 16.0);
+    tour_ui(ctx, cx, step, first_click(world).map(|(what, _)| what), offset, actions);
+}
+
+/// What to click first and where, while the tour is at that and the sample is open.
+fn first_click(world: &World) -> Option<(&'static str, [f32; 2])> {
+    let is_wanted = world.resource::<Tour>().0 == Some(TourStep::Click);
+    let clip = world.resource::<OpenClip>().clip().filter(|_| is_wanted)?;
+    sample::is_sample(clip.path()).then_some(sample::FIRST_CLICK)
 }
 
 fn notices(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {

@@ -16,8 +16,9 @@ use super::panels::timeline::{Segment, segments};
 use super::panels::top_bar::ProgressView;
 use super::panels::welcome::OpeningView;
 use super::state::{
-    Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Playhead, Saving, Selection, Shown,
+    Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Pace, Playhead, Saving, Selection, Shown,
 };
+use super::wording::counted;
 
 /// The open clip's name.
 pub(super) fn clip_name(world: &World) -> Option<String> {
@@ -34,6 +35,22 @@ pub(super) fn progress(world: &World) -> Option<ProgressView> {
     let frames_per_sec = (done > 1 && passed > LEAST_MEASURED_SECS).then(|| done as f32 / passed);
     let secs_left = frames_per_sec.map(|speed| run.remaining as f32 / speed);
     Some(ProgressView { done, total: run.total, frames_per_sec, secs_left, name: run.name.clone() })
+}
+
+/// What tracking what is stale or missing would take, in words; `None` when that is nothing.
+pub(super) fn cost(world: &World) -> Option<String> {
+    let masks = super::apply::pairs_to_track(world);
+    if masks == 0 {
+        return None;
+    }
+    let masks_text = counted(usize::try_from(masks).unwrap_or(usize::MAX), "mask");
+    Some(match world.resource::<Pace>().0 {
+        Some(secs) => {
+            let time = super::panels::top_bar::clock(secs * masks as f32);
+            format!("{masks_text} to make, about {time} at {secs:.2} s each as in the last run")
+        }
+        None => format!("{masks_text} to make; how long one takes shows after the first run with this model"),
+    })
 }
 
 /// A speed measured over less is a guess.

@@ -32,6 +32,7 @@ use super::pointer::Pointer;
 use super::project::Project;
 use super::settings::{Settings, folders};
 use super::state::{ActionQueue, EngineLink, OpenClip, Playback, VideoLink, Waker};
+use super::tour;
 use super::ui::{UiState, draw_ui};
 use super::{AppStage, CorePlugin};
 
@@ -65,8 +66,9 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     let wake = waker.0.clone();
     app.insert_resource(EngineLink(EngineThread::spawn(move || wake())?));
     let model = model.or_else(|| settings.model_choice());
+    let tour = tour::at_start(&settings);
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
-    app.add_plugins(WindowPlugin);
+    app.add_plugins(WindowPlugin).insert_resource(tour);
     app.world_mut().resource_mut::<Project>().data_folder = folders::data_folder();
     super::pad::start(&mut app);
     let mut notices = app.world_mut().resource_mut::<Notices>();

@@ -7,7 +7,9 @@ use crate::engine::{ModelChoice, TrackDirection};
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
 
 use super::super::export::ExportRequest;
-use super::{Action, CROSSHAIR_FINE_STEP, CROSSHAIR_STEP, FileQuestion, Panel, ProjectChoice, Theme, Tool, TrackScope};
+use super::{
+    Action, CROSSHAIR_FINE_STEP, CROSSHAIR_STEP, FileQuestion, Panel, ProjectChoice, Theme, Tool, TourMove, TrackScope,
+};
 
 impl Action {
     /// One example of every kind, for sweeps, the palette and the key sheet.
@@ -70,6 +72,7 @@ impl Action {
         let mut all = vec![
             Action::Ask(FileQuestion::OpenClip),
             Action::Ask(FileQuestion::OpenFolder),
+            Action::OpenSample,
             Action::NextClip,
             Action::SaveMasks,
             Action::Ask(FileQuestion::SaveMasksTo),
@@ -129,6 +132,7 @@ impl Action {
             TrackScope::From(Backward),
             TrackScope::From(Both),
             TrackScope::ThisFrame,
+            TrackScope::Anew,
         ];
         all.extend(scopes.map(Action::Track));
         all.extend(scopes.map(Action::TrackSelected));
@@ -144,6 +148,9 @@ impl Action {
             Action::TogglePanel(Panel::Help),
             Action::TogglePanel(Panel::Settings),
             Action::TogglePanel(Panel::Log),
+            Action::Tour(TourMove::Start),
+            Action::Tour(TourMove::Next),
+            Action::Tour(TourMove::End),
             Action::Cancel,
             Action::Quit,
         ]);

@@ -55,6 +55,9 @@ pub enum TrackScope {
     StaleOrMissing,
     /// The current frame only.
     ThisFrame,
+    /// The whole in/out range again from the same prompts, as after a larger model was loaded. What was painted or
+    /// approved stays.
+    Anew,
 }
 
 /// Windows and panels that can be shown and hidden.
@@ -108,6 +111,17 @@ pub enum ProjectChoice {
     At(PathBuf),
 }
 
+/// Moves of the first-run tour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TourMove {
+    /// From the beginning.
+    Start,
+    /// On to the next step; after the last it is over.
+    Next,
+    /// No more of it.
+    End,
+}
+
 /// Light or dark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,6 +149,8 @@ pub enum Action {
     RetryWriting,
     /// Writes the whole project to another file.
     SaveProjectCopy(PathBuf),
+    /// Opens the clip that ships with the program.
+    OpenSample,
     /// Opens the next clip of the folder, by name.
     NextClip,
     /// Writes the masks to the folder of the tool this one replaces, `<clip>_masks`.
@@ -307,6 +323,8 @@ pub enum Action {
     SetTheme(Theme),
     /// Shows or hides a panel.
     TogglePanel(Panel),
+    /// The first-run tour.
+    Tour(TourMove),
     /// Takes a notice away.
     DismissNotice(u64),
     /// Lets go: a drag, a panel, the selection.
@@ -358,6 +376,7 @@ impl Action {
             | Action::Export(_)
             | Action::SetExportFolder(_)
             | Action::StopExport
+            | Action::OpenSample
             | Action::NextClip
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
@@ -402,6 +421,7 @@ impl Action {
             | Action::SetUiScale(_)
             | Action::SetTheme(_)
             | Action::TogglePanel(_)
+            | Action::Tour(_)
             | Action::DismissNotice(_)
             | Action::Cancel => false,
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::engine::TrackDirection;
 use crate::label::PointLabel;
 
-use super::{Action, CROSSHAIR_FINE_STEP, FileQuestion, Panel, ProjectChoice, Theme, TrackScope};
+use super::{Action, CROSSHAIR_FINE_STEP, FileQuestion, Panel, ProjectChoice, Theme, TourMove, TrackScope};
 
 /// What a run in this scope is called.
 fn track_label(scope: TrackScope) -> &'static str {
@@ -15,6 +15,7 @@ fn track_label(scope: TrackScope) -> &'static str {
         TrackScope::From(TrackDirection::Both) => "Track both ways",
         TrackScope::StaleOrMissing => "Track what is stale or missing",
         TrackScope::ThisFrame => "Track this frame only",
+        TrackScope::Anew => "Track everything again",
     }
 }
 
@@ -39,6 +40,7 @@ impl Action {
             TrackScope::From(TrackDirection::Both) => "both",
             TrackScope::StaleOrMissing => "stale",
             TrackScope::ThisFrame => "frame",
+            TrackScope::Anew => "anew",
         };
         let name = match self {
             Action::Ask(FileQuestion::OpenClip) => "open",
@@ -57,6 +59,7 @@ impl Action {
             Action::Open(_) => "open_path",
             Action::OpenAnyway(..) => "open_path_anyway",
             Action::OpenWith(..) => "open_path_with",
+            Action::OpenSample => "open_sample",
             Action::RetryWriting => "retry_writing",
             Action::SaveProjectCopy(_) => "save_project_copy_path",
             Action::NextClip => "next_clip",
@@ -133,6 +136,9 @@ impl Action {
             Action::TogglePanel(Panel::Settings) => "settings",
             Action::TogglePanel(Panel::Log) => "log",
             Action::TogglePanel(Panel::Export) => "export",
+            Action::Tour(TourMove::Start) => "tour_start",
+            Action::Tour(TourMove::Next) => "tour_next",
+            Action::Tour(TourMove::End) => "tour_end",
             Action::DismissNotice(_) => "dismiss_notice",
             Action::Cancel => "cancel",
         };
@@ -169,6 +175,7 @@ impl Action {
             }
             Action::RetryWriting => "Try to save again",
             Action::SaveProjectCopy(path) => return Cow::Owned(format!("Copy the project to {}", path.display())),
+            Action::OpenSample => "Open the sample",
             Action::NextClip => "Next clip in this folder",
             Action::SaveMasks => "Save masks",
             Action::SaveMasksTo(path) => return Cow::Owned(format!("Save masks to {}", path.display())),
@@ -247,6 +254,9 @@ impl Action {
             Action::TogglePanel(Panel::Settings) => "Settings",
             Action::TogglePanel(Panel::Log) => "Log",
             Action::TogglePanel(Panel::Export) => "Export…",
+            Action::Tour(TourMove::Start) => "Tour of the five steps",
+            Action::Tour(TourMove::Next) => "Next step of the tour",
+            Action::Tour(TourMove::End) => "End the tour",
             Action::DismissNotice(_) => "Dismiss notice",
             Action::Cancel => "Cancel",
         };

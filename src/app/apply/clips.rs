@@ -17,12 +17,13 @@ use super::super::labels::{Classes, InOut, LabelIndex, Marks};
 use super::super::mask_window::BrokenMasks;
 use super::super::notices::Severity;
 use super::super::project::{self, Project};
+use super::super::sample;
 use super::super::save::{SaveJob, default_folder, spawn};
 use super::super::settings::Settings;
 use super::super::siblings::next_clip;
 use super::super::state::{
-    Answers, ClipStatus, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Overlay, Playback, Playhead, Preview,
-    Saving, Selection, Shown, StoreLink, VideoLink, ViewRequest, ViewRequests, Waker, Windows,
+    Answers, ClipStatus, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Overlay, Pace, Playback, Playhead,
+    Preview, Saving, Selection, Shown, StoreLink, VideoLink, ViewRequest, ViewRequests, Waker, Windows,
 };
 use super::{commit, tell};
 
@@ -50,6 +51,7 @@ pub(super) fn perform(world: &mut World, action: Action) {
             }
         }
         Action::SaveProjectCopy(target) => project::save_copy(world, target),
+        Action::OpenSample => open_sample(world),
         Action::NextClip => {
             if let Some(path) = world.resource::<OpenClip>().next.clone() {
                 perform(world, Action::Open(path));
@@ -85,6 +87,22 @@ pub(super) fn perform(world: &mut World, action: Action) {
             world.write_message(AppExit::Success);
         }
         _ => unreachable!("perform sends actions about files here"),
+    }
+}
+
+fn open_sample(world: &mut World) {
+    let data_folder = world.resource::<Project>().data_folder.clone();
+    match data_folder.as_deref().map(sample::put) {
+        Some(Ok(path)) => perform(world, Action::OpenWith(path, ProjectChoice::Own)),
+        Some(Err(error)) => {
+            let text = format!("The sample could not be put in place: {error}");
+            tell(world, Severity::Error, text, vec![("Try again".to_owned(), Action::OpenSample)]);
+        }
+        None => {
+            let text =
+                "The sample has no place: this system has no folder for the program's data (set LABEL_HUB_HOME).";
+            tell(world, Severity::Error, text, Vec::new());
+        }
     }
 }
 
@@ -247,6 +265,7 @@ fn load_model(world: &mut World, choice: ModelChoice) {
     answers.encoded.clear();
     answers.candidates = None;
     world.resource_mut::<Settings>().remember_model(&choice);
+    world.insert_resource(Pace::default());
     *world.resource_mut::<Model>() = Model { choice: Some(choice), status: ModelStatus::Loading(generation) };
 }
 

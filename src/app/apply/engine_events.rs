@@ -15,9 +15,12 @@ use super::super::action::Action;
 use super::super::history::History;
 use super::super::labels;
 use super::super::notices::Severity;
-use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Preview, StoreLink};
+use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Pace, Preview, StoreLink};
 use super::super::wording::counted;
 use super::{make, tell};
+
+/// A run over fewer frames says nothing about the model's speed.
+const LEAST_MEASURED_FRAMES: u32 = 4;
 
 /// Takes one event up.
 pub(super) fn take(world: &mut World, event: EngineEvent) {
@@ -206,6 +209,10 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
             format!(" Left out as damaged: {}, the first is {first}.", counted(n, "frame"))
         }
     };
+    let (visited, secs) = (run.total - run.remaining.min(run.total), run.since.elapsed().as_secs_f32());
+    if visited >= LEAST_MEASURED_FRAMES {
+        world.resource_mut::<Pace>().0 = Some(secs / visited as f32 / run.objects.max(1) as f32);
+    }
     let masks = run.masks;
     let new = counted(masks, "new mask");
     match end {

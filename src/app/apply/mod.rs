@@ -31,6 +31,7 @@ use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreL
 
 pub(super) use clips::{clip_failed, clip_indexed, clip_opened, close_clip, is_test_engine};
 pub(super) use prompts::ask_model;
+pub(super) use tracking::pairs_to_track;
 
 /// What the model's thread sent since the last update.
 #[derive(Resource, Default)]
@@ -87,6 +88,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::OpenWith(..)
         | Action::RetryWriting
         | Action::SaveProjectCopy(_)
+        | Action::OpenSample
         | Action::NextClip
         | Action::SaveMasks
         | Action::SaveMasksTo(_)
@@ -154,6 +156,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::TogglePanel(_)
         | Action::SetExportFolder(_)
         | Action::StartRename
+        | Action::Tour(_)
         | Action::DismissNotice(_)
         | Action::Cancel => view::perform(world, &action),
     }

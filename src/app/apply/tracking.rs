@@ -6,12 +6,12 @@ use std::time::Instant;
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest};
-use crate::label::{FrameIdx, FramePrompt, ObjectId};
+use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Prompt, Provenance};
 
 use super::super::action::{Action, TrackScope};
 use super::super::labels::{self, InOut, LabelIndex, Said};
 use super::super::notices::Severity;
-use super::super::state::{CurrentRun, EngineLink, OpenClip, Selection, Tracking};
+use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, Tracking};
 use super::{playhead, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
@@ -35,7 +35,12 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         return;
     }
     let Some(frame_count) = world.resource::<OpenClip>().clip().map(crate::video::Clip::frame_count) else { return };
-    let objects = objects_to_track(world, only);
+    let mut objects = objects_to_track(world, only);
+    if scope == TrackScope::Anew {
+        objects.iter_mut().for_each(|object| object.has = kept_anew(world, object.object));
+        let again: Vec<_> = objects.iter().flat_map(|object| asked_anew(world, object)).collect();
+        world.resource_mut::<Answers>().wanted.extend(again);
+    }
     if objects.is_empty() {
         let text = "Nothing to track: the objects are locked or have no prompt. Click an object first.";
         tell(world, Severity::Info, text, Vec::new());
@@ -46,6 +51,7 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         [one] => format!("track {}", labels::facts(world, one.object).map_or("object", |facts| facts.name.as_str())),
         several => format!("track {} objects", several.len()),
     };
+    let object_count = objects.len();
     let request = TrackRequest { objects, first, last, direction };
     let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
     world.resource_mut::<CurrentRun>().0 = Some(Tracking {
@@ -53,6 +59,7 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         name,
         total: 0,
         remaining: 0,
+        objects: object_count,
         masks: 0,
         damaged: std::collections::BTreeSet::new(),
         since: Instant::now(),
@@ -75,17 +82,51 @@ fn objects_to_track(world: &World, only: Option<ObjectId>) -> Vec<ObjectPrompts>
 
 /// The ranges of frames whose masks need not come again.
 fn up_to_date(world: &World, object: ObjectId) -> Vec<(FrameIdx, FrameIdx)> {
-    let (Some(facts), Some(marks)) = (labels::facts(world, object), labels::marks(world, object)) else {
-        return Vec::new();
-    };
+    let Some(revision) = labels::facts(world, object).map(|facts| facts.revision) else { return Vec::new() };
+    ranges_where(world, object, |mark| !mark.is_stale(revision))
+}
+
+/// The ranges of frames whose masks stay when everything else is made again.
+fn kept_anew(world: &World, object: ObjectId) -> Vec<(FrameIdx, FrameIdx)> {
+    ranges_where(world, object, |mark| mark.is_approved || mark.provenance == Provenance::Painted)
+}
+
+/// Clicks and boxes whose mask the model is asked for again.
+fn asked_anew(world: &World, prompts: &ObjectPrompts) -> Vec<(ObjectId, FrameIdx)> {
+    let object = prompts.object;
+    let is_kept = |frame: FrameIdx| labels::mark(world, object, frame).is_some_and(|mark| mark.is_approved);
+    let asked = prompts.frames.iter().filter(|(frame, said)| !is_mask(said) && !is_kept(**frame));
+    asked.map(|(frame, _)| (object, *frame)).collect()
+}
+
+fn is_mask(said: &FramePrompt) -> bool {
+    matches!(*said.prompt, Prompt::Mask(_))
+}
+
+/// Ranges of frames with such a mask, ascending and apart.
+fn ranges_where(world: &World, object: ObjectId, holds: impl Fn(&FrameMark) -> bool) -> Vec<(FrameIdx, FrameIdx)> {
     let mut ranges: Vec<(FrameIdx, FrameIdx)> = Vec::new();
-    for (frame, _) in marks.frames.iter().filter(|(_, mark)| !mark.is_stale(facts.revision)) {
+    let Some(marks) = labels::marks(world, object) else { return ranges };
+    for (frame, _) in marks.frames.iter().filter(|(_, mark)| holds(mark)) {
         match ranges.last_mut() {
             Some((_, last)) if last.0 + 1 == frame.0 => *last = *frame,
             _ => ranges.push((*frame, *frame)),
         }
     }
     ranges
+}
+
+/// What a run over what is stale or missing would make: pairs of object and frame.
+pub(in super::super) fn pairs_to_track(world: &World) -> u64 {
+    let Some(frame_count) = world.resource::<OpenClip>().clip().map(crate::video::Clip::frame_count) else { return 0 };
+    let (first, last) = world.resource::<InOut>().0.unwrap_or((FrameIdx(0), FrameIdx(frame_count - 1)));
+    let in_range =
+        |(from, to): (FrameIdx, FrameIdx)| u64::from((to.0.min(last.0) + 1).saturating_sub(from.0.max(first.0)));
+    let to_do = |object: &ObjectPrompts| {
+        let done: u64 = object.has.iter().copied().map(in_range).sum();
+        in_range((first, last)).saturating_sub(done)
+    };
+    objects_to_track(world, None).iter().map(to_do).sum()
 }
 
 /// First and last frame and direction of a run.
@@ -100,7 +141,9 @@ fn span(
     match scope {
         TrackScope::From(TrackDirection::Forward) => (here, last.max(here), TrackDirection::Forward),
         TrackScope::From(TrackDirection::Backward) => (first.min(here), here, TrackDirection::Backward),
-        TrackScope::From(TrackDirection::Both) | TrackScope::StaleOrMissing => (first, last, TrackDirection::Both),
+        TrackScope::From(TrackDirection::Both) | TrackScope::StaleOrMissing | TrackScope::Anew => {
+            (first, last, TrackDirection::Both)
+        }
         TrackScope::ThisFrame => {
             let starts_later = |prompts: &ObjectPrompts| prompts.frames.keys().next().is_some_and(|f| *f > here);
             let is_backward = objects.iter().all(starts_later);

@@ -6,6 +6,7 @@ use super::super::action::{Action, Panel};
 use super::super::notices::Notices;
 use super::super::settings::Settings;
 use super::super::state::{Overlay, Preview, Selection, ToolInHand, ViewRequest, ViewRequests, Windows};
+use super::super::tour;
 use super::playhead;
 
 /// Smallest and largest brush radius, in pixels of the clip.
@@ -47,6 +48,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
         }
         Action::SetExportFolder(folder) => world.resource_mut::<Windows>().export_folder = Some(folder.clone()),
         Action::StartRename => world.resource_mut::<Windows>().is_rename_wanted = true,
+        Action::Tour(step) => tour::perform(world, *step),
         Action::DismissNotice(id) => world.resource_mut::<Notices>().dismiss(*id),
         Action::Cancel => cancel(world),
         _ => unreachable!("perform sends actions about the view here"),

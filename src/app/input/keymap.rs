@@ -11,7 +11,7 @@ use bevy_egui::egui::{Key, Modifiers};
 use serde::{Deserialize, Serialize};
 
 use super::super::action::{Action, Panel};
-use super::super::settings::{read_toml, write_config};
+use super::super::settings::{read_toml, write_own_file};
 use super::chord::KeyChord;
 use super::presets::Preset;
 use crate::formats::FormatError;
@@ -163,7 +163,7 @@ impl Keymap {
         }
         let file = KeyFile { preset: self.preset, keys };
         let text = toml::to_string_pretty(&file).expect("keys are plain TOML values");
-        write_config(&folder.join(FILE_NAME), &text)
+        write_own_file(&folder.join(FILE_NAME), text.as_bytes())
     }
 }
 

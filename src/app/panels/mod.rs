@@ -15,6 +15,7 @@ pub mod status_bar;
 pub mod timeline;
 pub mod toolbar;
 pub mod top_bar;
+pub mod tour_card;
 pub mod transport;
 pub mod welcome;
 

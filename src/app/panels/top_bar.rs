@@ -17,6 +17,8 @@ pub struct TopBarView<'a> {
     pub recent: &'a [PathBuf],
     /// The run.
     pub progress: Option<ProgressView>,
+    /// What tracking would take, asked for while the button is hovered.
+    pub cost: &'a dyn Fn() -> Option<String>,
     /// Files written and to be written, while masks are saved.
     pub saving: Option<(usize, usize)>,
     /// Frames done and to do while a dataset is written or read; to do is 0 while it is not known.
@@ -51,7 +53,7 @@ pub fn top_bar_ui(ui: &mut Ui, cx: &UiContext, view: &TopBarView, actions: &mut 
         ui.separator();
         match &view.progress {
             Some(progress) => progress_ui(ui, cx, progress, actions),
-            None => track_button(ui, cx, actions),
+            None => track_button(ui, cx, view.cost, actions),
         }
         if let Some((written, total)) = view.saving {
             ui.label(RichText::new(format!("Saving {written} / {total}")).font(super::super::theme::figures()));
@@ -86,6 +88,7 @@ fn file_menu(ui: &mut Ui, cx: &UiContext, view: &TopBarView, actions: &mut Vec<A
             });
         }
         cx.menu_item(ui, "Next clip in this folder", Action::NextClip, actions);
+        cx.menu_item(ui, "Open the sample", Action::OpenSample, actions);
         ui.separator();
         cx.menu_item(ui, "Save masks", Action::SaveMasks, actions);
         cx.menu_item(ui, "Save masks to…", Action::Ask(FileQuestion::SaveMasksTo), actions);
@@ -120,7 +123,7 @@ fn undo_buttons(ui: &mut Ui, cx: &UiContext, actions: &mut Vec<Action>) {
     }
 }
 
-fn track_button(ui: &mut Ui, cx: &UiContext, actions: &mut Vec<Action>) {
+fn track_button(ui: &mut Ui, cx: &UiContext, cost: &dyn Fn() -> Option<String>, actions: &mut Vec<Action>) {
     let action = Action::Track(TrackScope::StaleOrMissing);
     let is_possible = action.unavailable_because(cx.facts).is_none();
     let mut text = RichText::new("Track").size(14.0).strong();
@@ -132,7 +135,13 @@ fn track_button(ui: &mut Ui, cx: &UiContext, actions: &mut Vec<Action>) {
     if let Some(fill) = fill {
         button = button.fill(fill);
     }
-    cx.action_widget(ui, button, action, actions);
+    let button = cx.action_widget(ui, button, action, actions);
+    if is_possible
+        && button.hovered()
+        && let Some(cost) = cost()
+    {
+        button.on_hover_text(cost);
+    }
     ui.menu_button(icon::CARET_DOWN, |ui| {
         use TrackDirection::{Backward, Both, Forward};
         for (text, scope) in [
@@ -141,6 +150,7 @@ fn track_button(ui: &mut Ui, cx: &UiContext, actions: &mut Vec<Action>) {
             ("Backward from here", TrackScope::From(Backward)),
             ("Both ways, whole range", TrackScope::From(Both)),
             ("This frame only", TrackScope::ThisFrame),
+            ("Everything again, with this model", TrackScope::Anew),
         ] {
             cx.menu_item(ui, text, Action::Track(scope), actions);
         }
@@ -151,6 +161,7 @@ fn track_button(ui: &mut Ui, cx: &UiContext, actions: &mut Vec<Action>) {
             ("Forward from here", TrackScope::From(Forward)),
             ("Backward from here", TrackScope::From(Backward)),
             ("This frame", TrackScope::ThisFrame),
+            ("Everything again, with this model", TrackScope::Anew),
         ] {
             cx.menu_item(ui, text, Action::TrackSelected(scope), actions);
         }
@@ -176,7 +187,7 @@ fn progress_ui(ui: &mut Ui, cx: &UiContext, view: &ProgressView, actions: &mut V
 }
 
 /// Seconds as people read them.
-pub(super) fn clock(secs: f32) -> String {
+pub fn clock(secs: f32) -> String {
     let whole = secs.max(0.0).round() as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }

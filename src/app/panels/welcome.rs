@@ -14,7 +14,7 @@ const COLUMN_WIDTH: f32 = 360.0;
 
 /// Without a clip. `recent` are the clips opened last and whether they are still there.
 pub fn welcome_ui(ui: &mut Ui, cx: &UiContext, recent: &[(PathBuf, bool)], actions: &mut Vec<Action>) {
-    column(ui, 300.0 + recent.len().min(6) as f32 * 28.0, |ui| {
+    column(ui, 340.0 + recent.len().min(6) as f32 * 28.0, |ui| {
         ui.label(RichText::new(icon::FILM_STRIP).size(40.0).color(cx.colours().quiet));
         ui.heading("Drop a video here");
         ui.label(RichText::new("or a folder of images").color(cx.colours().quiet));
@@ -24,6 +24,7 @@ pub fn welcome_ui(ui: &mut Ui, cx: &UiContext, recent: &[(PathBuf, bool)], actio
         cx.action_widget(ui, open.min_size(wide), Action::Ask(FileQuestion::OpenClip), actions);
         let folder = Button::new("Open folder of images…").min_size(wide);
         cx.action_widget(ui, folder, Action::Ask(FileQuestion::OpenFolder), actions);
+        cx.action_widget(ui, Button::new("Try the sample").min_size(wide), Action::OpenSample, actions);
         if !recent.is_empty() {
             ui.add_space(16.0);
             ui.label(RichText::new("RECENT").small().color(cx.colours().quiet));

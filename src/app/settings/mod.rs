@@ -116,7 +116,7 @@ impl Settings {
             table.remove(key);
         }
         table.extend(own);
-        write_config(&path, &table.to_string())
+        write_own_file(&path, table.to_string().as_bytes())
     }
 
     fn clamped(mut self) -> Settings {
@@ -191,10 +191,10 @@ fn set_aside(path: &Path, cause: &str) -> String {
 }
 
 /// Writes a file of ours, whole or not at all, and makes its folder.
-pub(super) fn write_config(path: &Path, text: &str) -> Result<(), FormatError> {
-    let folder = path.parent().expect("config files lie in a folder");
+pub(super) fn write_own_file(path: &Path, bytes: &[u8]) -> Result<(), FormatError> {
+    let folder = path.parent().expect("files of ours lie in a folder");
     std::fs::create_dir_all(folder).map_err(|source| FormatError::Write { path: folder.to_owned(), source })?;
-    write_atomically(path, |writer| std::io::Write::write_all(writer, text.as_bytes()))
+    write_atomically(path, |writer| std::io::Write::write_all(writer, bytes))
 }
 
 #[cfg(test)]

@@ -1,0 +1,149 @@
+//! The models in the settings: what each is good for, whether it is here, and the way to get it.
+
+use bevy_egui::egui::{Align, Button, Layout, ProgressBar, RichText, Ui};
+use egui_phosphor::regular as icon;
+
+use super::super::action::Action;
+use super::super::model_files::ModelProgress;
+use super::UiContext;
+use crate::models::Progress;
+
+/// A model of the list.
+pub struct ModelRow<'a> {
+    /// Its name.
+    pub id: &'a str,
+    /// What it is good for.
+    pub good_for: &'a str,
+    /// Size in megabytes; `None` when it ships in the program.
+    pub megabytes: Option<f64>,
+    /// Whether it can be used now.
+    pub is_here: bool,
+    /// Whether it is the one in use.
+    pub is_in_use: bool,
+    /// Where it comes from, to be read before it is downloaded.
+    pub terms: Option<String>,
+}
+
+/// What it shows.
+pub struct ModelsView<'a> {
+    /// The models.
+    pub rows: Vec<ModelRow<'a>>,
+    /// What is on its way.
+    pub progress: Option<ModelProgress<'a>>,
+}
+
+/// Draws it. `asking` is the model whose terms are being read.
+pub fn models_ui(ui: &mut Ui, cx: &UiContext, view: &ModelsView, asking: &mut Option<String>, actions: &mut Vec<Action>) {
+    for row in &view.rows {
+        ui.horizontal(|ui| {
+            ui.set_min_height(24.0);
+            let mark = if row.is_in_use { icon::CHECK } else { " " };
+            ui.add_sized([16.0, 16.0], bevy_egui::egui::Label::new(RichText::new(mark).color(cx.colours().accent)));
+            ui.add_sized([160.0, 16.0], bevy_egui::egui::Label::new(row.id).halign(Align::Min));
+            let size = row.megabytes.map_or_else(|| "ships with it".to_owned(), |mb| format!("{mb:.0} MB"));
+            ui.add_sized([80.0, 16.0], bevy_egui::egui::Label::new(RichText::new(size).color(cx.colours().quiet)));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                buttons_ui(ui, cx, view, row, asking, actions);
+                let text = RichText::new(row.good_for).color(cx.colours().quiet);
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.add(bevy_egui::egui::Label::new(text).truncate()).on_hover_text(row.good_for);
+                });
+            });
+        });
+        if view.progress.as_ref().is_some_and(|progress| progress.id == row.id) {
+            progress_ui(ui, cx, view, actions);
+        }
+        if let (true, Some(terms)) = (asking.as_deref() == Some(row.id), &row.terms) {
+            ui.indent(row.id, |ui| {
+                ui.label(terms);
+                ui.horizontal(|ui| {
+                    let download = Button::new("Download");
+                    if cx.action_widget(ui, download, Action::GetModel(row.id.to_owned()), actions).clicked()
+                        || ui.button("Cancel").clicked()
+                    {
+                        *asking = None;
+                    }
+                });
+            });
+        }
+    }
+}
+
+fn buttons_ui(
+    ui: &mut Ui,
+    cx: &UiContext,
+    view: &ModelsView,
+    row: &ModelRow,
+    asking: &mut Option<String>,
+    actions: &mut Vec<Action>,
+) {
+    let is_under_way = view.progress.as_ref().is_some_and(|progress| progress.id == row.id);
+    if row.is_here {
+        if row.megabytes.is_some() && !row.is_in_use {
+            cx.icon_button(ui, icon::TRASH, Action::RemoveModel(row.id.to_owned()), actions);
+        }
+        if !row.is_in_use {
+            cx.action_widget(ui, Button::new("Use"), Action::UseModel(row.id.to_owned()), actions);
+        }
+    } else if !is_under_way {
+        // The terms come first; nothing is downloaded by this click.
+        let get = ui.add_enabled(view.progress.is_none(), Button::new("Get…"));
+        if get.clicked() {
+            *asking = Some(row.id.to_owned());
+        }
+    }
+}
+
+fn progress_ui(ui: &mut Ui, cx: &UiContext, view: &ModelsView, actions: &mut Vec<Action>) {
+    let Some(progress) = &view.progress else { return };
+    let (share, text) = progress_text(progress.progress);
+    ui.horizontal(|ui| {
+        ui.add_space(24.0);
+        if let Some(share) = share {
+            ui.add(ProgressBar::new(share).desired_width(160.0).desired_height(12.0));
+        }
+        ui.label(RichText::new(text).color(cx.colours().quiet));
+        cx.action_widget(ui, Button::new("Stop"), Action::StopGettingModel, actions);
+    });
+}
+
+/// The share that is done, and what is going on.
+pub fn progress_text(progress: &Progress) -> (Option<f32>, String) {
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    match progress {
+        Progress::Connecting => (None, "asking the server…".to_owned()),
+        Progress::Downloading { done, total, bytes_per_second } => {
+            let speed = if *bytes_per_second > 0.0 {
+                format!(", {:.1} MB/s", bytes_per_second / 1e6)
+            } else {
+                String::new()
+            };
+            match total {
+                Some(total) => (
+                    Some(*done as f32 / (*total).max(1) as f32),
+                    format!("{:.0} of {:.0} MB{speed}", megabytes(*done), megabytes(*total)),
+                ),
+                None => (None, format!("{:.0} MB{speed}", megabytes(*done))),
+            }
+        }
+        Progress::Retrying { reason, wait } => {
+            (None, format!("{reason}; trying again in {:.0} s", wait.as_secs_f32().ceil()))
+        }
+        Progress::Checking { done, total } => {
+            (Some(*done as f32 / (*total).max(1) as f32), "checking the file…".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_told_in_megabytes() {
+        let half = Progress::Downloading { done: 78_000_000, total: Some(156_000_000), bytes_per_second: 2.5e6 };
+        assert_eq!(progress_text(&half), (Some(0.5), "78 of 156 MB, 2.5 MB/s".to_owned()));
+        let unknown = Progress::Downloading { done: 1_000_000, total: None, bytes_per_second: 0.0 };
+        assert_eq!(progress_text(&unknown), (None, "1 MB".to_owned()));
+    }
+}
