@@ -17,10 +17,11 @@ use super::panels::help_window::help_ui;
 use super::panels::notices_panel::log_ui;
 use super::panels::palette_window::palette_ui;
 use super::panels::settings_window::{SettingsRequest, SettingsView, settings_ui};
-use super::settings::{Settings, folders};
+use super::settings::Settings;
 use super::state::{Model, ModelStatus, OpenClip, Windows};
 use super::ui::UiState;
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use crate::folders;
 
 /// A dialog of files and what its answer is for.
 pub(super) struct Dialog {
@@ -211,7 +212,7 @@ pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut Ui
         actions.push(match question {
             FileQuestion::OpenClip | FileQuestion::OpenFolder => Action::Open(path),
             FileQuestion::OpenModel => Action::LoadModel(ModelChoice {
-                source: ModelSource::Checkpoint(path),
+                source: ModelSource::Checkpoint(path.into()),
                 device: DeviceChoice::Auto,
                 resolution: None,
             }),

@@ -18,7 +18,9 @@ use bevy_egui::{
     PrimaryEguiContext, egui,
 };
 
-use crate::engine::{EngineThread, ModelChoice, keep_freed};
+use crate::engine::{self, EngineError, EngineThread, Loader, ModelChoice, ModelSource, keep_freed};
+use crate::folders;
+use crate::models::{self, ModelsFolder};
 use crate::video::{VideoThread, WorkerOptions};
 
 use super::action::Action;
@@ -30,7 +32,7 @@ use super::keyboard::{KeyPresses, collect_keys};
 use super::notices::{Notices, Severity};
 use super::pointer::Pointer;
 use super::project::Project;
-use super::settings::{Settings, folders};
+use super::settings::Settings;
 use super::state::{ActionQueue, EngineLink, OpenClip, Playback, VideoLink, Waker};
 use super::ui::{UiState, draw_ui};
 use super::{AppStage, CorePlugin};
@@ -63,7 +65,7 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     let wake = waker.0.clone();
     app.insert_resource(VideoLink(VideoThread::spawn(video, move || wake())?));
     let wake = waker.0.clone();
-    app.insert_resource(EngineLink(EngineThread::spawn(move || wake())?));
+    app.insert_resource(EngineLink(EngineThread::spawn_with(loader(), move || wake())?));
     let model = model.or_else(|| settings.model_choice());
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
     app.add_plugins(WindowPlugin);
@@ -80,6 +82,19 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
         AppExit::Success => Ok(()),
         AppExit::Error(code) => anyhow::bail!("the window ended with an error ({code})"),
     }
+}
+
+/// Loads a model; a published one is checked first when it is new here or has changed.
+fn loader() -> Loader {
+    Box::new(|choice| {
+        if let ModelSource::Checkpoint(source) = &choice.source {
+            // Without a folder there are no published models in it.
+            let folder = ModelsFolder::of_user().ok();
+            models::check_source(source, folder.as_ref(), &mut |_, _| ())
+                .map_err(|error| EngineError::Model(error.to_string()))?;
+        }
+        engine::load_model(choice)
+    })
 }
 
 fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {

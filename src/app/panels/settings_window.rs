@@ -1,7 +1,5 @@
 //! Looks, model, keys, memory. What is not an action is asked of the window as a [`SettingsRequest`].
 
-use std::path::PathBuf;
-
 use bevy_egui::egui::{Button, ComboBox, Grid, RichText, ScrollArea, Slider, Ui};
 use egui_phosphor::regular as icon;
 
@@ -10,6 +8,8 @@ use super::super::facts::ModelState;
 use super::super::input::Preset;
 use super::UiContext;
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use crate::models;
+use crate::sam2::checkpoint::CheckpointSource;
 
 /// What the settings ask for beyond actions.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,17 +184,22 @@ fn model_ui(ui: &mut Ui, cx: &UiContext, view: &SettingsView, actions: &mut Vec<
 fn choice_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
     Grid::new("model").num_columns(2).spacing([24.0, 8.0]).show(ui, |ui| {
         ui.label("Weights");
-        let path: Option<&PathBuf> = match &choice.source {
-            ModelSource::TestEngine => None,
-            ModelSource::Checkpoint(path) => Some(path),
+        let (name, hint) = match &choice.source {
+            ModelSource::TestEngine => ("test engine".to_owned(), None),
+            ModelSource::Checkpoint(CheckpointSource::Embedded(model)) => {
+                (model.name.to_owned(), Some(models::STARTER_NOTE.to_owned()))
+            }
+            ModelSource::Checkpoint(CheckpointSource::File(path)) => {
+                let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+                (name, Some(path.display().to_string()))
+            }
         };
-        let name = path.and_then(|path| path.file_name()).map_or("test engine".into(), |name| name.to_string_lossy());
         let label = ui.label(super::top_bar::shorten(&name, 48));
-        if let Some(path) = path {
-            label.on_hover_text(path.display().to_string());
+        if let Some(hint) = hint {
+            label.on_hover_text(hint);
         }
         ui.end_row();
-        if path.is_none() {
+        if choice.source == ModelSource::TestEngine {
             return;
         }
         ui.label("Picture size");
