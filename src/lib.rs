@@ -8,9 +8,11 @@
 //! | [`label`] | the vocabulary: frames, objects, prompts, masks | Bevy (but for derives), ffmpeg, candle |
 //! | [`video`] | frame index, exact seek, decode thread, frame cache, image folders | Bevy, candle |
 //! | [`sam2`] | SAM 2.1 in candle, its predictor, its CPU kernels | Bevy, ffmpeg |
+//! | [`models`] | published models and the starter model: registry, download, checks, measured speed; the only room with the network | Bevy, ffmpeg |
 //! | [`engine`] | the boundary to the model: its words, its thread, the test engine | Bevy |
 //! | [`store`] | masks and edits, kept | Bevy, ffmpeg, candle |
 //! | [`formats`] | files other tools read, one Rust file per format | Bevy, candle |
+//! | [`folders`] | where the program keeps its own files | all of these |
 //! | `app` (feature `gui`) | the window: state, actions, panels, canvas | the network |
 //! | [`cli`] | the command line, one file per sub-command | Bevy |
 //!
@@ -25,8 +27,10 @@
 pub mod app;
 pub mod cli;
 pub mod engine;
+pub mod folders;
 pub mod formats;
 pub mod label;
+pub mod models;
 pub mod sam2;
 pub mod store;
 pub mod video;

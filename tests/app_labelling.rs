@@ -274,7 +274,7 @@ fn a_model_that_cannot_be_loaded_is_told_with_a_way_on() {
     use label_hub::engine::{DeviceChoice, ModelChoice, ModelSource};
     let clip = disc();
     let mut lab = Lab::with_clip(clip.path());
-    let source = ModelSource::Checkpoint(clip.path().join("000.png"));
+    let source = ModelSource::Checkpoint(clip.path().join("000.png").into());
     lab.act(Action::LoadModel(ModelChoice { source, device: DeviceChoice::Auto, resolution: None }));
     lab.wait("the failure is told", |world| {
         world.resource::<label_hub::app::facts::AppFacts>().model == label_hub::app::facts::ModelState::Failed

@@ -246,7 +246,7 @@ fn requests_without_a_model_or_a_clip_say_what_is_missing() {
         other => panic!("{other:?}"),
     }
     let mut missing = small_model();
-    missing.source = label_hub::engine::ModelSource::Checkpoint("/no/such/model.pt".into());
+    missing.source = label_hub::engine::ModelSource::Checkpoint(std::path::PathBuf::from("/no/such/model.pt").into());
     engine.send(EngineCommand::Load(missing));
     tells(&engine, &["model failed".to_owned()]);
     engine.send(EngineCommand::UseClip(small_clip()));

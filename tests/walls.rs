@@ -30,12 +30,17 @@ const HOUSE: &[Room] = &[
     Room { name: "sam2", rooms: &["label"], no: &[Bevy, Ffmpeg, Network] },
     Room { name: "store", rooms: &["label"], no: &[Bevy, Ffmpeg, Candle, Network] },
     Room { name: "formats", rooms: &["label", "video"], no: &[Bevy, Candle, Network] },
-    Room { name: "models", rooms: &["label", "sam2"], no: &[Bevy, Ffmpeg] },
+    Room { name: "folders", rooms: &[], no: &[Bevy, Ffmpeg, Candle, Sqlite, Network] },
+    Room { name: "models", rooms: &["folders", "label", "sam2"], no: &[Bevy, Ffmpeg, Sqlite] },
     Room { name: "engine", rooms: &["label", "video", "sam2"], no: &[Bevy, Network] },
-    Room { name: "app", rooms: &["label", "video", "sam2", "store", "formats", "models", "engine"], no: &[Network] },
+    Room {
+        name: "app",
+        rooms: &["folders", "label", "video", "sam2", "store", "formats", "models", "engine"],
+        no: &[Network],
+    },
     Room {
         name: "cli",
-        rooms: &["label", "video", "sam2", "store", "formats", "models", "engine"],
+        rooms: &["folders", "label", "video", "sam2", "store", "formats", "models", "engine"],
         no: &[Bevy, Network],
     },
 ];
@@ -47,7 +52,7 @@ fn kind_of(crate_name: &str) -> Option<Kind> {
         _ if is("ffmpeg") => Some(Ffmpeg),
         _ if is("candle") => Some(Candle),
         _ if is("rusqlite") || is("libsqlite3") => Some(Sqlite),
-        "ureq" | "reqwest" | "hyper" => Some(Network),
+        "ureq" | "reqwest" | "hyper" | "rustls" => Some(Network),
         _ => None,
     }
 }
@@ -268,6 +273,9 @@ fn made_up_breaches_are_seen() {
         ("formats", 2, "fn f() { let a = '\"'; crate::store::open() }", 1),
         ("store", 2, "use std::{io, net::TcpStream};", 1),
         ("engine", 2, "fn f() -> Result<(), ureq::Error> { Ok(()) }", 1),
+        ("engine", 2, "use crate::models::Getting;", 1),
+        ("models", 2, "use crate::engine::open_device;", 1),
+        ("cli", 3, "fn f() { rustls::ClientConfig::builder() }", 1),
     ];
     for &(name, depth, source, expected) in cases {
         let room = HOUSE.iter().find(|room| room.name == name).expect("a room of the table");

@@ -29,6 +29,7 @@ def main():
     save_file(halves, part)
     if part.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{part} has {part.stat().st_size} bytes, more than {MOST_BYTES}")
+    part.chmod(0o644)  # it is written for its owner only
     part.rename(a.out)
     print(f"{a.out}: {a.out.stat().st_size} bytes")
 

@@ -75,6 +75,8 @@ pub struct AppFacts {
     pub prompted_after: bool,
     /// Whether any mask exists.
     pub has_masks: bool,
+    /// Whether a model is being downloaded or checked.
+    pub is_getting_model: bool,
     /// Whether the first-run tour is going on.
     pub is_touring: bool,
     /// Whether a run has made any mask; known while touring.
@@ -207,6 +209,7 @@ impl AppFacts {
             Action::TrackSelected(_) => self.needs_selected().or(self.why_not_track()),
             Action::StopTracking => if_none(self.is_tracking, "Nothing is being tracked"),
             Action::RetryModel => if_none(self.can_retry_model, "No model has failed"),
+            Action::StopGettingModel => if_none(self.is_getting_model, "No model is on its way"),
             Action::Tour(TourMove::Next | TourMove::End) => if_none(self.is_touring, "The tour is over"),
             Action::Ask(_)
             | Action::Open(_)
@@ -221,6 +224,10 @@ impl AppFacts {
             | Action::BrushLarger
             | Action::BrushSmaller
             | Action::LoadModel(_)
+            | Action::UseModel(_)
+            | Action::GetModel(_)
+            | Action::RemoveModel(_)
+            | Action::OfferModel(_)
             | Action::ToggleOutlineOnly
             | Action::ToggleOverlay
             | Action::SetFillOpacity(_)

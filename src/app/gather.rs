@@ -9,6 +9,7 @@ use super::export::Exporting;
 use super::facts::{AppFacts, ClipState, ModelState};
 use super::history::History;
 use super::labels::{self, InOut, LabelIndex, Marks};
+use super::model_files::ModelFiles;
 use super::project::Project;
 use super::state::{
     Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Playback, Playhead, Saving, Selection, Shown,
@@ -42,6 +43,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         prompted_before: index.prompted_before(frame).is_some(),
         prompted_after: index.prompted_after(frame).is_some(),
         has_masks: index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(|marks| !marks.frames.is_empty())),
+        is_getting_model: world.resource::<ModelFiles>().progress().is_some(),
         is_touring: world.resource::<Tour>().0.is_some(),
         undo: history.undo_name().map(str::to_owned),
         redo: history.redo_name().map(str::to_owned),

@@ -26,6 +26,7 @@ pub mod input;
 mod keyboard;
 pub mod labels;
 mod mask_window;
+pub mod model_files;
 pub mod notices;
 mod pad;
 pub mod panels;
@@ -80,6 +81,7 @@ impl Plugin for CorePlugin {
             .init_resource::<labels::InOut>()
             .init_resource::<labels::LabelIndex>()
             .init_resource::<mask_window::BrokenMasks>()
+            .init_resource::<model_files::ModelFiles>()
             .init_resource::<notices::Notices>()
             .init_resource::<project::Project>()
             .init_resource::<settings::Settings>()
@@ -114,6 +116,7 @@ impl Plugin for CorePlugin {
                         project::watch_saving,
                         receive::receive_engine,
                         receive::receive_saving,
+                        model_files::receive_model_files,
                         playback::advance,
                     )
                         .chain()

@@ -1,7 +1,7 @@
 //! Model files in the window: which there are, and the one that somebody asked for on its way here.
 //!
-//! The room `models` does the work on a thread of its own; here its news become notices, and a model that was to be used
-//! is loaded when it is there. Nothing is downloaded without an action that says so.
+//! The room `models` does the work on a thread of its own; here its news become notices. A file is checked when it is
+//! loaded, on the model's thread. Nothing is downloaded without an action that says so.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,6 @@ use bevy::prelude::*;
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
 use crate::models::{
     Entry, GetEvent, GetRequest, Getting, Got, HashStatus, ModelsError, ModelsFolder, Origin, Progress, Registry, find,
-    known,
 };
 
 use super::action::Action;
@@ -32,8 +31,6 @@ struct UnderWay {
     id: String,
     getting: Getting,
     progress: Progress,
-    /// To be loaded when it is there.
-    then_use: Option<ModelChoice>,
 }
 
 /// A download or check, for the panels.
@@ -92,7 +89,7 @@ fn choice_of(id: &str, folder: Option<&ModelsFolder>) -> Result<ModelChoice, Mod
 /// Acts on what the labeller wants with model files.
 pub(super) fn perform(world: &mut World, action: &Action) {
     match action {
-        Action::GetModel(id) => begin(world, id, None),
+        Action::GetModel(id) => begin(world, id),
         Action::StopGettingModel => {
             if let Some(way) = &world.resource::<ModelFiles>().under_way {
                 way.getting.cancel();
@@ -125,26 +122,7 @@ fn offer(world: &mut World, path: &Path) {
     say(world, Severity::Warning, text, vec![("Load it".to_owned(), Action::LoadModel(choice))]);
 }
 
-/// Whether a choice may be loaded at once. A file of the models folder that was not checked since it came is checked
-/// first, and loaded then.
-pub(super) fn is_checked(world: &mut World, choice: &ModelChoice) -> bool {
-    let files = world.resource::<ModelFiles>();
-    let ModelSource::Checkpoint(source) = &choice.source else { return true };
-    let Some(file) = source.file() else { return true };
-    let Some((id, _)) = files.here.iter().find(|(_, path)| path == file) else { return true };
-    let Some(entry) = Registry::builtin().get(id) else { return true };
-    match known(entry, file) {
-        Ok(Some(_)) => true,
-        // What is wrong with it comes out in the check.
-        Ok(None) | Err(_) => {
-            let id = id.clone();
-            begin(world, &id, Some(choice.clone()));
-            false
-        }
-    }
-}
-
-fn begin(world: &mut World, id: &str, then_use: Option<ModelChoice>) {
+fn begin(world: &mut World, id: &str) {
     let files = world.resource::<ModelFiles>();
     if let Some(way) = &files.under_way {
         let text = format!("{} is on its way; one model comes at a time.", way.id);
@@ -161,7 +139,7 @@ fn begin(world: &mut World, id: &str, then_use: Option<ModelChoice>) {
     let waker = world.resource::<Waker>().0.clone();
     match Getting::start(GetRequest::new(entry, folder), move || waker()) {
         Ok(getting) => {
-            let way = UnderWay { id: id.to_owned(), getting, progress: Progress::Connecting, then_use };
+            let way = UnderWay { id: id.to_owned(), getting, progress: Progress::Connecting };
             world.resource_mut::<ModelFiles>().under_way = Some(way);
         }
         Err(error) => say(world, Severity::Error, error.to_string(), Vec::new()),
@@ -197,16 +175,10 @@ pub(super) fn receive_model_files(world: &mut World) {
     files.look();
     match result {
         Ok(got) => {
-            let used = way.then_use.is_some();
-            if let Some(choice) = way.then_use {
-                world.resource_mut::<ActionQueue>().send(Action::LoadModel(choice));
-            }
-            if !used {
-                let ways_out = vec![("Use it".to_owned(), Action::UseModel(way.id.clone()))];
-                say(world, Severity::Info, here_text(&way.id, &got), ways_out);
-            }
+            let ways_out = vec![("Use it".to_owned(), Action::UseModel(way.id.clone()))];
+            say(world, Severity::Info, here_text(&way.id, &got), ways_out);
         }
-        Err(ModelsError::Cancelled { .. }) => {
+        Err(ModelsError::Cancelled) => {
             let text = format!("{}: stopped; what has come is kept, and the next try goes on there.", way.id);
             say(world, Severity::Info, text, Vec::new());
         }
@@ -221,7 +193,10 @@ fn here_text(id: &str, got: &Got) -> String {
     let hash = match got.file.status {
         HashStatus::Published => "its hash is the publisher's".to_owned(),
         HashStatus::FirstSeen => {
-            format!("SHA-256 {}…, unverified: the first seen on this machine, later files must match", &got.file.sha256[..16])
+            format!(
+                "SHA-256 {}…, unverified: the first seen on this machine, later files must match",
+                &got.file.sha256[..16]
+            )
         }
     };
     format!("{id} is here: {:.0} MB, {hash}.", got.file.bytes as f64 / 1e6)

@@ -53,7 +53,7 @@ pub struct UiState {
     pub(super) palette: palette_window::PaletteState,
     pub(super) help_filter: String,
     pub(super) export: super::panels::export_window::ExportDraft,
-    pub(super) settings_tab: settings_window::SettingsTab,
+    pub(super) settings: settings_window::SettingsState,
     pub(super) rebinding: Option<ui_windows::Rebinding>,
     pub(super) dialog: Option<Dialog>,
     lanes: LaneCache,

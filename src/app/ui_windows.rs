@@ -10,17 +10,22 @@ use super::action::{Action, FileQuestion, Panel};
 use super::export::default_folder;
 use super::input::{Clash, KeyChord, Keymap, search};
 use super::keyboard::KeyPress;
+use super::model_files::{ModelFiles, terms};
 use super::notices::{Notices, Severity};
 use super::panels::UiContext;
 use super::panels::export_window::export_ui;
 use super::panels::help_window::help_ui;
+use super::panels::models_list::{ModelRow, ModelsView};
 use super::panels::notices_panel::log_ui;
 use super::panels::palette_window::palette_ui;
 use super::panels::settings_window::{SettingsRequest, SettingsView, settings_ui};
-use super::settings::{Settings, folders};
+use super::settings::Settings;
 use super::state::{Model, ModelStatus, OpenClip, Windows};
 use super::ui::UiState;
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use crate::folders;
+use crate::models::{Origin, Registry};
+use crate::sam2::checkpoint::CheckpointSource;
 
 /// A dialog of files and what its answer is for.
 pub(super) struct Dialog {
@@ -107,12 +112,38 @@ fn settings(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mut Ui
             preset: world.resource::<Keymap>().preset_name(),
             rebinding: state.rebinding.as_ref().map(|rebinding| &rebinding.action),
             clash,
+            models: models_view(world),
         };
-        settings_ui(ui, cx, &view, &mut state.settings_tab, actions, &mut requests);
+        settings_ui(ui, cx, &view, &mut state.settings, actions, &mut requests);
     }
     for request in requests {
         take_request(world, state, request);
     }
+}
+
+fn models_view(world: &World) -> ModelsView<'_> {
+    let (files, choice) = (world.resource::<ModelFiles>(), &world.resource::<Model>().choice);
+    let rows = Registry::builtin().entries().iter().map(|entry| {
+        let file = files.file(&entry.id);
+        let is_in_use = match choice.as_ref().map(|choice| &choice.source) {
+            Some(ModelSource::Checkpoint(CheckpointSource::Embedded(model))) => model.name == entry.id,
+            Some(ModelSource::Checkpoint(CheckpointSource::File(path))) => file == Some(path.as_path()),
+            Some(ModelSource::TestEngine) | None => false,
+        };
+        let megabytes = match entry.origin {
+            Origin::Program => None,
+            Origin::Published { about_bytes, .. } => Some(about_bytes as f64 / 1e6),
+        };
+        ModelRow {
+            id: &entry.id,
+            good_for: &entry.good_for,
+            megabytes,
+            is_here: file.is_some() || entry.origin == Origin::Program,
+            is_in_use,
+            terms: files.folder.as_ref().and_then(|folder| terms(entry, folder)),
+        }
+    });
+    ModelsView { rows: rows.collect(), progress: files.progress() }
 }
 
 fn model_text(model: &Model) -> String {
@@ -211,7 +242,7 @@ pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut Ui
         actions.push(match question {
             FileQuestion::OpenClip | FileQuestion::OpenFolder => Action::Open(path),
             FileQuestion::OpenModel => Action::LoadModel(ModelChoice {
-                source: ModelSource::Checkpoint(path),
+                source: ModelSource::Checkpoint(path.into()),
                 device: DeviceChoice::Auto,
                 resolution: None,
             }),

@@ -18,7 +18,9 @@ use bevy_egui::{
     PrimaryEguiContext, egui,
 };
 
-use crate::engine::{EngineThread, ModelChoice, keep_freed};
+use crate::engine::{self, EngineError, EngineThread, Loader, ModelChoice, ModelSource, keep_freed};
+use crate::folders;
+use crate::models::{self, ModelsFolder};
 use crate::video::{VideoThread, WorkerOptions};
 
 use super::action::Action;
@@ -27,10 +29,11 @@ use super::canvas::{CanvasPlugin, CanvasSet};
 use super::canvas_content::{answer_view_requests, fill_canvas};
 use super::input::{Keymap, Pad};
 use super::keyboard::{KeyPresses, collect_keys};
+use super::model_files::ModelFiles;
 use super::notices::{Notices, Severity};
 use super::pointer::Pointer;
 use super::project::Project;
-use super::settings::{Settings, folders};
+use super::settings::Settings;
 use super::state::{ActionQueue, EngineLink, OpenClip, Playback, VideoLink, Waker};
 use super::tour;
 use super::ui::{UiState, draw_ui};
@@ -64,11 +67,13 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     let wake = waker.0.clone();
     app.insert_resource(VideoLink(VideoThread::spawn(video, move || wake())?));
     let wake = waker.0.clone();
-    app.insert_resource(EngineLink(EngineThread::spawn(move || wake())?));
-    let model = model.or_else(|| settings.model_choice());
+    app.insert_resource(EngineLink(EngineThread::spawn_with(loader(), move || wake())?));
+    // Where there is no folder for models, those that ship are there all the same.
+    let model_files = ModelFiles::of(ModelsFolder::of_user().ok());
+    let model = model.or_else(|| settings.model_choice()).or_else(|| model_files.sensible());
     let tour = tour::at_start(&settings);
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);
-    app.add_plugins(WindowPlugin).insert_resource(tour);
+    app.add_plugins(WindowPlugin).insert_resource(tour).insert_resource(model_files);
     app.world_mut().resource_mut::<Project>().data_folder = folders::data_folder();
     super::pad::start(&mut app);
     let mut notices = app.world_mut().resource_mut::<Notices>();
@@ -82,6 +87,19 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
         AppExit::Success => Ok(()),
         AppExit::Error(code) => anyhow::bail!("the window ended with an error ({code})"),
     }
+}
+
+/// Loads a model; a published one is checked first when it is new here or has changed.
+fn loader() -> Loader {
+    Box::new(|choice| {
+        if let ModelSource::Checkpoint(source) = &choice.source {
+            // Without a folder there are no published models in it.
+            let folder = ModelsFolder::of_user().ok();
+            models::check_source(source, folder.as_ref(), &mut |_, _| ())
+                .map_err(|error| EngineError::Model(error.to_string()))?;
+        }
+        engine::load_model(choice)
+    })
 }
 
 fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
@@ -192,12 +210,17 @@ fn spawn_ui_camera(mut commands: Commands) {
     ));
 }
 
-/// Files let go over the window are opened; of several, the first.
+/// Files let go over the window are opened, model files after a question; of several, the first.
 fn take_dropped_files(mut drops: MessageReader<FileDragAndDrop>, mut queue: ResMut<ActionQueue>) {
     for drop in drops.read() {
         match drop {
             FileDragAndDrop::DroppedFile { path_buf, .. } => {
-                queue.send(Action::Open(path_buf.clone()));
+                let is_model = path_buf.extension().is_some_and(|ending| ending == "pt" || ending == "safetensors");
+                queue.send(if is_model {
+                    Action::OfferModel(path_buf.clone())
+                } else {
+                    Action::Open(path_buf.clone())
+                });
                 drops.clear();
                 return;
             }

@@ -15,11 +15,11 @@ use crate::engine::{self, ClipFrames, DeviceChoice};
 use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
 use crate::sam2::image::RgbFrame;
-use crate::sam2::model::Observation;
+use crate::sam2::model::{LoadOptions, Observation};
 use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
 use super::exit::CliError;
-use super::model_file::{find_model, models_folder};
+use super::model_file::open_model;
 
 /// Time the model on this machine.
 #[derive(Debug, Args)]
@@ -122,8 +122,8 @@ fn in_words(report: &BenchReport) -> String {
 fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let threads = super::threads::use_threads(args.threads.map(usize::from))?;
     let device = engine::open_device(args.device)?;
-    let model_path = find_model(&args.model, models_folder().as_deref())?;
-    let model = Arc::new(Sam2::load(&model_path, args.resolution, &device)?);
+    let options = LoadOptions { image_size: args.resolution, ..LoadOptions::default() };
+    let model = Arc::new(Sam2::from_checkpoint(&open_model(&args.model)?, &options, &device)?);
     let mut clip = ClipFrames::open(&args.frames)?;
     let available = clip.frame_count().min(args.count);
     let held: Vec<Arc<RgbFrame>> = (0..available)

@@ -8,6 +8,7 @@ use std::io;
 
 use crate::engine::EngineError;
 use crate::formats::FormatError;
+use crate::models::ModelsError;
 use crate::sam2::Sam2Error;
 use crate::sam2::checkpoint::CheckpointError;
 use crate::store::StoreError;
@@ -172,6 +173,25 @@ impl From<VideoError> for CliError {
 impl From<CheckpointError> for CliError {
     fn from(error: CheckpointError) -> Self {
         CliError::new(Exit::Model, error.to_string())
+    }
+}
+
+impl From<ModelsError> for CliError {
+    fn from(error: ModelsError) -> Self {
+        let exit = match &error {
+            ModelsError::Unknown { .. } | ModelsError::InProgram { .. } => Exit::Usage,
+            ModelsError::Cancelled => Exit::Interrupted,
+            ModelsError::NotHere { .. }
+            | ModelsError::NoFolder
+            | ModelsError::Busy { .. }
+            | ModelsError::NoRoom { .. }
+            | ModelsError::Refused { .. }
+            | ModelsError::Unreachable { .. }
+            | ModelsError::HashDiffers { .. }
+            | ModelsError::NotTheModel { .. }
+            | ModelsError::Io { .. } => Exit::Model,
+        };
+        CliError::new(exit, error.to_string())
     }
 }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::clip_facts::{ClipFacts, decoder_version};
 use super::exit::{CliError, Exit};
-use super::model_file::models_folder;
 use crate::engine::{DeviceChoice, open_device};
+use crate::folders::models_folder;
 use crate::video;
 
 /// Arguments of `info`.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::clip::open_clip;
 use super::exit::CliError;
-use super::model_file::data_folder;
 use super::signals::StopFlag;
+use crate::folders::data_folder;
 use crate::formats::{ClipFacts, GatheredLabels, ObjectInfo, SourceError};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, Mask, MaskId, ObjectId};
 use crate::store::{

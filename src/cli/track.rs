@@ -5,7 +5,6 @@
 //! the same command is given again. `track --project` is `track_project.rs`.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::exit::{CliError, Exit};
 use super::manifest::{ClipEntry, FORMAT, Manifest, ModelEntry, OptionsEntry};
-use super::model_file::{find_model, models_folder};
+use super::model_file::open_model;
 use super::progress::{Event, Reporter, frames_per_second};
 use super::prompt_args::{PromptArg, parse_box, parse_mask, parse_point, parse_range};
 use super::prompt_file::{PromptFile, read_prompt_file};
@@ -39,7 +38,7 @@ pub struct TrackArgs {
     /// With --project: the objects to track, by number; all that have prompts without it
     #[arg(long, value_name = "1,2", value_delimiter = ',')]
     pub(super) objects: Vec<u32>,
-    /// Model: a name such as sam2.1_hiera_tiny, or a .pt or .safetensors file; with --project also `fake`, the test
+    /// Model: a name such as sam2.1_hiera_tiny (see `models list`), or a .pt or .safetensors file; with --project also `fake`, the test
     /// engine
     #[arg(long, value_name = "NAME|PATH")]
     pub(super) model: PathBuf,
@@ -181,7 +180,7 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
     }
     let statements = gather_statements(args)?;
     statements.expect_some()?;
-    let model = Checkpoint::open(&find_model(&args.model, models_folder().as_deref())?)?;
+    let model = open_model(&args.model)?;
     let mut tracker = open(args.clip())?;
     let clip = tracker.clip().clone();
     let (prompts, hints) = statements.check(clip.size, clip.frame_count)?;
@@ -237,7 +236,7 @@ fn manifest(
         model: ModelEntry {
             name: name(model.path()),
             sha256: model.sha256()?,
-            description_sha256: description_sha256(model.path())?,
+            description_sha256: description_sha256(model)?,
         },
         prompts: PromptFile::from(prompts),
         options: OptionsEntry {
@@ -253,13 +252,9 @@ fn manifest(
 }
 
 /// A model of the family that is not a published one is described by a TOML beside its weights.
-fn description_sha256(weights: &Path) -> Result<Option<String>, CliError> {
-    let path = weights.with_extension("toml");
-    match fs::read(&path) {
-        Ok(text) => Ok(Some(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(CliError::new(Exit::Model, format!("{}: cannot read it ({e}); check it", path.display()))),
-    }
+fn description_sha256(model: &Checkpoint) -> Result<Option<String>, CliError> {
+    let description = model.description()?;
+    Ok(description.map(|(_, text)| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, folder: &RunFolder) -> Result<TrackJob, CliError> {

@@ -12,7 +12,7 @@ use crossbeam_channel::RecvTimeoutError;
 
 use super::exit::{CliError, Exit};
 use super::export::{counted, export_plan};
-use super::model_file::{find_model, models_folder};
+use super::model_file::model_source;
 use super::progress::{Event, Reporter, frames_per_second};
 use super::project::{Project, WithoutProject, no_object};
 use super::prompts::check_range;
@@ -29,8 +29,6 @@ use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, 
 use crate::sam2::checkpoint::Checkpoint;
 use crate::store::{Durability, LabelStore, SaveState};
 
-/// The name of the test engine.
-const TEST_ENGINE: &str = "fake";
 /// How often a run that waits for the model looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -64,14 +62,11 @@ pub fn run(args: &TrackArgs, named: &Path, around: Surroundings<'_>) -> Result<E
 /// The model of `--model`; what can be checked of it is, before anything else takes time.
 fn model_choice(args: &TrackArgs) -> Result<ModelChoice, CliError> {
     let device = DeviceChoice::parse(&args.device).map_err(CliError::usage)?;
-    let source = if args.model.as_os_str() == TEST_ENGINE {
-        ModelSource::TestEngine
-    } else {
-        let path = find_model(&args.model, models_folder().as_deref())?;
-        Checkpoint::open(&path)?;
+    let source = model_source(&args.model)?;
+    if let ModelSource::Checkpoint(found) = &source {
+        Checkpoint::of(found)?;
         open_device(device)?;
-        ModelSource::Checkpoint(path)
-    };
+    }
     Ok(ModelChoice { source, device, resolution: args.resolution })
 }
 

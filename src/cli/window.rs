@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{CliError, Exit};
-use super::model_file::{find_model, models_folder};
-use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use super::model_file::model_source;
+use crate::engine::{DeviceChoice, ModelChoice};
 
 /// What the window is opened with.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WindowArgs {
     /// Video file or folder of images to open in the window
     pub clip: Option<PathBuf>,
-    /// Model for the window: a published name, a path, or `fake` for the test engine; by default the one of last time
+    /// Model for the window: a name (see `models list`), a path, or `fake` for the test engine; by default the one of last time
     #[arg(long)]
-    pub model: Option<String>,
+    pub model: Option<PathBuf>,
     /// Where the model runs: auto, cpu, cuda:N or metal:N
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
     pub device: DeviceChoice,
@@ -42,11 +42,7 @@ pub fn run(args: WindowArgs, open: Option<OpenWindow>) -> Result<Exit, CliError>
             "{shown}: neither a command nor a file that is there; see label-hub --help"
         )));
     }
-    let source = match args.model.as_deref() {
-        None => None,
-        Some("fake") => Some(ModelSource::TestEngine),
-        Some(model) => Some(ModelSource::Checkpoint(find_model(model.as_ref(), models_folder().as_deref())?)),
-    };
+    let source = args.model.as_deref().map(model_source).transpose()?;
     let model = source.map(|source| ModelChoice { source, device: args.device, resolution: args.resolution });
     let Some(open) = open else {
         let message = "this build has no window (built without `gui`); use one of the commands, see label-hub --help";

@@ -27,4 +27,4 @@ pub use protocol::{
 pub use sam2::Sam2Segmenter;
 pub use segmenter::{Answered, Segmenter, StepDone};
 pub use test_engine::TestEngine;
-pub use worker::{EngineThread, Loader};
+pub use worker::{EngineThread, Loader, load_model};

@@ -4,10 +4,10 @@
 //! [`Generation`], and whoever asked drops answers that are older than what it asked last.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 pub use crate::label::FramePrompt;
 use crate::label::{FrameIdx, Mask, ObjectId};
+use crate::sam2::checkpoint::CheckpointSource;
 use crate::video::Clip;
 
 /// Tells requests apart; a larger one is newer.
@@ -19,8 +19,8 @@ pub struct Generation(pub u64);
 pub enum ModelSource {
     /// The small, deterministic segmenter for tests and trials: region growing on colour.
     TestEngine,
-    /// A checkpoint of the SAM 2 family, `.pt` or `.safetensors`.
-    Checkpoint(PathBuf),
+    /// A checkpoint of the SAM 2 family: a file, or one that ships in the program.
+    Checkpoint(CheckpointSource),
 }
 
 /// Where the model runs.

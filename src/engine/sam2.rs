@@ -7,11 +7,10 @@
 //! next run changes nothing. Removing a frame's prompts also drops what was tracked, since it may have come from them.
 //! A prompt given during a run is shown when the run gets to its frame; other frames feel it in the next run.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::label::{FrameIdx, ObjectId, Prompt};
-use crate::sam2::checkpoint::Checkpoint;
+use crate::sam2::checkpoint::{Checkpoint, CheckpointSource};
 use crate::sam2::model::LoadOptions;
 use crate::sam2::predictor::{FrameMasks, ObjectMask, Predictor, PredictorOptions, Said};
 use crate::sam2::{Sam2, Sam2Error};
@@ -42,14 +41,14 @@ impl Sam2Segmenter {
     ///
     /// # Errors
     /// When the device cannot be used or the file is no model we know.
-    pub fn load(path: &Path, device: DeviceChoice, resolution: Option<u32>) -> Result<Self, EngineError> {
+    pub fn load(source: &CheckpointSource, device: DeviceChoice, resolution: Option<u32>) -> Result<Self, EngineError> {
         keep_freed();
         let device = open_device(device).map_err(cannot_load)?;
         let options = LoadOptions { image_size: resolution.map(|side| side as usize), ..LoadOptions::default() };
-        let checkpoint = Checkpoint::open(path).map_err(|e| cannot_load(e.into()))?;
+        let checkpoint = Checkpoint::of(source).map_err(|e| cannot_load(e.into()))?;
         let model = Sam2::from_checkpoint(&checkpoint, &options, &device).map_err(cannot_load)?;
         let info = ModelInfo {
-            name: short_name(&model.config().name, path),
+            name: short_name(&model.config().name, source),
             device: device_words(&device),
             resolution: u32::try_from(model.config().image_size).ok(),
             has_candidates: true,
@@ -200,8 +199,12 @@ fn results(predictor: &Predictor, frame: FrameIdx, objects: Vec<ObjectMask>) -> 
 }
 
 /// "tiny" for the published 2.1 models, "tiny (2.0)" for the older ones; a model of one's own as its description or its
-/// file calls it.
-fn short_name(name: &str, path: &Path) -> String {
+/// file calls it. One that ships in the program is small and must not pass for a published one.
+fn short_name(name: &str, source: &CheckpointSource) -> String {
+    let path = match source {
+        CheckpointSource::Embedded(model) => return format!("{}, for trying", model.name),
+        CheckpointSource::File(path) => path,
+    };
     let spaced = |size: &str| size.replace('_', " ");
     if let Some(size) = name.strip_prefix("sam2.1_hiera_") {
         return spaced(size);
@@ -245,6 +248,7 @@ fn failed(error: Sam2Error) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sam2::checkpoint::EmbeddedModel;
 
     #[test]
     fn names_are_short() {
@@ -256,7 +260,10 @@ mod tests {
             ("", "weights"),
         ];
         for (name, expected) in cases {
-            assert_eq!(short_name(name, Path::new("/models/weights.pt")), expected);
+            let file = CheckpointSource::File("/models/weights.pt".into());
+            assert_eq!(short_name(name, &file), expected);
         }
+        const SHIPPED: EmbeddedModel = EmbeddedModel { name: "starter", weights: b"", description: "" };
+        assert_eq!(short_name("starter", &CheckpointSource::Embedded(&SHIPPED)), "starter, for trying");
     }
 }

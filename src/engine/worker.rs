@@ -49,7 +49,7 @@ impl EngineThread {
     /// # Errors
     /// When the system gives no thread.
     pub fn spawn(waker: impl Fn() + Send + 'static) -> Result<Self, EngineError> {
-        Self::spawn_with(Box::new(load), waker)
+        Self::spawn_with(Box::new(load_model), waker)
     }
 
     /// [`EngineThread::spawn`] with a loader of one's own.
@@ -106,11 +106,14 @@ impl Drop for EngineThread {
     }
 }
 
-/// The program's own loader.
-fn load(choice: &ModelChoice) -> Result<Box<dyn Segmenter>, EngineError> {
+/// The program's own loader; [`EngineThread::spawn`] uses it as it is.
+///
+/// # Errors
+/// When the model cannot be read or the device cannot be used.
+pub fn load_model(choice: &ModelChoice) -> Result<Box<dyn Segmenter>, EngineError> {
     Ok(match &choice.source {
         ModelSource::TestEngine => Box::new(TestEngine::new()),
-        ModelSource::Checkpoint(path) => Box::new(Sam2Segmenter::load(path, choice.device, choice.resolution)?),
+        ModelSource::Checkpoint(source) => Box::new(Sam2Segmenter::load(source, choice.device, choice.resolution)?),
     })
 }
 

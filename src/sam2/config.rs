@@ -178,14 +178,12 @@ impl ModelConfig {
         all
     }
 
-    /// Reads a model's description.
+    /// Reads the text of a model's description; `path` is what messages call it.
     ///
     /// # Errors
-    /// When the file cannot be read, does not follow the schema, or describes a model that cannot exist.
-    pub fn from_toml(path: &Path) -> Result<ModelConfig, Sam2Error> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| Sam2Error::ReadConfig { path: path.to_owned(), source })?;
-        let config: ModelConfig = toml::from_str(&text)
+    /// When it does not follow the schema, or describes a model that cannot exist.
+    pub fn parse(path: &Path, text: &str) -> Result<ModelConfig, Sam2Error> {
+        let config: ModelConfig = toml::from_str(text)
             .map_err(|source| Sam2Error::BadConfig { path: path.to_owned(), reason: source.to_string() })?;
         config.check().map_err(|reason| Sam2Error::BadConfig { path: path.to_owned(), reason })?;
         Ok(config)

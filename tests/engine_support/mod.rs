@@ -107,7 +107,7 @@ pub fn test_engine() -> ModelChoice {
 }
 
 pub fn small_model() -> ModelChoice {
-    let source = ModelSource::Checkpoint(data().join("small.safetensors"));
+    let source = ModelSource::Checkpoint(data().join("small.safetensors").into());
     ModelChoice { source, device: DeviceChoice::Cpu, resolution: None }
 }
 

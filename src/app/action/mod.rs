@@ -299,6 +299,16 @@ pub enum Action {
     LoadModel(ModelChoice),
     /// Loads the model that failed once more.
     RetryModel,
+    /// Loads a model of the registry that is here.
+    UseModel(String),
+    /// Downloads a model of the registry. Whoever sends it has shown its address, size and licence.
+    GetModel(String),
+    /// Stops that; what has come is kept.
+    StopGettingModel,
+    /// Removes a downloaded model's file.
+    RemoveModel(String),
+    /// Asks whether a model file that nobody knows is to be loaded.
+    OfferModel(PathBuf),
 
     // The view.
     /// Closer, around the middle of the view.
@@ -410,6 +420,11 @@ impl Action {
             | Action::StopTracking
             | Action::LoadModel(_)
             | Action::RetryModel
+            | Action::UseModel(_)
+            | Action::GetModel(_)
+            | Action::StopGettingModel
+            | Action::RemoveModel(_)
+            | Action::OfferModel(_)
             | Action::ZoomIn
             | Action::ZoomOut
             | Action::ZoomFit

@@ -25,6 +25,7 @@ use super::action_log::ActionLog;
 use super::gather::gather_facts;
 use super::history::{History, Joins};
 use super::labels;
+use super::model_files;
 use super::notices::{Notices, Severity};
 use super::project::{self, session};
 use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
@@ -97,6 +98,11 @@ fn perform(world: &mut World, action: Action) {
         | Action::RetryModel
         | Action::Quit
         | Action::QuitAnyway => clips::perform(world, action),
+        Action::UseModel(_)
+        | Action::GetModel(_)
+        | Action::StopGettingModel
+        | Action::RemoveModel(_)
+        | Action::OfferModel(_) => model_files::perform(world, &action),
         Action::Export(_) | Action::ImportLabels(_) | Action::StopExport => datasets::perform(world, action),
         Action::Undo | Action::Redo | Action::ResetAll => edits::perform(world, &action),
         Action::Step(_)

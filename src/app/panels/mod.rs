@@ -7,6 +7,7 @@ mod context;
 pub mod export_window;
 pub mod help_window;
 pub mod inspector;
+pub mod models_list;
 pub mod notices_panel;
 pub mod objects;
 pub mod palette_window;

@@ -33,7 +33,13 @@ pub struct ModelsView<'a> {
 }
 
 /// Draws it. `asking` is the model whose terms are being read.
-pub fn models_ui(ui: &mut Ui, cx: &UiContext, view: &ModelsView, asking: &mut Option<String>, actions: &mut Vec<Action>) {
+pub fn models_ui(
+    ui: &mut Ui,
+    cx: &UiContext,
+    view: &ModelsView,
+    asking: &mut Option<String>,
+    actions: &mut Vec<Action>,
+) {
     for row in &view.rows {
         ui.horizontal(|ui| {
             ui.set_min_height(24.0);
@@ -113,11 +119,8 @@ pub fn progress_text(progress: &Progress) -> (Option<f32>, String) {
     match progress {
         Progress::Connecting => (None, "asking the server…".to_owned()),
         Progress::Downloading { done, total, bytes_per_second } => {
-            let speed = if *bytes_per_second > 0.0 {
-                format!(", {:.1} MB/s", bytes_per_second / 1e6)
-            } else {
-                String::new()
-            };
+            let speed =
+                if *bytes_per_second > 0.0 { format!(", {:.1} MB/s", bytes_per_second / 1e6) } else { String::new() };
             match total {
                 Some(total) => (
                     Some(*done as f32 / (*total).max(1) as f32),

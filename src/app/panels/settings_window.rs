@@ -1,7 +1,5 @@
 //! Looks, model, keys, memory. What is not an action is asked of the window as a [`SettingsRequest`].
 
-use std::path::PathBuf;
-
 use bevy_egui::egui::{Button, ComboBox, Grid, RichText, ScrollArea, Slider, Ui};
 use egui_phosphor::regular as icon;
 
@@ -9,7 +7,10 @@ use super::super::action::{Action, FileQuestion, Theme};
 use super::super::facts::ModelState;
 use super::super::input::Preset;
 use super::UiContext;
+use super::models_list::{ModelsView, models_ui};
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use crate::models;
+use crate::sam2::checkpoint::CheckpointSource;
 
 /// What the settings ask for beyond actions.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,17 @@ pub struct SettingsView<'a> {
     pub rebinding: Option<&'a Action>,
     /// The key that was pressed, and what it does so far.
     pub clash: Option<String>,
+    /// The models there are.
+    pub models: ModelsView<'a>,
+}
+
+/// What the settings remember between passes.
+#[derive(Debug, Default)]
+pub struct SettingsState {
+    /// The open tab.
+    pub tab: SettingsTab,
+    /// The model whose terms are being read before it is downloaded.
+    pub asking: Option<String>,
 }
 
 /// The open tab.
@@ -73,7 +85,7 @@ pub fn settings_ui(
     ui: &mut Ui,
     cx: &UiContext,
     view: &SettingsView,
-    tab: &mut SettingsTab,
+    state: &mut SettingsState,
     actions: &mut Vec<Action>,
     requests: &mut Vec<SettingsRequest>,
 ) {
@@ -81,13 +93,13 @@ pub fn settings_ui(
         for (each, name) in
             [(SettingsTab::Appearance, "Appearance"), (SettingsTab::Model, "Model"), (SettingsTab::Keys, "Keys")]
         {
-            ui.selectable_value(tab, each, name);
+            ui.selectable_value(&mut state.tab, each, name);
         }
     });
     ui.separator();
-    match tab {
+    match state.tab {
         SettingsTab::Appearance => appearance_ui(ui, cx, view, actions, requests),
-        SettingsTab::Model => model_ui(ui, cx, view, actions),
+        SettingsTab::Model => model_ui(ui, cx, view, &mut state.asking, actions),
         SettingsTab::Keys => keys_ui(ui, cx, view, requests),
     }
 }
@@ -153,48 +165,57 @@ fn appearance_ui(
 }
 
 /// The model: which one there is, how to get one, where and how sharp it runs.
-fn model_ui(ui: &mut Ui, cx: &UiContext, view: &SettingsView, actions: &mut Vec<Action>) {
+fn model_ui(ui: &mut Ui, cx: &UiContext, view: &SettingsView, asking: &mut Option<String>, actions: &mut Vec<Action>) {
     let colour = match cx.facts.model {
         ModelState::Failed => cx.colours().red,
         ModelState::None => cx.colours().amber,
         ModelState::Loading | ModelState::Ready => cx.colours().text,
     };
     ui.label(RichText::new(&view.model_text).color(colour));
-    ui.add_space(8.0);
-    ui.horizontal(|ui| {
-        let load = Button::new(format!("{} Load model…", icon::FOLDER_OPEN));
-        cx.action_widget(ui, load, Action::Ask(FileQuestion::OpenModel), actions);
-        let test = ModelChoice { source: ModelSource::TestEngine, device: DeviceChoice::Cpu, resolution: None };
-        cx.action_widget(ui, Button::new("Use the test engine"), Action::LoadModel(test), actions);
-        if cx.facts.model == ModelState::Failed {
-            cx.action_widget(ui, Button::new("Try again"), Action::RetryModel, actions);
-        }
-    });
     if let Some(choice) = view.choice {
         ui.add_space(8.0);
         choice_ui(ui, choice, actions);
     }
     ui.add_space(8.0);
-    let text = "Label Hub reads the published SAM 2 and SAM 2.1 checkpoints as they are: sam2.1_hiera_tiny.pt (156 MB), small (184 MB), \
-                base_plus (324 MB) or large (898 MB), from the SAM 2 release page of Meta. Download one and load it here. The test \
-                engine grows regions of one colour; it is good for trying the window, not for labelling.";
-    ui.label(RichText::new(text).color(cx.colours().quiet));
+    ui.separator();
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        models_ui(ui, cx, &view.models, asking, actions);
+        ui.add_space(8.0);
+        ui.horizontal(|ui| {
+            let load = Button::new(format!("{} Another file…", icon::FOLDER_OPEN));
+            cx.action_widget(ui, load, Action::Ask(FileQuestion::OpenModel), actions);
+            let test = ModelChoice { source: ModelSource::TestEngine, device: DeviceChoice::Cpu, resolution: None };
+            cx.action_widget(ui, Button::new("Use the test engine"), Action::LoadModel(test), actions)
+                .on_hover_text("It grows regions of one colour: good for trying the window, not for labelling");
+            if cx.facts.model == ModelState::Failed {
+                cx.action_widget(ui, Button::new("Try again"), Action::RetryModel, actions);
+            }
+        });
+        let text = "Models by Meta, from their own address. Draft with a small one or a small picture size; \
+                    \"Track everything again\" repeats it with a larger one from the same prompts.";
+        ui.label(RichText::new(text).color(cx.colours().quiet));
+    });
 }
 
 fn choice_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
     Grid::new("model").num_columns(2).spacing([24.0, 8.0]).show(ui, |ui| {
         ui.label("Weights");
-        let path: Option<&PathBuf> = match &choice.source {
-            ModelSource::TestEngine => None,
-            ModelSource::Checkpoint(path) => Some(path),
+        let (name, hint) = match &choice.source {
+            ModelSource::TestEngine => ("test engine".to_owned(), None),
+            ModelSource::Checkpoint(CheckpointSource::Embedded(model)) => {
+                (model.name.to_owned(), Some(models::STARTER_NOTE.to_owned()))
+            }
+            ModelSource::Checkpoint(CheckpointSource::File(path)) => {
+                let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+                (name, Some(path.display().to_string()))
+            }
         };
-        let name = path.and_then(|path| path.file_name()).map_or("test engine".into(), |name| name.to_string_lossy());
         let label = ui.label(super::top_bar::shorten(&name, 48));
-        if let Some(path) = path {
-            label.on_hover_text(path.display().to_string());
+        if let Some(hint) = hint {
+            label.on_hover_text(hint);
         }
         ui.end_row();
-        if path.is_none() {
+        if choice.source == ModelSource::TestEngine {
             return;
         }
         ui.label("Picture size");

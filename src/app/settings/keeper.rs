@@ -6,7 +6,8 @@ use bevy::prelude::*;
 use bevy::window::PrimaryWindow;
 
 use super::super::notices::{Notices, Severity};
-use super::{Settings, folders};
+use super::Settings;
+use crate::folders;
 
 /// Shortest time between two writes: a panel being dragged changes the settings all the time.
 const PAUSE: Duration = Duration::from_secs(1);

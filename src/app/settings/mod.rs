@@ -3,7 +3,6 @@
 //! A TOML file in the config folder. A file that cannot be understood is kept beside it as `.bad` and said; labelling
 //! goes on with the defaults. Keys of other versions survive a rewrite. Pure data; nothing here draws.
 
-pub mod folders;
 pub(super) mod keeper;
 
 use std::collections::BTreeSet;
@@ -14,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
 use crate::formats::{FormatError, write_atomically};
+use crate::models;
+use crate::sam2::checkpoint::CheckpointSource;
 
 use super::action::Theme;
 
@@ -56,8 +57,10 @@ pub struct Settings {
 /// A model as the file knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RememberedModel {
-    /// The weights; the test engine has none.
+    /// The weights' file; the test engine and a model that ships in the program have none.
     pub path: Option<PathBuf>,
+    /// The name of a model that ships in the program.
+    pub embedded: Option<String>,
     /// `auto`, `cpu`, `cuda:0` …
     pub device: String,
     /// Side of the square the model sees, in pixels.
@@ -145,9 +148,12 @@ impl Settings {
 
     /// Remembers a model for the next start.
     pub fn remember_model(&mut self, choice: &ModelChoice) {
-        let path = match &choice.source {
-            ModelSource::TestEngine => None,
-            ModelSource::Checkpoint(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        let (path, embedded) = match &choice.source {
+            ModelSource::TestEngine => (None, None),
+            ModelSource::Checkpoint(CheckpointSource::File(path)) => {
+                (Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())), None)
+            }
+            ModelSource::Checkpoint(CheckpointSource::Embedded(model)) => (None, Some(model.name.to_owned())),
         };
         let device = match choice.device {
             DeviceChoice::Auto => "auto".to_owned(),
@@ -155,13 +161,17 @@ impl Settings {
             DeviceChoice::Cuda(n) => format!("cuda:{n}"),
             DeviceChoice::Metal(n) => format!("metal:{n}"),
         };
-        self.model = Some(RememberedModel { path, device, resolution: choice.resolution });
+        self.model = Some(RememberedModel { path, embedded, device, resolution: choice.resolution });
     }
 
-    /// The remembered model. A device this build does not know becomes the automatic choice.
+    /// The remembered model, where this build has it. A device it does not know becomes the automatic choice.
     pub fn model_choice(&self) -> Option<ModelChoice> {
         let model = self.model.as_ref()?;
-        let source = model.path.clone().map_or(ModelSource::TestEngine, ModelSource::Checkpoint);
+        let source = match (&model.embedded, &model.path) {
+            (Some(name), _) => ModelSource::Checkpoint(CheckpointSource::Embedded(models::embedded(name)?)),
+            (None, Some(path)) => ModelSource::Checkpoint(path.clone().into()),
+            (None, None) => ModelSource::TestEngine,
+        };
         let device = DeviceChoice::parse(&model.device).unwrap_or(DeviceChoice::Auto);
         Some(ModelChoice { source, device, resolution: model.resolution })
     }
@@ -211,13 +221,19 @@ mod tests {
         settings.add_recent(Path::new("/clips/b.mp4"));
         settings.add_recent(Path::new("/clips/a.mp4"));
         assert_eq!(settings.recent, ["/clips/a.mp4", "/clips/b.mp4"].map(PathBuf::from));
-        let choice =
-            ModelChoice { source: ModelSource::TestEngine, device: DeviceChoice::Cuda(1), resolution: Some(512) };
-        settings.remember_model(&choice);
-        settings.save(&folder).expect("written");
-        let (loaded, message) = Settings::load(Some(&folder));
-        assert_eq!((&loaded, message), (&settings, None));
-        assert_eq!(loaded.model_choice(), Some(choice));
+        let starter = models::embedded(models::STARTER_NAME).expect("it ships");
+        for source in [
+            ModelSource::TestEngine,
+            ModelSource::Checkpoint(CheckpointSource::Embedded(starter)),
+            ModelSource::Checkpoint(PathBuf::from("/models/mine.pt").into()),
+        ] {
+            let choice = ModelChoice { source, device: DeviceChoice::Cuda(1), resolution: Some(512) };
+            settings.remember_model(&choice);
+            settings.save(&folder).expect("written");
+            let (loaded, message) = Settings::load(Some(&folder));
+            assert_eq!((&loaded, message), (&settings, None));
+            assert_eq!(loaded.model_choice(), Some(choice));
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! length before anything is allocated for it. Layout: PKWARE APPNOTE 4.3, with the ZIP64 records PyTorch writes.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+
+use super::source::Content as Source;
 
 /// Most entries accepted; the large model has 903 tensors.
 const MAX_ENTRIES: u64 = 2000;
@@ -77,7 +78,7 @@ pub(super) struct Content {
 
 impl Archive {
     /// Reads and checks the directory of `file`, which is `file_bytes` long.
-    pub(super) fn open(file: &mut File, file_bytes: u64) -> Result<Self, ArchiveError> {
+    pub(super) fn open(file: &mut Source, file_bytes: u64) -> Result<Self, ArchiveError> {
         let (offset, length, count) = find_directory(file, file_bytes)?;
         let directory = read_range(file, offset, length)?;
         let mut entries = BTreeMap::new();
@@ -107,7 +108,7 @@ impl Archive {
     }
 
     /// The pickled list of tensors.
-    pub(super) fn read_pickle(&self, file: &mut File) -> Result<Vec<u8>, ArchiveError> {
+    pub(super) fn read_pickle(&self, file: &mut Source) -> Result<Vec<u8>, ArchiveError> {
         let entry = self.entries.get("data.pkl").expect("strip_folder found it");
         if entry.size > MAX_PICKLE_BYTES {
             return Err(ArchiveError::Limit { what: "data.pkl", got: entry.size, limit: MAX_PICKLE_BYTES });
@@ -122,7 +123,7 @@ impl Archive {
     /// `length` bytes of `entry` from `start` on.
     pub(super) fn read(
         &self,
-        file: &mut File,
+        file: &mut Source,
         entry: &Entry,
         start: u64,
         length: u64,
@@ -144,7 +145,7 @@ impl Archive {
         Ok(Content { bytes, checksum_holds })
     }
 
-    fn check_byte_order(&mut self, file: &mut File) -> Result<(), ArchiveError> {
+    fn check_byte_order(&mut self, file: &mut Source) -> Result<(), ArchiveError> {
         let Some(entry) = self.entries.get("byteorder") else {
             return Ok(()); // written since PyTorch 2.1; older files are little endian
         };
@@ -157,7 +158,7 @@ impl Archive {
 }
 
 /// Offset, length and entry count of the directory.
-fn find_directory(file: &mut File, file_bytes: u64) -> Result<(u64, u64, u64), ArchiveError> {
+fn find_directory(file: &mut Source, file_bytes: u64) -> Result<(u64, u64, u64), ArchiveError> {
     let longest_tail = (END64_BYTES + END64_LOCATOR_BYTES + END_BYTES + usize::from(u16::MAX)) as u64;
     let tail_bytes = file_bytes.min(longest_tail);
     let tail_offset = file_bytes - tail_bytes;
@@ -264,7 +265,7 @@ fn strip_folder(entries: BTreeMap<String, Entry>) -> Result<BTreeMap<String, Ent
     Ok(entries.into_iter().filter_map(inside).collect())
 }
 
-fn read_range_within(file: &mut File, offset: u64, length: u64, file_bytes: u64) -> Result<Vec<u8>, ArchiveError> {
+fn read_range_within(file: &mut Source, offset: u64, length: u64, file_bytes: u64) -> Result<Vec<u8>, ArchiveError> {
     if offset.checked_add(length).is_none_or(|end| end > file_bytes) {
         return Err(ArchiveError::NoDirectory);
     }
@@ -272,7 +273,7 @@ fn read_range_within(file: &mut File, offset: u64, length: u64, file_bytes: u64)
 }
 
 /// Reads exactly `length` bytes; callers have checked `length` against the file, so the allocation is bounded by it.
-pub(super) fn read_range(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_range(file: &mut Source, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
     let length = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     let mut bytes = vec![0; length];

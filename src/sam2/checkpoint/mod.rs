@@ -11,25 +11,29 @@ mod error;
 mod layout;
 mod pickle;
 mod safetensors;
+mod source;
 mod state_dict;
 mod value;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ::safetensors::tensor::Dtype;
 use sha2::{Digest, Sha256};
 
+use super::error::Sam2Error;
 use archive::{Archive, read_range};
 use layout::Elements;
+use source::Content;
 
 pub use archive::ArchiveError;
 pub use error::{CheckpointError, Difference, TensorFault};
 pub use layout::StoredDtype;
 pub use pickle::PickleError;
+pub use source::{CheckpointSource, EmbeddedModel};
 
 /// Longest model file accepted, in bytes; the large model has 0.9 GB.
 const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -37,9 +41,11 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 /// An open model file: its tensors are known, their values are read on demand.
 #[derive(Debug)]
 pub struct Checkpoint {
+    source: CheckpointSource,
+    /// The file, or the name of a model in the program; what messages say.
     path: PathBuf,
-    /// Reading moves the file's position, so readers take turns; converting happens outside the lock.
-    file: Mutex<File>,
+    /// Reading moves the position, so readers take turns; converting happens outside the lock.
+    content: Mutex<Content>,
     tensors: BTreeMap<String, TensorFacts>,
     /// The zip container of a `.pt`; `None` for safetensors.
     archive: Option<Archive>,
@@ -71,10 +77,23 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be read, is of no known kind, is damaged, or holds something else than tensors.
     pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
-        let path = path.to_path_buf();
-        let (mut file, file_bytes) = match open_regular(&path) {
-            Ok(opened) => opened,
-            Err(source) => return Err(CheckpointError::Read { path, source }),
+        Self::of(&CheckpointSource::File(path.to_path_buf()))
+    }
+
+    /// [`Checkpoint::open`] for a file or a model in the program.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn of(source: &CheckpointSource) -> Result<Checkpoint, CheckpointError> {
+        let (path, mut file, file_bytes) = match source {
+            CheckpointSource::File(path) => match open_regular(path) {
+                Ok((file, file_bytes)) => (path.clone(), Content::File(file), file_bytes),
+                Err(source) => return Err(CheckpointError::Read { path: path.clone(), source }),
+            },
+            CheckpointSource::Embedded(model) => {
+                let content = Content::Memory(Cursor::new(model.weights));
+                (PathBuf::from(model.name), content, model.weights.len() as u64)
+            }
         };
         if file_bytes > MAX_FILE_BYTES {
             return Err(CheckpointError::TooLarge {
@@ -97,10 +116,33 @@ impl Checkpoint {
             let found = describe_stranger(&first_bytes).to_owned();
             return Err(CheckpointError::NotACheckpoint { path, found });
         };
-        Ok(Checkpoint { path, file: Mutex::new(file), tensors, archive, sha256: OnceLock::new() })
+        let content = Mutex::new(file);
+        Ok(Checkpoint { source: source.clone(), path, content, tensors, archive, sha256: OnceLock::new() })
     }
 
-    /// The file.
+    /// The description of a model that is not a published one: the TOML beside the file, where there is one, and where
+    /// it lies.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn description(&self) -> Result<Option<(PathBuf, String)>, Sam2Error> {
+        let path = self.path.with_extension("toml");
+        match &self.source {
+            CheckpointSource::Embedded(model) => Ok(Some((path, model.description.to_owned()))),
+            CheckpointSource::File(_) => match std::fs::read_to_string(&path) {
+                Ok(text) => Ok(Some((path, text))),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(source) => Err(Sam2Error::ReadConfig { path, source }),
+            },
+        }
+    }
+
+    /// Where it is read from.
+    pub fn source(&self) -> &CheckpointSource {
+        &self.source
+    }
+
+    /// The file; of a model in the program, its name.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -120,7 +162,7 @@ impl Checkpoint {
         let (elements, bytes) = match &facts.place {
             Place::File { start } => {
                 let elements = Elements::contiguous(facts.shape.iter().product::<usize>() as u64);
-                let bytes = read_range(&mut self.lock_file(), *start, elements.span * size_bytes);
+                let bytes = read_range(&mut self.lock(), *start, elements.span * size_bytes);
                 let bytes = bytes.map_err(|source| CheckpointError::Read { path: self.path.clone(), source })?;
                 (elements, bytes)
             }
@@ -128,7 +170,7 @@ impl Checkpoint {
                 let archive = self.archive.as_ref().expect("only archives have entries");
                 let entry = archive.entry(key).expect("open found every entry");
                 let (start, length) = (elements.first * size_bytes, elements.span * size_bytes);
-                let content = archive.read(&mut self.lock_file(), entry, start, length);
+                let content = archive.read(&mut self.lock(), entry, start, length);
                 let content = content.map_err(|cause| CheckpointError::Archive { path: self.path.clone(), cause })?;
                 if content.checksum_holds == Some(false) {
                     return Err(self.tensor_error(name, TensorFault::Checksum));
@@ -147,8 +189,8 @@ impl Checkpoint {
         if let Some(known) = self.sha256.get() {
             return Ok(known.clone());
         }
-        let hash = hash_file(&mut self.lock_file())
-            .map_err(|source| CheckpointError::Read { path: self.path.clone(), source })?;
+        let hash =
+            hash_file(&mut self.lock()).map_err(|source| CheckpointError::Read { path: self.path.clone(), source })?;
         Ok(self.sha256.get_or_init(|| hash).clone())
     }
 
@@ -165,9 +207,9 @@ impl Checkpoint {
         Err(CheckpointError::Mismatch { path: self.path.clone(), difference })
     }
 
-    fn lock_file(&self) -> MutexGuard<'_, File> {
+    fn lock(&self) -> MutexGuard<'_, Content> {
         // Every read seeks first, so a reader that panicked left nothing behind that matters.
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tensor_error(&self, name: &str, cause: TensorFault) -> CheckpointError {
@@ -187,7 +229,7 @@ fn open_regular(path: &Path) -> io::Result<(File, u64)> {
 
 fn open_archive(
     path: &Path,
-    file: &mut File,
+    file: &mut Content,
     file_bytes: u64,
 ) -> Result<(BTreeMap<String, TensorFacts>, Archive), CheckpointError> {
     let damaged = |cause| CheckpointError::Archive { path: path.to_path_buf(), cause };
@@ -228,7 +270,7 @@ fn place_in_archive(archive: &Archive, tensor: state_dict::PickledTensor) -> Res
 
 fn open_safetensors(
     path: &Path,
-    file: &mut File,
+    file: &mut Content,
     file_bytes: u64,
 ) -> Result<BTreeMap<String, TensorFacts>, CheckpointError> {
     let header = safetensors::read_header(file, file_bytes)
@@ -269,7 +311,7 @@ fn describe_stranger(first_bytes: &[u8]) -> &'static str {
     KNOWN.iter().find(|(start, _)| first_bytes.starts_with(start)).map_or("its content is of no known kind", |k| k.1)
 }
 
-fn hash_file(file: &mut File) -> io::Result<String> {
+fn hash_file(file: &mut Content) -> io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -4,11 +4,10 @@
 //! `safetensors` crate's; this file bounds the header before reading it and compares the ranges with the file's length.
 //! The file is read, not mapped: one that shrinks while mapped would kill the program.
 
-use std::fs::File;
-
 use safetensors::tensor::{Dtype, Metadata};
 
 use super::archive::read_range;
+use super::source::Content;
 
 /// Longest header accepted, in bytes. The format allows 100 MB; the large model needs about 0.1 MB.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
@@ -34,8 +33,9 @@ pub(super) fn is_safetensors(first_bytes: &[u8]) -> bool {
 }
 
 /// Reads and checks the header of `file`, which is `file_bytes` long.
-pub(super) fn read_header(file: &mut File, file_bytes: u64) -> Result<Vec<HeaderTensor>, String> {
-    let read = |file: &mut File, at, length| read_range(file, at, length).map_err(|e| format!("reading failed ({e})"));
+pub(super) fn read_header(file: &mut Content, file_bytes: u64) -> Result<Vec<HeaderTensor>, String> {
+    let read =
+        |file: &mut Content, at, length| read_range(file, at, length).map_err(|e| format!("reading failed ({e})"));
     let length = read(file, 0, LENGTH_BYTES)?;
     let header_bytes = u64::from_le_bytes(length.try_into().expect("eight bytes were read"));
     if header_bytes > file_bytes - LENGTH_BYTES {

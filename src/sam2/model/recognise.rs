@@ -9,9 +9,8 @@ use super::super::error::Sam2Error;
 
 /// The description next to the checkpoint, or the published model whose tensors these are.
 pub(super) fn config_of(checkpoint: &Checkpoint) -> Result<ModelConfig, Sam2Error> {
-    let toml = checkpoint.path().with_extension("toml");
-    if toml.is_file() {
-        return ModelConfig::from_toml(&toml);
+    if let Some((path, text)) = checkpoint.description()? {
+        return ModelConfig::parse(&path, &text);
     }
     let shape = |name: &str| checkpoint.tensors().get(name).map(|facts| facts.shape.clone());
     let blocks = (0..).take_while(|i| shape(&format!("image_encoder.trunk.blocks.{i}.norm1.weight")).is_some()).count();
@@ -36,6 +35,8 @@ pub(super) fn config_of(checkpoint: &Checkpoint) -> Result<ModelConfig, Sam2Erro
             "the file has {blocks} backbone blocks of first width {}",
             embed_dim.map_or_else(|| "none".to_owned(), |d| d.to_string())
         ),
-        toml: PathBuf::from(toml.file_name().expect("a checkpoint has a file name")),
+        toml: PathBuf::from(
+            checkpoint.path().with_extension("toml").file_name().expect("a checkpoint has a file name"),
+        ),
     })
 }
