@@ -9,10 +9,10 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo run test ci test-parity test-long test-crash test-window test-formats fuzz screenshots walkthrough bench-window bench-reference audit
+.PHONY: help demo run test ci test-parity test-long test-crash test-window test-formats fuzz sample screenshots walkthrough bench-window bench-reference audit
 
 help:
-	@echo 'make demo             track an object through a clip it makes itself, without a window'
+	@echo 'make demo             the window on the sample; without a display, the sample tracked and scored (MODEL=name or path)'
 	@echo 'make run              the window, with the test engine (CLIP=file opens a clip)'
 	@echo 'make test             the everyday tests'
 	@echo 'make ci               all checks: format, lints, docs, tests, parity, window'
@@ -25,6 +25,7 @@ help:
 	@echo 'make test-window      the real window from end to end, under Xvfb'
 	@echo 'make walkthrough      a labeller'"'"'s first session on a real clip, by mouse and then by keys alone'
 	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder), two of them in docs/'
+	@echo 'make sample           paints the sample clip and its truth anew (assets/sample)'
 	@echo 'make bench-reference  ours and the Python reference, timed in one run'
 	@echo 'make audit            licences and sources of the dependencies, where cargo-deny is installed'
 
@@ -91,6 +92,10 @@ screenshots:
 	$(PYTHON_WITH_NUMPY) scripts/screenshots.py $(SHOTS)
 	ffmpeg -loglevel error -y -i $(SHOTS)/labelled_1280x720_dark.png -q:v 3 docs/screenshots/labelled.jpg
 	ffmpeg -loglevel error -y -i $(SHOTS)/palette_dark.png -q:v 3 docs/screenshots/palette.jpg
+
+sample:
+	@scripts/setup
+	$(PYTHON_WITH_NUMPY) scripts/sample/render.py
 
 bench-window:
 	@scripts/setup

@@ -23,6 +23,7 @@ pub mod prompt_file;
 pub mod prompts;
 pub mod run_folder;
 mod sam2_tracker;
+pub mod score;
 pub mod signals;
 mod stages;
 mod threads;

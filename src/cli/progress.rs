@@ -1,6 +1,7 @@
 //! What a track run says while it works: a bar on a terminal, JSON lines with `--json`, plain lines elsewhere.
 //!
-//! JSON goes to standard output, one object a line, for programs; bars and lines go to standard error, for people.
+//! JSON goes to standard output, one object a line, for programs; bars and lines go to standard error, for people. A
+//! score is a result and goes to standard output in either form.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -10,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::CliError;
+use super::score::Score;
 use super::tell;
 use crate::label::{FrameIdx, ObjectId};
 
@@ -64,6 +66,8 @@ pub enum Event {
         /// Frames that did not decode.
         damaged: Vec<FrameIdx>,
     },
+    /// How close the masks are to the ground truth.
+    Score(Score),
     /// The run was asked to stop; the same command goes on.
     Stopped {
         /// Frames tracked by this call.
@@ -80,9 +84,16 @@ pub enum Reporter<'a> {
     /// JSON lines.
     Json(&'a mut dyn Write),
     /// A bar with frames per second and time left.
-    Bar(ProgressBar),
+    Bar {
+        /// Where a score goes.
+        stdout: &'a mut dyn Write,
+        /// It draws itself on standard error.
+        bar: ProgressBar,
+    },
     /// A line per mask.
     Plain {
+        /// Where a score goes.
+        stdout: &'a mut dyn Write,
         /// Where lines go.
         stderr: &'a mut dyn Write,
         /// Frames in the run, once known.
@@ -102,9 +113,9 @@ impl<'a> Reporter<'a> {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}");
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style.expect("the template is fixed"));
-            return Reporter::Bar(bar);
+            return Reporter::Bar { stdout, bar };
         }
-        Reporter::Plain { stderr, frame_total: 0, seen: BTreeSet::new() }
+        Reporter::Plain { stdout, stderr, frame_total: 0, seen: BTreeSet::new() }
     }
 
     /// Shows an event.
@@ -112,13 +123,16 @@ impl<'a> Reporter<'a> {
     /// # Errors
     /// When standard output is closed or full.
     pub fn show(&mut self, event: &Event) -> Result<(), CliError> {
-        match self {
-            Reporter::Json(stdout) => {
+        match (self, event) {
+            (Reporter::Json(stdout), _) => {
                 let line = serde_json::to_string(event).expect("events have no maps and no foreign types");
                 writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(CliError::from_stdout)?;
             }
-            Reporter::Bar(bar) => show_on_bar(bar, event),
-            Reporter::Plain { stderr, frame_total, seen } => {
+            (Reporter::Bar { stdout, .. } | Reporter::Plain { stdout, .. }, Event::Score(score)) => {
+                writeln!(stdout, "{score}").and_then(|()| stdout.flush()).map_err(CliError::from_stdout)?;
+            }
+            (Reporter::Bar { bar, .. }, _) => show_on_bar(bar, event),
+            (Reporter::Plain { stderr, frame_total, seen, .. }, _) => {
                 // Nobody may be reading; the masks matter more than the words about them.
                 writeln!(stderr, "{}", line_for(frame_total, seen, event)).ok();
             }
@@ -129,7 +143,7 @@ impl<'a> Reporter<'a> {
     /// Takes the bar away, so that an error does not stand in its middle.
     pub fn clear(&self) {
         match self {
-            Reporter::Bar(bar) => bar.finish_and_clear(),
+            Reporter::Bar { bar, .. } => bar.finish_and_clear(),
             Reporter::Json(_) | Reporter::Plain { .. } => {}
         }
     }
@@ -137,7 +151,7 @@ impl<'a> Reporter<'a> {
     /// Counts a frame, whether or not it gave masks.
     pub fn frame_done(&self) {
         match self {
-            Reporter::Bar(bar) => bar.inc(1),
+            Reporter::Bar { bar, .. } => bar.inc(1),
             Reporter::Json(_) | Reporter::Plain { .. } => {}
         }
     }
@@ -153,7 +167,7 @@ fn show_on_bar(bar: &ProgressBar, event: &Event) {
             bar.set_message(file.clone().unwrap_or_else(|| format!("frame {frame} object {object}")));
         }
         Event::Notice { message } => bar.suspend(|| tell(message)),
-        Event::Done { .. } | Event::Stopped { .. } => {
+        Event::Done { .. } | Event::Score(_) | Event::Stopped { .. } => {
             bar.finish_and_clear();
             tell(&summary(event));
         }
@@ -172,7 +186,7 @@ fn line_for(frame_total: &mut u32, seen: &mut BTreeSet<FrameIdx>, event: &Event)
             format!("{}/{frame_total} frame {frame} object {object}: {area} pixels{file}", seen.len())
         }
         Event::Notice { message } => message.clone(),
-        Event::Done { .. } | Event::Stopped { .. } => summary(event),
+        Event::Done { .. } | Event::Score(_) | Event::Stopped { .. } => summary(event),
     }
 }
 
@@ -189,6 +203,7 @@ fn summary(event: &Event) -> String {
         Event::Stopped { frames, masks, next } => {
             format!("stopped after {frames} frames; {masks} masks are kept; {next}")
         }
+        Event::Score(score) => score.to_string(),
         Event::Start { .. } | Event::Frame { .. } | Event::Notice { .. } => String::new(),
     }
 }

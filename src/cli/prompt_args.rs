@@ -57,6 +57,27 @@ pub fn parse_mask(text: &OsStr) -> Result<PromptArg, String> {
     Ok(PromptArg { frame, object, statement: Statement::Mask(MaskSource::File(path)) })
 }
 
+/// [`parse_mask`] for clap: `--mask` may name a file that is not UTF-8, which clap's function parsers cannot take.
+#[derive(Clone)]
+pub struct MaskParser;
+
+impl clap::builder::TypedValueParser for MaskParser {
+    type Value = PromptArg;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<PromptArg, clap::Error> {
+        parse_mask(value).map_err(|cause| {
+            let name = arg.map(ToString::to_string).unwrap_or_else(|| "--mask".into());
+            let message = format!("invalid value '{}' for '{name}': {cause}\n", value.to_string_lossy());
+            clap::Error::raw(clap::error::ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
+}
+
 /// `A..B`, both included.
 pub fn parse_range(text: &str) -> Result<(FrameIdx, FrameIdx), String> {
     let form = "A..B, two frame numbers, both included";

@@ -15,10 +15,11 @@ use super::exit::{CliError, Exit};
 use super::manifest::{ClipEntry, FORMAT, Manifest, ModelEntry, OptionsEntry};
 use super::model_file::open_model;
 use super::progress::{Event, Reporter, frames_per_second};
-use super::prompt_args::{PromptArg, parse_box, parse_mask, parse_point, parse_range};
+use super::prompt_args::{MaskParser, PromptArg, parse_box, parse_point, parse_range};
 use super::prompt_file::{PromptFile, read_prompt_file};
 use super::prompts::{JobPrompts, Statements};
 use super::run_folder::{MAX_PAD, RunFolder, default_folder};
+use super::score::RunTruth;
 use super::signals::StopFlag;
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, Tracker, open_tracker};
 use crate::engine::DeviceChoice;
@@ -33,7 +34,7 @@ pub struct TrackArgs {
     clip: Option<PathBuf>,
     /// Track what is stale or missing in a project (its file, or its clip), from the project's own prompts; the masks
     /// go into the project
-    #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged"])]
+    #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged", "truth"])]
     pub(super) project: Option<PathBuf>,
     /// With --project: the objects to track, by number; all that have prompts without it
     #[arg(long, value_name = "1,2", value_delimiter = ',')]
@@ -80,6 +81,9 @@ pub struct TrackArgs {
     /// What to do on frames that do not decode
     #[arg(long, value_enum, default_value = "skip")]
     damaged: DamagedFrames,
+    /// Ground truth to score the masks against: a folder of DAVIS palette PNGs, each named by its frame (00000.png)
+    #[arg(long, value_name = "DIR")]
+    truth: Option<PathBuf>,
     /// Processor threads to use
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
@@ -95,27 +99,6 @@ impl TrackArgs {
 
     fn direction(&self) -> Direction {
         self.direction.unwrap_or(Direction::Forward)
-    }
-}
-
-/// `--mask` may name a file that is not UTF-8, which clap's function parsers cannot take.
-#[derive(Clone)]
-struct MaskParser;
-
-impl clap::builder::TypedValueParser for MaskParser {
-    type Value = PromptArg;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<PromptArg, clap::Error> {
-        parse_mask(value).map_err(|cause| {
-            let name = arg.map(ToString::to_string).unwrap_or_else(|| "--mask".into());
-            let message = format!("invalid value '{}' for '{name}': {cause}\n", value.to_string_lossy());
-            clap::Error::raw(clap::error::ErrorKind::ValueValidation, message).with_cmd(command)
-        })
     }
 }
 
@@ -184,6 +167,7 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
     let mut tracker = open(args.clip())?;
     let clip = tracker.clip().clone();
     let (prompts, hints) = statements.check(clip.size, clip.frame_count)?;
+    let truth = args.truth.as_deref().map(|folder| RunTruth::open(folder, &clip, &prompts)).transpose()?;
 
     let mut reporter = Reporter::new(args.json, around.is_terminal, around.stdout, around.stderr);
     for message in clip.notices.iter().chain(&hints) {
@@ -194,16 +178,25 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
         None => default_folder(args.clip(), Path::new("")),
     };
     let manifest = manifest(args, &clip, &model, &prompts)?;
-    let folder = RunFolder::open(&folder_path, manifest, args.overwrite)?;
-    if folder.is_finished() {
+    let mut folder = RunFolder::open(&folder_path, manifest, args.overwrite)?;
+    let exit = if folder.is_finished() {
         let masks = folder.done().len();
         let message = format!("{}: all {masks} masks are already there", folder_path.display());
         reporter.show(&Event::Notice { message })?;
         reporter.show(&Event::Done { frames: 0, masks, seconds: 0.0, fps: 0.0, damaged: folder.damaged() })?;
-        return Ok(Exit::Success);
+        Exit::Success
+    } else {
+        let job = job(args, prompts, &clip, &folder)?;
+        follow(args, tracker.as_mut(), &model, &job, &mut folder, around.stop, &mut reporter)?
+    };
+    if let (Some(truth), Exit::Success) = (truth, exit) {
+        let (score, notices) = truth.score(&folder)?;
+        for message in notices {
+            reporter.show(&Event::Notice { message })?;
+        }
+        reporter.show(&Event::Score(score))?;
     }
-    let job = job(args, prompts, &clip, &folder)?;
-    follow(args, tracker.as_mut(), &model, &job, folder, around.stop, &mut reporter)
+    Ok(exit)
 }
 
 fn gather_statements(args: &TrackArgs) -> Result<Statements, CliError> {
@@ -280,7 +273,7 @@ fn follow(
     tracker: &mut dyn Tracker,
     model: &Checkpoint,
     job: &TrackJob,
-    mut folder: RunFolder,
+    folder: &mut RunFolder,
     stop: &StopFlag,
     reporter: &mut Reporter<'_>,
 ) -> Result<Exit, CliError> {
@@ -291,7 +284,7 @@ fn follow(
         objects: job.prompts.objects.keys().copied().collect(),
         resumed: job.done.len(),
     })?;
-    let followed = follow_stream(tracker.start(model, job)?.as_mut(), &mut folder, stop, reporter);
+    let followed = follow_stream(tracker.start(model, job)?.as_mut(), folder, stop, reporter);
     if followed.is_err() {
         reporter.clear();
     }

@@ -10,6 +10,7 @@ mod mask;
 mod object;
 pub mod palette;
 mod prompt;
+mod similarity;
 mod stroke;
 
 pub use edit::{Change, Edit};
@@ -17,4 +18,5 @@ pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};
 pub use object::{FrameMark, FramePrompt, MaskId, ObjectFacts, Provenance, Rgb};
 pub use prompt::{BoxPrompt, Point, PointLabel, Prompt};
+pub use similarity::Similarity;
 pub use stroke::Stroke;
