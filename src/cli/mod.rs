@@ -15,6 +15,7 @@ pub mod import;
 pub mod info;
 pub mod manifest;
 pub mod model_file;
+pub mod models;
 pub mod parity;
 pub mod progress;
 pub mod project;
@@ -65,6 +66,9 @@ enum Command {
     Extract(extract::ExtractArgs),
     /// Show devices, codecs, models, and what is known about a clip
     Info(info::InfoArgs),
+    /// List, download, check and remove models
+    #[command(after_help = EXIT_CODES_HELP)]
+    Models(models::ModelsArgs),
     /// Compare the model with recorded reference outputs
     Parity(parity::ParityArgs),
     /// Measure the model's speed, stage by stage
@@ -101,6 +105,7 @@ fn run(cli: Cli, open_window: Option<window::OpenWindow>) -> Result<Exit, CliErr
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Extract(args)) => extract::command(&args),
+        Some(Command::Models(args)) => models::run(&args),
         Some(Command::Parity(args)) => Ok(if parity::run(&args)? { Exit::Success } else { Exit::SomeFailed }),
         Some(Command::Bench(args)) => {
             bench::run(&args)?;

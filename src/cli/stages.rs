@@ -1,4 +1,4 @@
-//! How `export` and `import` show what they do: a bar on a terminal, JSON lines with `--json`, plain lines elsewhere.
+//! How `export`, `import` and `models` show what they do: a bar on a terminal, JSON lines with `--json`, plain lines elsewhere.
 //!
 //! JSON and results go to standard output; bars, notices and what failed go to standard error.
 
@@ -13,7 +13,7 @@ use super::exit::CliError;
 /// Shortest time between two JSON lines about progress.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// What both commands may tell.
+/// What all of them may tell.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Event<'a> {
@@ -41,6 +41,15 @@ impl<'a> Stages<'a> {
             bar
         });
         Stages { wants_json, bar, stdout, stderr, last_progress: None }
+    }
+
+    /// Shows numbers as bytes, with their pace.
+    pub fn in_bytes(self) -> Self {
+        if let Some(bar) = &self.bar {
+            let template = "{bar:30} {msg} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is fixed"));
+        }
+        self
     }
 
     /// Tells how far a stage is; `total` is `None` where nobody knows.
