@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the sample anew: the clip and its ground truth.
 
-    make sample                        # assets/sample; about 6 minutes
+    make sample                        # assets/sample; about 6 minutes on a free core
     scripts/sample/render.py FOLDER    # elsewhere
 
 Needs numpy and the ffmpeg program with libx264. The scene is seeded, so the same numpy, ffmpeg and processor give the

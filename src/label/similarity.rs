@@ -184,15 +184,13 @@ mod tests {
             shared in 0_usize..3,
         ) {
             let size = FrameSize { width, height };
-            let discs: Vec<_> = discs
-                .into_iter()
-                .map(|(x, y, r): (f64, f64, f64)| {
-                    let scaled = |share: f64, side: u32| (share * f64::from(side)) as i64;
-                    disc(scaled(x, width), scaled(y, height), scaled(r, height))
-                })
-                .collect();
-            let union = |discs: &[_]| shape(size, |x, y| discs.iter().any(|is_in: &Box<dyn Fn(i64, i64) -> bool>| is_in(x, y)));
-            let discs: Vec<Box<dyn Fn(i64, i64) -> bool>> = discs.into_iter().map(|d| Box::new(d) as _).collect();
+            let scaled = |share: f64, side: u32| (share * f64::from(side)) as i64;
+            let union = |discs: &[(f64, f64, f64)]| {
+                let is_in = |&(dx, dy, r): &(f64, f64, f64), x, y| {
+                    disc(scaled(dx, width), scaled(dy, height), scaled(r, height))(x, y)
+                };
+                shape(size, |x, y| discs.iter().any(|one| is_in(one, x, y)))
+            };
             let (found, truth) = (union(&discs[..shared.min(discs.len())]), union(&discs[1..]));
             let similarity = Similarity::between(&found, &truth);
             prop_assert!((similarity.boundary - by_brute_force(&found, &truth)).abs() < 1e-12);
