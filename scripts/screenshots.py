@@ -70,10 +70,10 @@ class Gallery:
         window.picture(self.out / f"{name}.png")
         print(self.out / f"{name}.png")
 
-    def open(self, path, size, theme="dark", scale=1, model="fake", largest_file=None):
+    def open(self, path, size, theme="dark", scale=1, model="fake", largest_file=None, tour=False):
         arguments = [str(path)] if path else []
         arguments += ["--model", model] if model else []
-        return Window(program(), arguments, size=size, scale=scale, settings=[f'theme = "{theme}"'], largest_file=largest_file)
+        return Window(program(), arguments, size=size, scale=scale, settings=[f'theme = "{theme}"'], largest_file=largest_file, tour=tour)
 
     def own(self, path):
         """A copy of a clip in a folder of its own, where its project will lie: every picture starts anew."""
@@ -118,6 +118,31 @@ class Gallery:
         window.settle()
 
 
+def first_start(gallery):
+    """The first five minutes: no clip, the sample with the tour, its first click with the model that ships, the models."""
+    window = gallery.open(None, (1280, 720), model=None, tour=True)
+    gallery.shoot(window, "first_start")
+    window.key("ctrl+p")
+    window.settle()
+    window.type("open the sample")
+    window.settle()
+    window.key("Return")
+    window.wait("the sample is asked for", lambda: "open_sample" in window.actions())
+    window.wait("something is drawn", lambda: window.picture().max() > 128)
+    window.settle()
+    gallery.shoot(window, "sample_guided")
+    window.click(*gallery.canvas(window, (520 / 854, 176 / 480)))
+    window.wait("the click arrived", lambda: "add_point" in window.actions())
+    window.settle()
+    gallery.shoot(window, "sample_clicked")
+    window.key("ctrl+comma")
+    window.settle()
+    # The tab beside the first.
+    window.click(456, 272)
+    gallery.shoot(window, "models")
+    window.end()
+
+
 def main():
     gallery = Gallery(Path(sys.argv[1]))
     path, one, _ = clip(gallery.folder)
@@ -146,11 +171,7 @@ def main():
         gallery.labelled((1920, 1080), theme).end()
         gallery.labelled((3840, 2160), theme, scale=2).end()
 
-    window = gallery.open(gallery.own(path), (1280, 720), model=None)
-    gallery.settle_open(window)
-    window.click(*gallery.canvas(window, one))
-    gallery.shoot(window, "no_model")
-    window.end()
+    first_start(gallery)
 
     broken = gallery.folder / "broken.pt"
     broken.write_bytes(b"not a model")
