@@ -118,6 +118,8 @@ fn nothing_is_downloaded_without_consent() {
     let (_, words) = expect(home.path(), 2, &["models", "get", NAME, "--from", &from]);
     expect_parts(&words, &[&from, "156 MB", "Apache-2.0", "--yes", "models/sam2.1_hiera_tiny.pt"]);
     assert_eq!(server.requests().len(), 0);
+    let (_, words) = expect(home.path(), 2, &["models", "get", NAME, "--yes", "--from", "model.pt"]);
+    expect_parts(&words, &["https://host/file.pt"]);
     let (_, words) = expect(home.path(), 2, &["models", "get", "sam3"]);
     expect_parts(&words, &["sam3", "sam2.1_hiera_base_plus"]);
     let (_, words) = expect(home.path(), 0, &["models", "get", "starter"]);
@@ -153,7 +155,7 @@ fn a_file_that_is_not_the_model_is_never_used() {
     fs::copy(small, folder.join(format!("{NAME}.pt"))).expect("writable");
     let line = format!("bench --frames none --model {NAME}");
     let (_, words) = expect(home.path(), 4, &line.split(' ').collect::<Vec<_>>());
-    expect_parts(&words, &["this is not sam2.1_hiera_tiny"]);
+    expect_parts(&words, &["this is not sam2.1_hiera_tiny", "label-hub models remove sam2.1_hiera_tiny"]);
     let (line, _) = expect(home.path(), 1, &["models", "verify", "--json"]);
     assert_eq!((&json(&line)["name"], &json(&line)["is_sound"]), (&NAME.into(), &false.into()));
     let (words, _) = expect(home.path(), 0, &["models", "remove", NAME]);

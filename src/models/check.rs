@@ -103,11 +103,23 @@ pub fn verify(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<CheckedFile, ModelsError> {
     let before = Record::read(file)?;
-    let (checked, facts) = examine(entry, file, file, before.as_ref(), confirm, cancel, progress)?;
+    let (checked, facts) =
+        examine(entry, file, file, before.as_ref(), confirm, cancel, progress).map_err(with_way_out)?;
     let from = before.and_then(|record| record.from);
     // In a folder that cannot be written, as one shared by many users, the next use reads the file again; no more.
     Record::new(checked.sha256.clone(), checked.status, facts, from).write(file).ok();
     Ok(checked)
+}
+
+/// Says what to do about an installed file that is not the model.
+fn with_way_out(error: ModelsError) -> ModelsError {
+    match error {
+        ModelsError::NotTheModel { path, id, reason } => {
+            let reason = format!("{reason}\nRemove it with\n  label-hub models remove {id}\nand get it again.");
+            ModelsError::NotTheModel { path, id, reason }
+        }
+        other => other,
+    }
 }
 
 /// Hashes and opens `content`, which is or will become `file`.

@@ -77,7 +77,9 @@ pub fn check_source(
 /// The registry's entry a file in the folder stands for.
 fn entry_of(file: &Path, folder: &ModelsFolder) -> Option<&'static Entry> {
     let entry = Registry::builtin().get(file.file_stem()?.to_str()?)?;
-    (file.parent() == Some(folder.path())).then_some(entry)
+    // The same folder however it is written; of a link in it the link counts, not where it leads.
+    let (of_file, ours) = (file.parent()?.canonicalize().ok()?, folder.path().canonicalize().ok()?);
+    (of_file == ours).then_some(entry)
 }
 
 fn way_out(name: Option<&str>, folder: Option<&ModelsFolder>) -> String {

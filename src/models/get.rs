@@ -116,7 +116,9 @@ fn from_address(error: ModelsError, address: &str) -> ModelsError {
         ModelsError::HashDiffers { found, expected, record, .. } => {
             ModelsError::HashDiffers { path: address.into(), found, expected, record }
         }
-        ModelsError::NotTheModel { id, reason, .. } => ModelsError::NotTheModel { path: address.into(), id, reason },
+        ModelsError::NotTheModel { id, reason, .. } => {
+            ModelsError::NotTheModel { path: address.into(), id, reason: format!("{reason}\nNothing of it was kept.") }
+        }
         other => other,
     }
 }

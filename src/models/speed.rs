@@ -120,7 +120,7 @@ impl Speeds {
         let path = folder.map(|folder| folder.join(FILE_NAME));
         let text = path.as_ref().and_then(|path| fs::read_to_string(path).ok());
         // A cache that is lost is measured again.
-        let by_key = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(BTreeMap::new);
+        let by_key = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         Speeds { path, by_key }
     }
 

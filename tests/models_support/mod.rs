@@ -166,10 +166,13 @@ fn send(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
     stream.write_all(&reply.body)?;
-    while reply.then == Then::Endless {
+    if reply.then != Then::Endless {
+        return Ok(());
+    }
+    // Until the client hangs up.
+    loop {
         stream.write_all(&reply.body)?;
     }
-    Ok(())
 }
 
 /// What is downloaded: bytes of no pattern that repeats.

@@ -55,10 +55,7 @@ pub fn verify(args: &VerifyArgs) -> Result<Exit, CliError> {
         };
         let words = match &verified.sha256 {
             Some(sha256) => format!("{}: sound, SHA-256 {sha256} ({})", verified.name, verified.detail),
-            None => format!(
-                "{}: NOT SOUND: {}\nRemove it with\n  label-hub models remove {}\nand get it again.",
-                verified.name, verified.detail, verified.name
-            ),
+            None => format!("{}: NOT SOUND: {}", verified.name, verified.detail),
         };
         stages.result(&verified, &words)?;
     }

@@ -58,7 +58,7 @@ struct GetArgs {
     /// The model, for example sam2.1_hiera_tiny
     name: String,
     /// Take it from this address, for example of a mirror; it must be the same file
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = parse_address)]
     from: Option<String>,
     /// Do not ask
     #[arg(long)]
@@ -123,6 +123,15 @@ fn ask_on_terminal(question: &str) -> Option<bool> {
     // A terminal that went away has not said yes.
     io::stdin().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn parse_address(text: &str) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        Some(_) | None => Err("write the whole address, as https://host/file.pt".to_owned()),
+    }
 }
 
 /// A size as people say it.

@@ -105,6 +105,9 @@ fn trouble(error: &ureq::Error) -> Trouble {
             Trouble::Passing("no server of this name is found; is there a network?".to_owned())
         }
         ureq::Error::ConnectProxyFailed(reason) => Trouble::Passing(format!("the proxy refused ({reason})")),
+        // How rustls tells of a certificate it does not trust, through the connection's own errors.
+        ureq::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => Trouble::Lasting(not_trusted(e)),
+        ureq::Error::Rustls(e) => Trouble::Lasting(not_trusted(e)),
         ureq::Error::Io(e) => Trouble::Passing(format!("the connection failed ({e})")),
         ureq::Error::TooManyRedirects => {
             Trouble::Lasting("it leads from one address to the next without end".to_owned())
@@ -117,6 +120,14 @@ fn trouble(error: &ureq::Error) -> Trouble {
         }
         other => Trouble::Passing(other.to_string()),
     }
+}
+
+fn not_trusted(cause: &dyn std::fmt::Display) -> String {
+    format!(
+        "the connection cannot be trusted ({cause}). A system without certificates needs its package of them \
+         (ca-certificates); one of your own network belongs into the system's store, or into a file that SSL_CERT_FILE \
+         names"
+    )
 }
 
 /// Why a body ended early, in words.
