@@ -213,7 +213,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_write() {
     let (project, out) = (clip.project(), home.path().join("out"));
     let export = ["export", shown(&project), "--format", "npy", "--out", shown(&out)];
     let track = ["track", "--project", shown(&project), "--model", "fake"];
-    let cases: [(&[&str], &[&str], &str); 13] = [
+    let cases: [(&[&str], &[&str], &str); 15] = [
         (&["export", shown(&project), "--format", "npy"], &[], "--out DIR"),
         (&["export", "--format", "npy", "--out", "out"], &[], "name a project"),
         (&export[..2], &["--format", "cocoa"], "labelstudio"),
@@ -222,6 +222,8 @@ fn wrong_usage_ends_with_2_and_says_what_to_write() {
         (&export, &["--range", "5..4"], "runs backwards"),
         (&export, &["--every", "0"], "1.."),
         (&export, &["--objects", "4", "--range", "8..9", "--frames", "masks"], "no frame meets"),
+        (&export, &["--overlay", "matte"], "only --format overlay"),
+        (&["export", shown(&project), "--format", "overlay", "--out", "out"], &["--images", "png"], "--images"),
         (&track[..3], &[], "--model"),
         (&track, &["--point", "0:1:2,2"], "cannot be used with"),
         (&track, &["--objects", "2"], "no object 2"),
