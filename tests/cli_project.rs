@@ -183,12 +183,13 @@ fn several_projects_become_one_dataset_with_one_list_of_classes() {
 fn frames_and_objects_can_be_chosen() {
     let (clip, home) = labelled();
     let cases: [(&str, &[&str]); 6] = [
-        ("0_1 0_4 4_1 4_4 8_1 8_4", &["--every", "4"]),
+        // The car was painted on two frames; on the others nobody has said where it is.
+        ("0_1 4_1 8_1", &["--every", "4"]),
         ("2_1 2_4 3_1 3_4", &["--range", "2..3"]),
         ("2_4 3_4", &["--objects", "4", "--frames", "masks"]),
         ("2_4", &["--objects", "4", "--frames", "approved"]),
         ("10_1 11_1", &["--objects", "1", "--range", "10..11"]),
-        ("11_1 11_4", &["--objects", "1,4", "--range", "11..11"]),
+        ("3_1 3_4", &["--objects", "1,4", "--range", "3..3"]),
     ];
     for (n, (expected, flags)) in cases.into_iter().enumerate() {
         let out = home.path().join(n.to_string());

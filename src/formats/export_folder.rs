@@ -51,9 +51,9 @@ impl ExportFolder {
 
     /// Puts the whole export under its name. The answer is a note on what could not be cleaned up, if anything.
     pub fn finish(&self) -> Result<Option<String>, FormatError> {
+        sync_all(&self.part).map_err(FormatError::writing(&self.part))?;
         let mark = self.part.join(MARK);
         fs::remove_file(&mark).map_err(FormatError::writing(&mark))?;
-        sync_all(&self.part).map_err(FormatError::writing(&self.part))?;
         let fault = |source| FormatError::Write { path: self.target.clone(), source };
         if !is_there(&self.target)? {
             fs::rename(&self.part, &self.target).map_err(fault)?;
