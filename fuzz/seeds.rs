@@ -48,7 +48,7 @@ fn clip() -> MadeUp {
 }
 
 /// Which files of an export become whose seeds: target, format, what the name must contain.
-const EXPORTED: [(&str, FormatId, &str); 14] = [
+const EXPORTED: [(&str, FormatId, &str); 17] = [
     ("coco", FormatId::Coco, "instances_train.json"),
     ("ytvis", FormatId::YtVis, "annotations/"),
     ("sav", FormatId::Sav, "_manual.json"),
@@ -62,6 +62,9 @@ const EXPORTED: [(&str, FormatId, &str); 14] = [
     ("mots_png", FormatId::Mots, "instances/000001.png"),
     ("davis_png", FormatId::Davis, "00001.png"),
     ("npy_stack", FormatId::NpyStack, "masks/"),
+    ("npy_frames", FormatId::Npy, "1_1.npy"),
+    ("binary_png", FormatId::Png, "00001.png"),
+    ("sav_png", FormatId::Sav, "00001.png"),
     ("manifest", FormatId::Coco, "labelhub.json"),
 ];
 

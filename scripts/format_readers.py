@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import traceback
+import urllib.parse
 import warnings
 
 import numpy as np
@@ -36,10 +37,16 @@ class Truth:
     def object_name(self, clip, number):
         return self.names["clips"][clip]["objects"][number - 1]["name_in_files"]
 
+    def path(self, clip, frame, number):
+        return self.folder / f"{clip}_{frame}_{self.clips[clip]['objects'][number - 1]['id']}.npy"
+
+    def has_mask(self, clip, frame, number):
+        """Whether anything is known of an object on a frame, be it that it is not there."""
+        return self.path(clip, frame, number).exists()
+
     def mask(self, clip, frame, number):
         """[height, width] of 0 and 1."""
-        facts = self.clips[clip]
-        path = self.folder / f"{clip}_{frame}_{facts['objects'][number - 1]['id']}.npy"
+        facts, path = self.clips[clip], self.path(clip, frame, number)
         return np.load(path) if path.exists() else np.zeros((facts["height"], facts["width"]), np.uint8)
 
     def label_map(self, clip, frame):
@@ -116,7 +123,11 @@ def check(condition, message):
 def npy(out, truth):
     compare = Comparison(truth)
     for c, frame, entry in truth.each():
-        array = np.load(out / "npy" / truth.sequence(c) / f"{frame}_{entry['id']}.npy", mmap_mode="r")
+        path = out / "npy" / truth.sequence(c) / f"{frame}_{entry['id']}.npy"
+        if not truth.has_mask(c, frame, entry["number"]):
+            check(not path.exists(), f"{path} is of a frame on which nobody has looked for the object")
+            continue
+        array = np.load(path, mmap_mode="r")
         check(array.dtype == np.uint8 and array.max() <= 1, f"{array.dtype}, up to {array.max()}")
         compare.add(c, frame, entry["number"], array)
     return compare.finish()
@@ -367,7 +378,7 @@ def labelstudio(out, truth):
     from label_studio_sdk.converter.brush import decode_rle, encode_rle
     compare, tracks, stems = Comparison(truth), by_track(truth), truth.by_stem()
     for task in json.loads((out / "labelstudio/tasks.json").read_text()):
-        c, frame = stems[pathlib.Path(task["data"]["image"]).stem]
+        c, frame = stems[pathlib.Path(urllib.parse.unquote(task["data"]["image"])).stem]
         for result in task["annotations"][0]["result"]:
             clip, number = tracks[result["meta"]["track_id"]]
             entry = truth.clips[c]["objects"][number - 1]

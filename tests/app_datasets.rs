@@ -91,3 +91,47 @@ fn an_earlier_export_is_replaced_only_with_consent() {
     let done = wait_for_dataset(&mut lab);
     assert!(done.severity < Severity::Error && done.text.contains("png"), "{}", done.text);
 }
+
+#[test]
+fn classes_are_numbered_by_the_list_and_those_of_an_import_join_it() {
+    let clip = DiscClip::new(96, 64, 3, false);
+    let mut lab = Lab::with_clip(clip.path());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let list = folder.path().join("classes.txt");
+    std::fs::write(&list, "zebra\nant\n").expect("writable");
+    lab.act(Action::ImportClasses(list));
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(Action::SetClass(label_hub::label::ObjectId(1), Some("ant".to_owned())));
+    let target = folder.path().join("out");
+    lab.act(Action::Export(Box::new(request(target.clone(), FormatId::Coco))));
+    wait_for_dataset(&mut lab);
+    let file = target.join("annotations/instances_train.json");
+    let text = std::fs::read_to_string(&file).expect("written");
+    let coco: serde_json::Value = serde_json::from_str(&text).expect("sound");
+    let names = [&coco["categories"][0]["name"], &coco["categories"][1]["name"]];
+    assert_eq!(names, ["zebra", "ant"]);
+    assert_eq!(coco["annotations"][0]["category_id"], 2);
+    // Another program has renamed the class since.
+    std::fs::write(&file, text.replace("\"ant\"", "\"whale\"")).expect("writable");
+    lab.act(Action::ImportLabels(target));
+    wait_for_dataset(&mut lab);
+    let classes = |lab: &Lab| lab.app.world().resource::<label_hub::app::labels::Classes>().0.to_vec();
+    assert_eq!(classes(&lab), ["zebra", "ant", "whale"]);
+    lab.act(Action::Undo);
+    assert_eq!(classes(&lab), ["zebra", "ant"], "it is one step with the import");
+}
+
+#[test]
+fn nothing_is_said_to_be_compared_where_nothing_was() {
+    let clip = DiscClip::new(96, 64, 3, false);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (format, is_compared) in [(FormatId::Overlay, false), (FormatId::Coco, true)] {
+        lab.act(Action::Export(Box::new(request(folder.path().join(format.name()), format))));
+        let notice = wait_for_dataset(&mut lab);
+        assert_eq!(notice.text.contains("compared"), is_compared, "{}", notice.text);
+    }
+}

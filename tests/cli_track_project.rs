@@ -145,10 +145,25 @@ fn damaged_frames_get_no_mask_and_are_listed() {
     let (clip, home) = (disc(), home());
     clip.damage(7);
     begin(&clip, &[fox(&[4])]);
-    let (stdout, _) = expect(home.path(), 0, &track(&clip, &[]));
-    let lines = json_lines(&stdout);
+    let (stdout, _) = expect(home.path(), 0, &track(&clip, &["--out", "masks"]));
+    let lines: Vec<_> = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert_eq!(of_kind(&lines, "done")[0]["damaged"], serde_json::json!([7]));
     assert!(!look(clip.path()).frames(1).contains(&7));
+    let masks = home.path().join("masks");
+    assert!(masks.join("6_1.npy").exists() && !masks.join("7_1.npy").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_had_is_told_before_anything_is_tracked() {
+    let (clip, home) = (disc(), home());
+    begin(&clip, &[fox(&[4])]);
+    std::fs::create_dir(home.path().join("masks")).expect("writable");
+    std::fs::write(home.path().join("masks/mine.txt"), b"x").expect("writable");
+    for flags in [&["--out", "masks"][..], &["--out", "masks", "--overwrite"]] {
+        let (_, stderr) = expect(home.path(), 2, &track(&clip, flags));
+        assert!(stderr.contains("masks"), "{stderr}");
+        assert_eq!(look(clip.path()).frames(1), [0_u32; 0], "{flags:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `.npy`: a mask for `--mask`, and stacks as a dataset.
+//! `.npy`: a mask for `--mask`, and masks and stacks of them as a dataset.
 
 use label_hub::formats::npy;
 
@@ -19,7 +19,10 @@ pub fn targets() -> Vec<Target> {
     let stack = Target::new("npy_stack", false, |folder, input| {
         import_file(folder, FormatId::NpyStack, "clip/masks/1.npy", input, &[])
     });
-    vec![mask.with_repair(repair), stack.with_repair(repair)]
+    let frame = Target::new("npy_frames", false, |folder, input| {
+        import_file(folder, FormatId::Npy, "clip/1_1.npy", input, &[])
+    });
+    vec![mask.with_repair(repair), stack.with_repair(repair), frame.with_repair(repair)]
 }
 
 /// Sets the header's length to where its line ends.

@@ -1,4 +1,4 @@
-//! PNGs: a painted mask, palette masks (DAVIS) and 16-bit ones (MOTS).
+//! PNGs: a painted mask, palette masks (DAVIS), 16-bit ones (MOTS), black and white ones (png, SA-V).
 
 use label_hub::formats::{FormatId, mask_png};
 
@@ -22,7 +22,13 @@ pub fn targets() -> Vec<Target> {
     let grey = Target::new("mots_png", false, |folder, input| {
         import_file(folder, FormatId::Mots, "clip/instances/000000.png", input, &[])
     });
-    vec![mask.with_repair(repair), palette.with_repair(repair), grey.with_repair(repair)]
+    let binary = Target::new("binary_png", false, |folder, input| {
+        import_file(folder, FormatId::Png, "masks/clip/dog/00001.png", input, &[])
+    });
+    let sav = Target::new("sav_png", false, |folder, input| {
+        import_file(folder, FormatId::Sav, "Annotations_6fps/clip/000/00001.png", input, &[])
+    });
+    [mask, palette, grey, binary, sav].into_iter().map(|target| target.with_repair(repair)).collect()
 }
 
 /// Makes the checksums of the chunks right again, as far as their lengths make sense.

@@ -14,12 +14,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::formats::{
     self, ClipFacts, ClipPlan, ExportPlan, ExportReport, FormatError, FormatId, FrameChoice, FramesWith,
-    GatheredLabels, ImageChoice, ImageSource, ImportTarget, Imported, ObjectInfo, OverlayStyle, Split,
+    GatheredLabels, ImageChoice, ImageSource, ImportTarget, Imported, LabelSource, ObjectInfo, OverlayStyle, Split,
 };
 use crate::label::{FrameIdx, ObjectId};
 use crate::video::Clip;
 
-use super::labels::{InOut, LabelIndex, Marks};
+use super::labels::{Classes, InOut, LabelIndex, Marks};
 use super::state::{OpenClip, Selection, StoreLink, Waker};
 
 /// Messages that may wait to be read; then the thread waits too.
@@ -94,6 +94,7 @@ pub fn default_folder(clip: &Path, format: FormatId) -> PathBuf {
 pub(super) fn begin_export(world: &mut World, request: ExportRequest) -> Result<(), String> {
     let clip = world.resource::<OpenClip>().clip().cloned().ok_or("No clip is open")?;
     let labels = gather(world, &clip);
+    let listed = world.resource::<Classes>().0.clone();
     let selected = world.resource::<Selection>().0.filter(|_| request.is_selected_only);
     let frames = FrameChoice {
         with: request.frames,
@@ -114,7 +115,7 @@ pub(super) fn begin_export(world: &mut World, request: ExportRequest) -> Result<
                 objects: selected.map(|object| vec![object]),
                 split: Split::Train,
             }],
-            classes: Vec::new(),
+            classes: formats::classes_of(listed.iter(), [&labels as &dyn LabelSource]),
             frames,
             images: asked.images,
             overlay: asked.overlay,

@@ -35,18 +35,11 @@ pub fn read_classes(path: &Path) -> Result<Vec<String>, CliError> {
     Ok(classes)
 }
 
-/// The classes of all projects: first their lists, in order, so that a class has the same number in every export of
-/// theirs; then those of objects that no list names.
+/// The classes of all projects: first their lists, in order, then those of objects that no list names.
 pub fn classes_of_projects(projects: &[&Project]) -> Vec<String> {
-    let mut classes = Vec::new();
-    for name in projects.iter().flat_map(|project| project.snapshot.classes.iter()) {
-        add(&mut classes, name);
-    }
     let labels: Vec<_> = projects.iter().map(|project| project.labels()).collect();
-    for name in classes_of(labels.iter().map(|labels| labels as _)) {
-        add(&mut classes, &name);
-    }
-    classes
+    let listed = projects.iter().flat_map(|project| project.snapshot.classes.iter());
+    classes_of(listed, labels.iter().map(|labels| labels as _))
 }
 
 fn add(classes: &mut Vec<String>, name: &str) {

@@ -242,10 +242,13 @@ impl From<FormatError> for CliError {
             FormatError::WrongSize { .. }
             | FormatError::Exists { .. }
             | FormatError::NotAnExport { .. }
+            | FormatError::HoldsOther { .. }
+            | FormatError::InTheWay { .. }
             | FormatError::HoldsClip { .. }
             | FormatError::NothingToExport
             | FormatError::TooManyObjects { .. }
             | FormatError::TooManyClasses { .. }
+            | FormatError::TooComplex { .. }
             | FormatError::UnknownClass { .. }
             | FormatError::NoImport { .. } => Exit::Usage,
         };

@@ -54,6 +54,9 @@ pub struct ExportArgs {
     /// Write the frames' pictures too. Some formats want jpg and get it
     #[arg(long, value_enum)]
     images: Option<ImageFormat>,
+    /// What an overlay video shows; only with --format overlay
+    #[arg(long, value_enum, value_name = "STYLE")]
+    overlay: Option<OverlayArg>,
     /// Classes in the order they are numbered, one a line; without it the projects' lists
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
@@ -94,6 +97,27 @@ enum FramesArg {
     Masks,
     /// Frames whose masks are all approved
     Approved,
+}
+
+/// `--overlay`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OverlayArg {
+    /// The clip with the objects tinted and outlined in their colours; what you get without the flag
+    Tint,
+    /// White objects on black
+    Matte,
+    /// The objects as they are, everything else black
+    CutOut,
+}
+
+impl OverlayArg {
+    fn style(self) -> OverlayStyle {
+        match self {
+            OverlayArg::Tint => OverlayStyle::Tint,
+            OverlayArg::Matte => OverlayStyle::Matte,
+            OverlayArg::CutOut => OverlayStyle::CutOut,
+        }
+    }
 }
 
 /// All formats, a line each, and which can be imported too.
@@ -164,6 +188,15 @@ pub fn run_with(args: &ExportArgs, around: Surroundings<'_>) -> Result<Exit, Cli
         }
     };
     let out = args.out.as_deref().ok_or_else(|| CliError::usage("write where the dataset goes: --out DIR"))?;
+    match format {
+        FormatId::Overlay if args.images.is_some() => {
+            return Err(CliError::usage("--images: an overlay is a video and holds no pictures; leave it out"));
+        }
+        other if other != FormatId::Overlay && args.overlay.is_some() => {
+            return Err(CliError::usage("--overlay: only --format overlay has a style; leave it out"));
+        }
+        _ => {}
+    }
     let classes = args.classes.as_deref().map(read_classes).transpose()?;
     let mut stages = Stages::new(args.json, around.is_terminal, around.stdout, around.stderr);
     let exported = gather(args, around.stop, &mut stages).and_then(|projects| match around.stop.requested() {
@@ -232,7 +265,7 @@ fn export(
             ImageFormat::Png => ImageChoice::Png,
             ImageFormat::Jpg => ImageChoice::Jpeg,
         }),
-        overlay: OverlayStyle::default(),
+        overlay: args.overlay.map_or_else(OverlayStyle::default, OverlayArg::style),
         overwrite: args.overwrite,
     };
     let clips = labels.iter().zip(projects).map(|(labels, (project, split))| ClipLine {

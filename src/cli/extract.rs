@@ -4,27 +4,23 @@
 //! nothing of terminals: progress and stopping go through a callback.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
 use serde::{Deserialize, Serialize};
 
 use super::exit::{CliError, Exit};
 use super::signals::StopFlag;
-use crate::formats::write_atomically;
+use crate::formats::{PictureFile, encode_picture, write_atomically};
 use crate::label::FrameIdx;
-use crate::video::{self, Clip, RgbImage};
+use crate::video::{self, Clip};
 
 /// Says what a folder of extracted frames was made from, so that going on can be told from mixing up.
 const RECORD_NAME: &str = "labelhub-extract.json";
 const TABLE_NAME: &str = "frames.csv";
-const JPEG_QUALITY: u8 = 95;
 
 /// Write a clip's frames as images.
 #[derive(Debug, Clone, Args)]
@@ -57,6 +53,15 @@ impl ImageFormat {
         match self {
             ImageFormat::Png => "png",
             ImageFormat::Jpg => "jpg",
+        }
+    }
+}
+
+impl From<ImageFormat> for PictureFile {
+    fn from(format: ImageFormat) -> Self {
+        match format {
+            ImageFormat::Png => PictureFile::Png,
+            ImageFormat::Jpg => PictureFile::Jpeg,
         }
     }
 }
@@ -99,7 +104,7 @@ pub fn run(
         if path.exists() {
             summary.already_there += 1;
         } else {
-            write_atomically(&path, |file| encode(&frame.to_rgb(), args.format, file))?;
+            write_atomically(&path, |file| encode_picture(&frame.to_rgb(), args.format.into(), file))?;
             summary.written += 1;
         }
         let pts = clip.index().pts(idx).expect("idx is below the frame count");
@@ -177,22 +182,4 @@ fn prepare_folder(args: &ExtractArgs, clip: &Clip) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(&record).expect("strings and numbers always serialise");
     write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
     Ok(())
-}
-
-fn encode(image: &RgbImage, format: ImageFormat, file: &mut dyn Write) -> io::Result<()> {
-    let (width, height) = (image.size.width, image.size.height);
-    let written = match format {
-        ImageFormat::Png => PngEncoder::new_with_quality(file, CompressionType::Fast, FilterType::Adaptive)
-            .write_image(&image.pixels, width, height, ExtendedColorType::Rgb8),
-        ImageFormat::Jpg => JpegEncoder::new_with_quality(file, JPEG_QUALITY).write_image(
-            &image.pixels,
-            width,
-            height,
-            ExtendedColorType::Rgb8,
-        ),
-    };
-    written.map_err(|e| match e {
-        image::ImageError::IoError(e) => e,
-        other => io::Error::other(other),
-    })
 }

@@ -92,7 +92,10 @@ fn import(args: &ImportArgs, stop: &StopFlag, stages: &mut Stages<'_>) -> Result
         stages.stopped("stopped; nothing was imported")?;
         return Ok(stop.requested().unwrap_or(Exit::Interrupted));
     };
-    let Imported { format, objects, errors, error_count } = imported;
+    let Imported { format, objects, errors, error_count, notices } = imported;
+    for notice in &notices {
+        stages.notice(notice)?;
+    }
     for ItemError { item, cause } in &errors {
         stages.tell(&Event::Item { item, cause }, &format!("not imported: {item}: {cause}"))?;
     }
@@ -108,10 +111,10 @@ fn import(args: &ImportArgs, stop: &StopFlag, stages: &mut Stages<'_>) -> Result
         .into_iter()
         .map(|object| Adopted { name: object.name, class: object.class, masks: object.frames })
         .collect();
-    let first = take_in(&mut project, format, objects.clone());
+    let ids = take_in(&mut project, format, objects.clone());
     project.store.close()?;
-    let lines = objects.iter().zip(first.0..).map(|(object, id)| ObjectLine {
-        id: ObjectId(id),
+    let lines = objects.iter().zip(ids).map(|(object, id)| ObjectLine {
+        id,
         name: &object.name,
         class: object.class.as_deref(),
         masks: object.masks.len(),
@@ -146,25 +149,19 @@ fn read(
     }
 }
 
-/// Puts the objects into the project, as one undo step; gives the first one's number.
-fn take_in(project: &mut Project, format: FormatId, objects: Vec<Adopted>) -> ObjectId {
+/// Puts the objects into the project, as one undo step; gives their numbers, in order.
+fn take_in(project: &mut Project, format: FormatId, objects: Vec<Adopted>) -> Vec<ObjectId> {
     let taken: BTreeSet<ObjectId> = project.snapshot.objects.iter().map(|(id, _)| *id).collect();
-    let first = ObjectId(taken.last().map_or(1, |id| id.0 + 1));
-    // Classes that are new join the list to choose from, as they do when the labeller types one.
-    let before: Arc<[String]> = Arc::clone(&project.snapshot.classes);
-    let mut after = before.to_vec();
-    for class in objects.iter().filter_map(|object| object.class.as_ref()) {
-        if !after.contains(class) {
-            after.push(class.clone());
-        }
-    }
+    let classes = Arc::clone(&project.snapshot.classes);
     let revision = project.snapshot.last_revision + 1;
-    let mut edit = adopt(&mut project.store, &taken, revision, format!("import {format}"), objects);
-    if after.len() > before.len() {
-        edit.changes.push(Change::Classes { before, after: after.into() });
-    }
+    let edit = adopt(&mut project.store, &taken, &classes, revision, format!("import {format}"), objects);
+    let new = edit.changes.iter().filter_map(|change| match change {
+        Change::Object { id, .. } => Some(*id),
+        Change::Prompt { .. } | Change::Mark { .. } | Change::InOut { .. } | Change::Classes { .. } => None,
+    });
+    let new = new.collect();
     project.push_step(edit, Durability::Durable);
-    first
+    new
 }
 
 fn in_words(project: &str, format: FormatId, objects: &[ObjectLine<'_>], masks: usize, failed: u64) -> String {

@@ -24,7 +24,9 @@ use crate::engine::{
     DeviceChoice, EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts,
     ObjectResult, TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
 };
-use crate::formats::{ClipPlan, ExportPlan, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split};
+use crate::formats::{
+    ClipPlan, ExportPlan, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split, check_target,
+};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance};
 use crate::sam2::checkpoint::Checkpoint;
 use crate::store::{Durability, LabelStore, SaveState};
@@ -40,6 +42,10 @@ pub fn run(args: &TrackArgs, named: &Path, around: Surroundings<'_>) -> Result<E
     let Surroundings { stop, is_terminal, stdout, stderr } = around;
     let model = model_choice(args)?;
     let mut project = Project::open_to_write(named, WithoutProject::Refuse, stop)?;
+    if let Some(out) = &args.out {
+        // Tracking takes long; a folder that cannot be had is told before.
+        check_target(out, &[project.clip.path().to_owned()], args.overwrite)?;
+    }
     let exit = {
         let mut reporter = Reporter::new(args.json, is_terminal, stdout, stderr);
         let tracked = track(args, model, &mut project, stop, &mut reporter);
@@ -342,7 +348,8 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 }
 
-/// Writes the masks of the range as `track --out` does: one `.npy` per frame and object.
+/// Writes the masks of the range as `track --out` does: one `.npy` per frame and object; none where a frame is damaged or
+/// was not tracked.
 fn write_masks(
     args: &TrackArgs,
     project: &Project,

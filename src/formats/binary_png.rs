@@ -59,7 +59,7 @@ pub(super) fn read_object(
     let object = ObjectRef { key, name: None, class: None };
     for file in files::with_ending(folder, &["png"])? {
         let name = files::stem_of(&file);
-        let Some(place) = sink.locate(&FrameRef { sequence, name: &name, index: None }) else { continue };
+        let Some(place) = sink.locate(&FrameRef::file(sequence, &name))? else { continue };
         match read_values(&file, place.size) {
             Ok(values) => sink.mask(place, &object, Mask::from_fn(place.size, |i| values[i] != 0))?,
             Err(cause) => sink.fault(&format!("{}/{name}.png", files::name_of(folder)), &cause),

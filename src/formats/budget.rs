@@ -15,11 +15,18 @@ const MAX_TRACK_BYTES: u64 = 1 << 30;
 /// Longest item where it holds a whole frame's masks, with every byte spelled out as a number.
 const MAX_TASK_BYTES: u64 = 256 << 20;
 
-/// Bytes that may still be read for the current item; shared by the reader and the parser's driver.
+/// Values of one item, whatever its length: two bytes of text, `0,`, become thirty bytes in memory.
+const MAX_VALUES: u64 = 1 << 24;
+/// Bytes for each value that an item may have. Runs of masks are longer, or their numbers more.
+const BYTES_PER_VALUE: u64 = 16;
+
+/// What may still be read for the current item; shared by the reader and the parser's driver.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
-    left: Rc<Cell<u64>>,
-    limit: u64,
+    bytes_left: Rc<Cell<u64>>,
+    values_left: Rc<Cell<u64>>,
+    max_bytes: u64,
+    max_values: u64,
 }
 
 impl Budget {
@@ -43,22 +50,38 @@ impl Budget {
             | FormatId::Labelme
             | FormatId::Overlay => MAX_MASK_BYTES,
         };
-        Budget { left: Rc::new(Cell::new(limit)), limit }
+        Budget::with_limits(limit, MAX_VALUES.min(limit / BYTES_PER_VALUE))
     }
 
     /// For what is skipped and never held.
     pub fn unlimited() -> Self {
-        Budget { left: Rc::new(Cell::new(u64::MAX)), limit: u64::MAX }
+        Budget::with_limits(u64::MAX, u64::MAX)
+    }
+
+    fn with_limits(bytes: u64, values: u64) -> Self {
+        let left = |limit| Rc::new(Cell::new(limit));
+        Budget { bytes_left: left(bytes), values_left: left(values), max_bytes: bytes, max_values: values }
     }
 
     /// Starts the next item.
     pub fn renew(&self) {
-        self.left.set(self.limit);
+        self.bytes_left.set(self.max_bytes);
+        self.values_left.set(self.max_values);
     }
 
     /// What follows is skipped and not held.
     pub fn lift(&self) {
-        self.left.set(u64::MAX);
+        self.bytes_left.set(u64::MAX);
+        self.values_left.set(u64::MAX);
+    }
+
+    /// Takes note of values that a parser is about to hold.
+    pub fn count_values(&self, count: u64) -> io::Result<()> {
+        let left = self.values_left.get().checked_sub(count);
+        let too_many =
+            || io::Error::new(io::ErrorKind::InvalidData, format!("one item has more than {} values", self.max_values));
+        self.values_left.set(left.ok_or_else(too_many)?);
+        Ok(())
     }
 }
 
@@ -77,12 +100,12 @@ impl<R> Budgeted<R> {
 impl<R: Read> Read for Budgeted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        let left = self.budget.left.get();
+        let left = self.budget.bytes_left.get();
         if read as u64 > left {
-            let cause = format!("one item is longer than {} MiB", self.budget.limit >> 20);
+            let cause = format!("one item is longer than {} MiB", self.budget.max_bytes >> 20);
             return Err(io::Error::new(io::ErrorKind::InvalidData, cause));
         }
-        self.budget.left.set(left - read as u64);
+        self.budget.bytes_left.set(left - read as u64);
         Ok(read)
     }
 }

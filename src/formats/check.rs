@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::format_id::Fidelity;
+use super::outline::{fill, outline_of};
 use super::output::{Output, Progress, Stage};
 use super::overlap::without_overlap;
-use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink};
+use super::reading::{FrameId, FrameRef, ObjectKey, ObjectRef, Place, Sink};
 use super::report::CheckReport;
 use super::resolved::{Dataset, DatasetClip};
 use super::{FormatError, FormatId};
@@ -94,34 +95,24 @@ impl<'c, 'a, 'o> CheckSink<'c, 'a, 'o> {
         let clip = &dataset.clips[clip_position];
         let source = clip.mask(&clip.objects[i], frame)?.unwrap_or_else(|| Mask::empty(clip.size()));
         let iou = source.iou(found);
-        let (is_as_held, held_area) = match self.fidelity {
-            Fidelity::NoOverlap => {
-                let held = self.apart_on(clip_position, frame)?[i].as_ref();
-                (held.map_or(found.is_empty(), |held| held == found), held.map_or(0, Mask::area))
-            }
-            Fidelity::Exact | Fidelity::Outlines | Fidelity::PictureOnly => (source == *found, source.area()),
+        let held = match self.fidelity {
+            Fidelity::NoOverlap => self.apart_on(clip_position, frame)?[i].clone(),
+            Fidelity::Outlines => filled_outline(&source),
+            Fidelity::Exact | Fidelity::PictureOnly => Some(source.clone()),
         };
-        if !is_as_held {
-            let difference = format!(
-                "{}, frame {frame}, {:?}: {held_area} pixels went in, {} came back (IoU {iou:.4})",
-                clip.name,
-                clip.objects[i].name,
-                found.area(),
-            );
-            match self.fidelity {
-                Fidelity::Outlines if !found.is_empty() => self.report.note(difference),
-                Fidelity::Outlines | Fidelity::Exact | Fidelity::NoOverlap | Fidelity::PictureOnly => {
-                    self.blame(difference);
-                }
-            }
+        let held = held.unwrap_or_else(|| Mask::empty(clip.size()));
+        if held != *found {
+            self.blame(difference_on(clip, i, frame, &held, found));
+        } else if self.fidelity == Fidelity::Outlines && source != *found {
+            // The outline came back as it was written; what it could not show is a loss and no fault.
+            self.report.note(difference_on(clip, i, frame, &source, found));
         }
         if !source.is_empty() {
             self.report.masks += 1;
             self.report.min_iou = self.report.min_iou.min(iou);
             self.iou_sum += iou;
         }
-        let total = self.output.masks;
-        self.output.tell(Progress { stage: Stage::Checking, done: self.report.masks, total })
+        self.keep_going()
     }
 
     fn apart_on(&mut self, clip_position: usize, frame: FrameIdx) -> Result<&[Option<Mask>], FormatError> {
@@ -142,7 +133,9 @@ impl<'c, 'a, 'o> CheckSink<'c, 'a, 'o> {
         let clip: &DatasetClip<'_> = &self.dataset.clips[place.clip];
         match &object.key {
             ObjectKey::Number(number) => clip.objects.iter().position(|o| u64::from(o.number) == *number),
-            ObjectKey::Track(track) => clip.objects.iter().position(|o| u64::from(clip.track(o)) == *track),
+            ObjectKey::Track(track) | ObjectKey::TrackOfClass(track) => {
+                clip.objects.iter().position(|o| u64::from(clip.track(o)) == *track)
+            }
             ObjectKey::Instance { class, number } => {
                 clip.objects.iter().position(|o| o.number == *number && o.class + 1 == *class as usize)
             }
@@ -159,13 +152,34 @@ impl<'c, 'a, 'o> CheckSink<'c, 'a, 'o> {
     /// The clip and frame of a reader's frame.
     fn find(&self, frame: &FrameRef<'_>) -> Option<(usize, FrameIdx)> {
         let clips = &self.dataset.clips;
-        let found = self.frames.get(frame.name).copied().or_else(|| {
-            let number = frame.index.or_else(|| frame.name.parse().ok())?;
+        let by_number = |number: u32| {
             let clip = if clips.len() == 1 { Some(0) } else { clips.iter().position(|c| c.name == frame.sequence) };
             clip.map(|clip| (clip, FrameIdx(number)))
-        });
+        };
+        let found = match frame.id {
+            FrameId::Number(number) => by_number(number),
+            FrameId::File { name, index } => {
+                self.frames.get(name).copied().or_else(|| index.or_else(|| name.parse().ok()).and_then(by_number))
+            }
+        };
         found.filter(|(clip, idx)| clips[*clip].frames.binary_search_by_key(idx, |frame| frame.idx).is_ok())
     }
+}
+
+/// What filling the outline of a mask gives; `None` when there is none.
+fn filled_outline(mask: &Mask) -> Option<Mask> {
+    fill(mask.size(), &outline_of(mask).ok()??.points).ok()
+}
+
+fn difference_on(clip: &DatasetClip<'_>, i: usize, frame: FrameIdx, held: &Mask, found: &Mask) -> String {
+    format!(
+        "{}, frame {frame}, {:?}: {} pixels went in, {} came back (IoU {:.4})",
+        clip.name,
+        clip.objects[i].name,
+        held.area(),
+        found.area(),
+        held.iou(found)
+    )
 }
 
 impl Sink for CheckSink<'_, '_, '_> {
@@ -173,15 +187,25 @@ impl Sink for CheckSink<'_, '_, '_> {
         Ok((0..found.len()).collect())
     }
 
-    fn locate(&mut self, frame: &FrameRef<'_>) -> Option<Place> {
+    fn knows_frame_names(&self) -> bool {
+        true
+    }
+
+    fn clip_of_file(&self, _: &str) -> String {
+        String::new()
+    }
+
+    fn locate(&mut self, frame: &FrameRef<'_>) -> Result<Option<Place>, FormatError> {
         let Some((clip, idx)) = self.find(frame) else {
-            self.blame(format!("a frame {:?} of {:?} was never written", frame.name, frame.sequence));
-            return None;
+            self.blame(format!("{} of {:?} was never written", frame.shown(), frame.sequence));
+            return Ok(None);
         };
-        if frame.index.is_some_and(|index| index != idx.0) {
-            self.blame(format!("frame {idx} came back as number {:?}", frame.index));
+        if let FrameId::File { index: Some(index), .. } = frame.id
+            && index != idx.0
+        {
+            self.blame(format!("frame {idx} came back as number {index}"));
         }
-        Some(Place { clip, frame: idx, size: self.dataset.clips[clip].size() })
+        Ok(Some(Place { clip, frame: idx, size: self.dataset.clips[clip].size() }))
     }
 
     fn mask(&mut self, place: Place, object: &ObjectRef, mask: Mask) -> Result<(), FormatError> {
@@ -206,5 +230,14 @@ impl Sink for CheckSink<'_, '_, '_> {
 
     fn fault(&mut self, item: &str, cause: &str) {
         self.blame(format!("{item}: {cause}"));
+    }
+
+    fn notice(&mut self, notice: String) {
+        self.blame(notice);
+    }
+
+    fn keep_going(&mut self) -> Result<(), FormatError> {
+        let progress = Progress { stage: Stage::Checking, done: self.report.masks, total: self.output.masks };
+        self.output.tell(progress)
     }
 }

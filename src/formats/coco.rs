@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use super::coco_segmentation::read_segmentation;
 use super::json_stream::for_each_item;
 use super::output::Output;
-use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
+use super::reading::{FrameId, FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
 use super::resolved::Dataset;
+use super::side_by_side::WantedClips;
 use super::{FormatError, FormatId, coco_rle, files};
 use crate::label::Mask;
 
@@ -128,10 +129,32 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
 
 /// Reads a JSON file, or a folder's `annotations/instances_*.json`, or the JSON files of a folder.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    for file in json_files(path)? {
-        Reader::default().read(&file, sink)?;
+    let files = json_files(path)?;
+    let wanted = WantedClips::choose(sink, |each| {
+        files.iter().try_for_each(|file| {
+            for_each_item(file, FormatId::Coco, &["images"], &mut |_, item| {
+                item["file_name"].as_str().map_or(Ok(()), |name| each(name, clip_of(&item).as_deref()))
+            })
+        })
+    })?;
+    for file in files {
+        let reader = Reader {
+            wanted: &wanted,
+            images: HashMap::new(),
+            classes: HashMap::new(),
+            seen_ids: HashSet::new(),
+            untracked: HashMap::new(),
+            unknown_classes: HashSet::new(),
+        };
+        reader.read(&file, sink)?;
     }
     Ok(())
+}
+
+/// The clip an image says it is of.
+fn clip_of(image: &Value) -> Option<String> {
+    let id = || whole_number(&image["video_id"]).map(|id| format!("video {id}"));
+    image["video"].as_str().map(str::to_owned).or_else(id)
 }
 
 /// Other lists, such as captions, may lie beside those of instances.
@@ -150,8 +173,8 @@ pub(super) fn is_likely(keys: &[String]) -> bool {
     has("images") && has("annotations")
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    wanted: &'a WantedClips,
     /// Where the frames of images lie, by image id; `None` for those that are not wanted.
     images: HashMap<u64, Option<Place>>,
     classes: HashMap<u64, String>,
@@ -161,10 +184,10 @@ struct Reader {
     unknown_classes: HashSet<u64>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn read(mut self, file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
         for_each_item(file, FormatId::Coco, &["images", "categories"], &mut |key, item| {
-            let taken = if key == "images" { self.take_image(&item, sink) } else { self.take_class(&item) };
+            let taken = if key == "images" { self.take_image(&item, sink)? } else { self.take_class(&item) };
             if let Err(cause) = taken {
                 sink.fault(&format!("{key}: {}", label_of(&item)), &cause);
             }
@@ -180,23 +203,26 @@ impl Reader {
         })
     }
 
-    fn take_image(&mut self, item: &Value, sink: &mut dyn Sink) -> Result<(), String> {
-        let id = whole_number(&item["id"]).ok_or("it has no id")?;
-        let name = item["file_name"].as_str().ok_or("it has no file_name")?;
+    /// The inner result says what is wrong with the image.
+    fn take_image(&mut self, item: &Value, sink: &mut dyn Sink) -> Result<Result<(), String>, FormatError> {
+        let Some(id) = whole_number(&item["id"]) else { return Ok(Err("it has no id".to_owned())) };
+        let Some(name) = item["file_name"].as_str() else { return Ok(Err("it has no file_name".to_owned())) };
         if self.images.contains_key(&id) {
-            return Err("its id is there twice; the first one is kept".to_owned());
+            return Ok(Err("its id is there twice; the first one is kept".to_owned()));
         }
         let index = whole_number(&item["frame_index"]).and_then(|index| u32::try_from(index).ok());
-        let place = sink.locate(&FrameRef { sequence: "", name: files::stem_of_text(name), index });
+        let is_wanted = self.wanted.hold(sink, name, clip_of(item).as_deref());
+        let frame = FrameRef { sequence: "", id: FrameId::File { name: files::stem_of_text(name), index } };
+        let place = if is_wanted { sink.locate(&frame)? } else { None };
         self.images.insert(id, place);
         let size = |key: &str| whole_number(&item[key]);
         if let (Some(place), Some(width), Some(height)) = (place, size("width"), size("height"))
             && (width, height) != (u64::from(place.size.width), u64::from(place.size.height))
         {
             self.images.insert(id, None);
-            return Err(format!("it is {width}x{height}, the clip's frames are {}", place.size));
+            return Ok(Err(format!("it is {width}x{height}, the clip's frames are {}", place.size)));
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn take_class(&mut self, item: &Value) -> Result<(), String> {

@@ -6,14 +6,16 @@
 //! ```
 //!
 //! Packed as a zip it is what CVAT imports. Masks carry the attributes `track_id` and `name`; CVAT keeps them where the
-//! task's labels have such attributes.
+//! task's labels have such attributes. A mask that CVAT's users add has no track: it is an object by itself.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::cvat_meta::NO_TRACK;
 use super::output::Output;
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink};
 use super::resolved::Dataset;
+use super::side_by_side::WantedClips;
 use super::xml_stream::{Attributes, Tag, escaped, walk};
 use super::{FormatError, FormatId, cvat_meta, cvat_rle, files, polygon_fill};
 use crate::label::{FrameSize, Mask};
@@ -53,8 +55,16 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
 
 /// Reads an `annotations.xml` or the folder that holds it.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    let mut reader = Reader { sink, image: None, shape: None, untracked: 0, other_shapes: HashMap::new() };
-    walk(&xml_file(path), FormatId::CvatImages, &mut |tag| reader.visit(tag))?;
+    let file = xml_file(path);
+    let wanted = WantedClips::choose(sink, |each| {
+        walk(&file, FormatId::CvatImages, &mut |tag| match tag {
+            Tag::Begin(tag) if tag.name == "image" => tag.get("name").map_or(Ok(()), |name| each(&name, None)),
+            Tag::Begin(_) | Tag::End { .. } => Ok(()),
+        })
+    })?;
+    let other_shapes = HashMap::new();
+    let mut reader = Reader { sink, wanted, image: None, shape: None, untracked: 0, other_shapes };
+    walk(&file, FormatId::CvatImages, &mut |tag| reader.visit(tag))?;
     for (shape, count) in reader.other_shapes {
         sink.fault(&format!("{count} {shape}"), "only masks and polygons are read");
     }
@@ -83,6 +93,7 @@ pub(super) fn is_likely(path: &Path) -> bool {
 
 struct Reader<'a> {
     sink: &'a mut dyn Sink,
+    wanted: WantedClips,
     image: Option<(String, Place)>,
     shape: Option<Shape>,
     /// Masks without a track on the current image.
@@ -103,14 +114,15 @@ struct Shape {
 impl Reader<'_> {
     fn visit(&mut self, tag: Tag<'_>) -> Result<(), FormatError> {
         match tag {
-            Tag::Begin(tag) => self.begin(tag),
+            Tag::Begin(tag) => self.begin(tag)?,
             Tag::End { name: "image", .. } => self.image = None,
             Tag::End { name: "mask" | "polygon", .. } => return self.end_shape(),
             Tag::End { name: "attribute", text } => {
                 if let Some(shape) = &mut self.shape {
                     match shape.attribute.take().as_deref() {
-                        Some("track_id") => shape.track = text.parse().ok(),
-                        Some("name") => shape.name = Some(text.to_owned()),
+                        // Masks made in CVAT have the attribute's default.
+                        Some("track_id") => shape.track = text.parse().ok().filter(|track| *track != NO_TRACK),
+                        Some("name") => shape.name = Some(text.to_owned()).filter(|name| !name.is_empty()),
                         _ => {}
                     }
                 }
@@ -120,9 +132,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, tag: &Attributes<'_>) {
+    fn begin(&mut self, tag: &Attributes<'_>) -> Result<(), FormatError> {
         match (tag.name, &self.image) {
-            ("image", _) => self.image = self.begin_image(tag),
+            ("image", _) => self.image = self.begin_image(tag)?,
             ("mask" | "polygon", Some((_, place))) => {
                 let mask = match tag.name {
                     "mask" => cvat_rle::read(tag, place.size),
@@ -141,23 +153,27 @@ impl Reader<'_> {
             }
             _ => {}
         }
+        Ok(())
     }
 
-    fn begin_image(&mut self, tag: &Attributes<'_>) -> Option<(String, Place)> {
+    /// `None` for an image that is not read.
+    fn begin_image(&mut self, tag: &Attributes<'_>) -> Result<Option<(String, Place)>, FormatError> {
         self.untracked = 0;
         let Some(name) = tag.get("name") else {
             self.sink.fault("an image", "it has no name");
-            return None;
+            return Ok(None);
         };
-        let stem = files::stem_of_text(&name);
-        let place = self.sink.locate(&FrameRef { sequence: "", name: stem, index: None })?;
+        if !self.wanted.hold(self.sink, &name, None) {
+            return Ok(None);
+        }
+        let Some(place) = self.sink.locate(&FrameRef::file("", files::stem_of_text(&name)))? else { return Ok(None) };
         if let (Some(width), Some(height)) = (tag.number("width"), tag.number("height"))
             && (FrameSize { width, height }) != place.size
         {
             self.sink.fault(&name, &format!("it is {width}x{height}, the clip's frames are {}", place.size));
-            return None;
+            return Ok(None);
         }
-        Some((name, place))
+        Ok(Some((name, place)))
     }
 
     fn end_shape(&mut self) -> Result<(), FormatError> {
@@ -169,7 +185,8 @@ impl Reader<'_> {
                         self.untracked += 1;
                         ObjectKey::Ordinal(self.untracked - 1)
                     },
-                    ObjectKey::Track,
+                    // Relabelling one mask of a track in CVAT makes it another object.
+                    ObjectKey::TrackOfClass,
                 );
                 let object = ObjectRef { key, name: shape.name, class: shape.class };
                 self.sink.mask(*place, &object, mask)

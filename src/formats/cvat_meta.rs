@@ -5,6 +5,9 @@ use super::output::OutFile;
 use super::palette_png::voc_palette;
 use super::xml_stream::escaped;
 
+/// The track of masks that have none; ours start at 1. CVAT wants a number as the attribute's default.
+pub(super) const NO_TRACK: u64 = 0;
+
 /// Writes everything down to `</meta>`. `mode` is `annotation` for images and `interpolation` for video.
 pub(super) fn write_head(
     file: &mut OutFile,
@@ -22,7 +25,7 @@ pub(super) fn write_head(
         file.text(&format!(
             "<label><name>{}</name><color>#{:02x}{:02x}{:02x}</color><type>mask</type><attributes>\
              <attribute><name>track_id</name><mutable>False</mutable><input_type>number</input_type>\
-             <default_value>0</default_value><values>0\n4294967295\n1</values></attribute>\
+             <default_value>{NO_TRACK}</default_value><values>{NO_TRACK}\n4294967295\n1</values></attribute>\
              <attribute><name>name</name><mutable>False</mutable><input_type>text</input_type>\
              <default_value></default_value><values></values></attribute>\
              </attributes></label>\n",

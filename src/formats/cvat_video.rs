@@ -25,7 +25,7 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
         let facts = clip.facts();
         cvat_meta::write_head(&mut file, &facts.name, "interpolation", facts.frames.len(), size, &dataset.classes)?;
         for object in &clip.objects {
-            output.masks += write_track(clip, object, &dataset.classes[object.class], &mut file)?;
+            output.masks += write_track(clip, object, &dataset.classes[object.class], &mut file, output)?;
         }
         file.text("</annotations>\n")?;
         file.finish()?;
@@ -43,6 +43,7 @@ fn write_track(
     object: &DatasetObject,
     class: &str,
     file: &mut OutFile,
+    output: &mut Output<'_>,
 ) -> Result<u64, FormatError> {
     let attributes = cvat_meta::attribute_tags(clip.track(object), &object.name);
     let mask_tag = |file: &mut OutFile, frame: u32, outside: u8, shape: &str| {
@@ -54,7 +55,7 @@ fn write_track(
     let mut count = 0;
     // The mask shown last, as long as nothing has ended it.
     let mut shown: Option<String> = None;
-    for frame in &clip.frames {
+    for (k, frame) in clip.frames.iter().enumerate() {
         match clip.mask(object, frame.idx)?.as_ref().and_then(cvat_rle::attributes) {
             Some(shape) => {
                 if count == 0 {
@@ -71,11 +72,14 @@ fn write_track(
                 }
             }
         }
-    }
-    // A track goes on until something ends it; what was not exported must not look labelled.
-    let next = clip.frames.last().expect("a clip has a frame").idx.0 + 1;
-    if let Some(shape) = shown.filter(|_| (next as usize) < clip.facts().frames.len()) {
-        mask_tag(file, next, 1, &shape)?;
+        // A track goes on until something ends it; what was not exported must not look labelled.
+        let next = frame.idx.0 + 1;
+        let is_next_exported = clip.frames.get(k + 1).is_some_and(|following| following.idx.0 == next);
+        let ends = !is_next_exported && (next as usize) < clip.facts().frames.len();
+        if let Some(shape) = shown.take_if(|_| ends) {
+            mask_tag(file, next, 1, &shape)?;
+        }
+        output.keep_going()?;
     }
     if count > 0 {
         file.text("</track>\n")?;
@@ -83,21 +87,31 @@ fn write_track(
     Ok(count)
 }
 
-/// Reads what [`write`] wrote, to check it.
+/// Reads what [`write`] wrote, to check it, as CVAT does: a mask stays until the next one of its track.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
     let own = path.join("annotations.xml");
     let clips = if own.is_file() { vec![path.to_owned()] } else { files::folders_in(path)? };
     let names: Vec<String> = clips.iter().map(|folder| files::name_of(folder)).collect();
     for chosen in sink.choose_sequences(&names)? {
-        let mut track: Option<(u64, Option<String>)> = None;
+        let mut frame_count = 0;
+        let mut track: Option<Track> = None;
         walk(&clips[chosen].join("annotations.xml"), FormatId::CvatVideo, &mut |tag| match tag {
             Tag::Begin(tag) if tag.name == "track" => {
-                track = tag.number("id").map(|id| (u64::from(id) + 1, tag.get("label")));
+                let number = tag.number("id").map(|id| u64::from(id) + 1);
+                track = number.map(|number| Track { number, class: tag.get("label"), shown: None });
                 Ok(())
             }
-            Tag::Begin(tag) if tag.name == "mask" && tag.get("outside").as_deref() == Some("0") => {
-                let Some((number, class)) = track.clone() else { return Ok(()) };
-                read_mask(tag, &names[chosen], ObjectRef { key: ObjectKey::Number(number), name: None, class }, sink)
+            Tag::Begin(tag) if tag.name == "mask" => match &mut track {
+                Some(track) => track.read_mask(tag, &names[chosen], sink),
+                None => Ok(()),
+            },
+            Tag::End { name: "track", .. } => {
+                track.take().into_iter().for_each(|mut track| track.show(None, frame_count, sink));
+                Ok(())
+            }
+            Tag::End { name: "size", text } => {
+                frame_count = text.parse().unwrap_or(0);
+                Ok(())
             }
             Tag::Begin(_) | Tag::End { .. } => Ok(()),
         })?;
@@ -105,15 +119,46 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
     Ok(())
 }
 
-fn read_mask(tag: &Attributes<'_>, sequence: &str, object: ObjectRef, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    let number = tag.number("frame");
-    let name = number.map_or_else(String::new, |number| number.to_string());
-    let Some(place) = sink.locate(&FrameRef { sequence, name: &name, index: number }) else { return Ok(()) };
-    match cvat_rle::read(tag, place.size) {
-        Ok(mask) => sink.mask(place, &object, mask),
-        Err(cause) => {
-            sink.fault(&format!("a mask on frame {name}"), &cause);
-            Ok(())
+/// A track being read.
+struct Track {
+    number: u64,
+    class: Option<String>,
+    /// The frame of the mask that is still shown.
+    shown: Option<u32>,
+}
+
+impl Track {
+    fn read_mask(&mut self, tag: &Attributes<'_>, sequence: &str, sink: &mut dyn Sink) -> Result<(), FormatError> {
+        let Some(frame) = tag.number("frame") else {
+            sink.fault("a mask", "it has no frame");
+            return Ok(());
+        };
+        let is_shown = tag.get("outside").as_deref() == Some("0");
+        self.show(is_shown.then_some(frame), frame, sink);
+        if !is_shown {
+            return Ok(());
+        }
+        let Some(place) = sink.locate(&FrameRef::number(sequence, frame))? else { return Ok(()) };
+        let object = ObjectRef { key: ObjectKey::Number(self.number), name: None, class: self.class.clone() };
+        match cvat_rle::read(tag, place.size) {
+            Ok(mask) => sink.mask(place, &object, mask),
+            Err(cause) => {
+                sink.fault(&format!("a mask on frame {frame}"), &cause);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends on frame `end` what was shown, and begins with what is shown from there on. Masks that stay for longer than
+    /// their own frame would be shown where none was exported.
+    fn show(&mut self, next: Option<u32>, end: u32, sink: &mut dyn Sink) {
+        if let Some(frame) = std::mem::replace(&mut self.shown, next)
+            && frame.saturating_add(1) < end
+        {
+            sink.fault(
+                &format!("track {}", self.number),
+                &format!("its mask of frame {frame} stays until frame {end}"),
+            );
         }
     }
 }

@@ -238,15 +238,19 @@ impl ObjectInfo {
     }
 }
 
-/// The classes of all clips, each once, in the order they first occur.
-pub fn classes_of<'a>(clips: impl IntoIterator<Item = &'a dyn LabelSource>) -> Vec<String> {
+/// The classes of a dataset, each once: first those that are listed, in their order, so that a class has the same number
+/// in every export of a project; then those of objects that no list names, in the order they first occur.
+pub fn classes_of<'a>(
+    listed: impl IntoIterator<Item = &'a String>,
+    clips: impl IntoIterator<Item = &'a dyn LabelSource>,
+) -> Vec<String> {
     let mut classes: Vec<String> = Vec::new();
-    for clip in clips {
-        for object in clip.objects() {
-            if !classes.iter().any(|class| class == object.class_name()) {
-                classes.push(object.class_name().to_owned());
-            }
+    let mut add = |name: &str| {
+        if !classes.iter().any(|class| class == name) {
+            classes.push(name.to_owned());
         }
-    }
+    };
+    listed.into_iter().filter(|name| !name.is_empty()).for_each(|name| add(name));
+    clips.into_iter().flat_map(LabelSource::objects).for_each(|object| add(object.class_name()));
     classes
 }

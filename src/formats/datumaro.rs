@@ -15,8 +15,9 @@ use super::coco::Segmentation;
 use super::coco_segmentation::read_runs;
 use super::json_stream::{for_each_item, read_object};
 use super::output::Output;
-use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
+use super::reading::{FrameId, FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
 use super::resolved::Dataset;
+use super::side_by_side::WantedClips;
 use super::{FormatError, FormatId, files, polygon_fill};
 use crate::label::{FrameSize, Mask};
 
@@ -101,10 +102,20 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
 
 /// Reads a JSON file, or those in a folder's `annotations`.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    for file in files::json_files(path, FormatId::Datumaro)? {
-        read_file(&file, sink)?;
-    }
-    Ok(())
+    let files = files::json_files(path, FormatId::Datumaro)?;
+    let wanted = WantedClips::choose(sink, |each| {
+        files.iter().try_for_each(|file| {
+            for_each_item(file, FormatId::Datumaro, &["items"], &mut |_, item| {
+                file_of(&item).map_or(Ok(()), |file| each(file, None))
+            })
+        })
+    })?;
+    files.iter().try_for_each(|file| read_file(file, &wanted, sink))
+}
+
+/// The file of an item's image. An item's id is its path without the ending.
+fn file_of(item: &Value) -> Option<&str> {
+    item["image"]["path"].as_str().or_else(|| item["id"].as_str())
 }
 
 /// Whether a JSON object with these keys looks like this format.
@@ -113,7 +124,7 @@ pub(super) fn is_likely(keys: &[String]) -> bool {
     has("items") && has("categories")
 }
 
-fn read_file(file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
+fn read_file(file: &Path, wanted: &WantedClips, sink: &mut dyn Sink) -> Result<(), FormatError> {
     let categories = read_object(file, FormatId::Datumaro, "categories")?;
     let labels = categories["label"]["labels"].as_array().map_or(&[][..], Vec::as_slice);
     let classes: Vec<Option<&str>> = labels.iter().map(|label| label["name"].as_str()).collect();
@@ -122,10 +133,14 @@ fn read_file(file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
             sink.fault("an item", "it has no id");
             return Ok(());
         };
-        let path = item["image"]["path"].as_str().unwrap_or(id);
+        let path = file_of(&item).unwrap_or(id);
+        if !wanted.hold(sink, path, None) {
+            return Ok(());
+        }
         let index = whole_number(&item["attr"]["frame"]).and_then(|index| u32::try_from(index).ok());
         let name = if item["image"]["path"].is_string() { files::stem_of_text(path) } else { id };
-        let Some(place) = sink.locate(&FrameRef { sequence: "", name, index }) else { return Ok(()) };
+        let frame = FrameRef { sequence: "", id: FrameId::File { name, index } };
+        let Some(place) = sink.locate(&frame)? else { return Ok(()) };
         let annotations = item["annotations"].as_array().map_or(&[][..], Vec::as_slice);
         read_annotations(id, annotations, place, &classes, sink)
     })

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The folder is called `480p` whatever the size, because that is where readers look. Objects are numbered from 1
-//! without gaps; 255 means "not judged", so 254 objects fit. Read by the DAVIS tools, XMem, Cutie, SAM 2.
+//! without gaps; 255 means "not judged", so 254 objects fit. Read by the DAVIS tools, XMem, Cutie, SAM 2. A clip that has
+//! nothing but 0 and 255 is of DAVIS 2016, where 255 is the object.
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +16,10 @@ use super::dataset::Split;
 use super::output::Output;
 use super::overlap::without_overlap;
 use super::palette_png::{masks_in, read_values, write_palette};
-use super::reading::{FrameRef, ObjectKey, ObjectRef, Sink};
+use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink};
 use super::resolved::{Dataset, DatasetClip, DatasetFrame};
 use super::{FormatError, FormatId, files};
+use crate::label::Mask;
 
 /// Numbers from 1 up to this one are objects.
 const MAX_OBJECTS: usize = 254;
@@ -101,26 +103,61 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
     }
     let names: Vec<String> = clips.iter().map(|folder| files::name_of(folder)).collect();
     for chosen in sink.choose_sequences(&names)? {
+        let mut sequence = Sequence { name: &names[chosen], only_void: Some(Vec::new()) };
         for file in files::with_ending(&clips[chosen], &["png"])? {
-            read_frame(&names[chosen], &file, sink)?;
+            sequence.read_frame(&file, sink)?;
         }
+        sequence.finish(sink)?;
     }
     Ok(())
 }
 
-fn read_frame(sequence: &str, file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    let name = files::stem_of(file);
-    let Some(place) = sink.locate(&FrameRef { sequence, name: &name, index: None }) else { return Ok(()) };
-    match read_values(file, place.size) {
-        Ok(values) => {
-            for (value, mask) in masks_in(place.size, &values, |value| value == VOID) {
-                let object = ObjectRef { key: ObjectKey::Number(u64::from(value)), name: None, class: None };
-                sink.mask(place, &object, mask)?;
+/// A clip being read.
+struct Sequence<'a> {
+    name: &'a str,
+    /// Where nothing but 0 and 255 has been met so far: the masks of 255. DAVIS 2016 and many tools write their one object
+    /// so.
+    only_void: Option<Vec<(Place, Mask)>>,
+}
+
+impl Sequence<'_> {
+    fn read_frame(&mut self, file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
+        let name = files::stem_of(file);
+        let Some(place) = sink.locate(&FrameRef::file(self.name, &name))? else { return Ok(()) };
+        let values = match read_values(file, place.size) {
+            Ok(values) => values,
+            Err(cause) => {
+                sink.fault(&format!("{}/{name}.png", self.name), &cause);
+                return Ok(());
+            }
+        };
+        for (value, mask) in masks_in(place.size, &values, |_| false) {
+            if value == VOID {
+                if let Some(masks) = &mut self.only_void {
+                    masks.push((place, mask));
+                }
+            } else {
+                self.only_void = None;
+                sink.mask(place, &object(value), mask)?;
             }
         }
-        Err(cause) => sink.fault(&format!("{sequence}/{name}.png"), &cause),
+        Ok(())
     }
-    Ok(())
+
+    fn finish(self, sink: &mut dyn Sink) -> Result<(), FormatError> {
+        let masks = self.only_void.unwrap_or_default();
+        if !masks.is_empty() {
+            sink.notice(format!("{}: its pixels are 0 and 255 only; 255 is taken as the object", self.name));
+        }
+        for (place, mask) in masks {
+            sink.mask(place, &object(1), mask)?;
+        }
+        Ok(())
+    }
+}
+
+fn object(number: u16) -> ObjectRef {
+    ObjectRef { key: ObjectKey::Number(u64::from(number)), name: None, class: None }
 }
 
 /// The folders of PNGs, one per clip.

@@ -66,7 +66,7 @@ fn detect_folder(path: &Path) -> Option<FormatId> {
     by_folders.or_else(|| {
         [path.join("annotations"), path.to_owned()].iter().find_map(|folder| {
             let mut found = files::with_ending(folder, &["json"]).ok()?;
-            found.retain(|file| !files::name_of(file).starts_with("labelhub"));
+            found.retain(|file| !files::is_own_note(file));
             found.iter().take(MAX_LOOKED_INTO).find_map(|file| detect_json(file))
         })
     })

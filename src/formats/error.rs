@@ -64,6 +64,20 @@ pub enum FormatError {
         /// The folder.
         path: PathBuf,
     },
+    /// Somebody put something into an earlier export: replacing that would lose it.
+    #[error("{}: holds {entry:?}, which is no part of the earlier export, and is not replaced; move that away or choose another folder", path.display())]
+    HoldsOther {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        entry: String,
+    },
+    /// Where an unfinished export would lie there is something else.
+    #[error("{}: is in the way and was not left by an export; move it away or choose another folder", path.display())]
+    InTheWay {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The export would replace the clip it is made from.
     #[error("{}: the clip {} lies there; choose another folder", path.display(), clip.display())]
     HoldsClip {
@@ -99,6 +113,20 @@ pub enum FormatError {
         count: usize,
         /// How many it holds.
         limit: usize,
+    },
+    /// An outline with more corners than a reader could be asked to fill.
+    #[error(
+        "{clip}: the outline of {object:?} on frame {frame} is too complex for {format}; paint it smoother, or choose a format of masks (coco)"
+    )]
+    TooComplex {
+        /// The clip.
+        clip: String,
+        /// The object.
+        object: String,
+        /// The frame.
+        frame: FrameIdx,
+        /// The format.
+        format: FormatId,
     },
     /// An object's class is not in the list that was given.
     #[error(

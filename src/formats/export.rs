@@ -8,15 +8,12 @@ use serde::Serialize;
 use super::check::CheckSink;
 use super::dataset::ExportPlan;
 use super::export_folder::ExportFolder;
-use super::file_names::Renamed;
+use super::file_names::{NAMES_FILE, Renamed};
 use super::manifest::{self, Manifest};
 use super::output::{Output, Progress};
 use super::report::{CheckReport, ExportReport};
 use super::resolved::Dataset;
 use super::{FormatError, FormatId, registry};
-
-/// Where names are listed that the files could not carry.
-const NAMES_FILE: &str = "labelhub-names.json";
 
 /// Writes `plan` as a dataset of `format` into the new folder `folder`, then reads every mask back and compares it.
 ///
@@ -39,8 +36,9 @@ pub fn export(
         plan.clips.iter_mut().map(|clip| clip.images.as_mut().map(|images| &mut **images as _)).collect();
     let mut output = Output::new(target.part(), format, plan.images, image_sources, dataset.frame_count(), progress);
     output.overlay = plan.overlay;
+    output.notes.clone_from(&dataset.notes);
     let finished = write_and_check(format, &dataset, target.part(), &mut output).and_then(|check| {
-        write_facts(format, &dataset, &output)?;
+        write_facts(format, &dataset, &target, &output)?;
         output.notes.extend(target.finish()?);
         Ok(check)
     });
@@ -85,18 +83,24 @@ fn write_and_check(
 }
 
 /// Writes what is not part of the format: where everything came from, and which names were changed.
-fn write_facts(format: FormatId, dataset: &Dataset<'_>, output: &Output<'_>) -> Result<(), FormatError> {
+fn write_facts(
+    format: FormatId,
+    dataset: &Dataset<'_>,
+    target: &ExportFolder,
+    output: &Output<'_>,
+) -> Result<(), FormatError> {
     #[derive(Serialize)]
     struct Names<'a> {
         renamed: &'a [Renamed],
     }
-    let mut file = output.file(manifest::FILE_NAME)?;
-    file.json(&Manifest::of(dataset, format, &output.losses))?;
-    file.finish()?;
     if !dataset.renamed.is_empty() {
         let mut file = output.file(NAMES_FILE)?;
         file.json(&Names { renamed: &dataset.renamed })?;
         file.finish()?;
     }
-    Ok(())
+    let mut entries = target.entries()?;
+    entries.push(manifest::FILE_NAME.to_owned());
+    let mut file = output.file(manifest::FILE_NAME)?;
+    file.json(&Manifest::of(dataset, format, &output.losses, entries))?;
+    file.finish()
 }

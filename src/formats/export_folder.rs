@@ -1,13 +1,20 @@
 //! The folder an export appears in, whole or not at all.
 //!
 //! Everything is written to `FOLDER.part`, synced and renamed at the end. What lies there already is replaced only with
-//! consent and only when it is an earlier export; a `.part` of a broken export is always replaced.
+//! consent, and only when it is an earlier export into which nobody has put anything. A `.part` of a broken export is
+//! always replaced; one that no export made is not touched.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{FormatError, manifest};
+use super::FormatError;
+use super::manifest::Manifest;
+
+/// How the folder's name ends until it is whole.
+const PART: &str = ".part";
+/// Lies in a folder that an export is writing.
+const MARK: &str = "labelhub-unfinished";
 
 /// A folder being written.
 #[derive(Debug)]
@@ -19,33 +26,14 @@ pub(super) struct ExportFolder {
 impl ExportFolder {
     /// Makes `TARGET.part`, after checking that the target may be written.
     pub fn begin(target: &Path, clips: &[PathBuf], overwrite: bool) -> Result<Self, FormatError> {
-        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "it has no name of its own");
-        if target.file_name().is_none() {
-            return Err(FormatError::writing(target)(invalid()));
-        }
-        for clip in clips {
-            if holds(target, clip) {
-                return Err(FormatError::HoldsClip { path: target.to_owned(), clip: clip.clone() });
-            }
-        }
-        if is_there(target)? && !is_empty_folder(target) {
-            if !overwrite {
-                return Err(FormatError::Exists { path: target.to_owned() });
-            }
-            if !manifest::is_export(target)? {
-                return Err(FormatError::NotAnExport { path: target.to_owned() });
-            }
-        }
-        let part = with_suffix(target, ".part");
-        for clip in clips {
-            if holds(&part, clip) {
-                return Err(FormatError::HoldsClip { path: part, clip: clip.clone() });
-            }
-        }
+        check_target(target, clips, overwrite)?;
+        let part = with_suffix(target, PART);
         if is_there(&part)? {
             remove(&part).map_err(FormatError::writing(&part))?;
         }
         fs::create_dir_all(&part).map_err(FormatError::writing(&part))?;
+        let mark = part.join(MARK);
+        File::create(&mark).map_err(FormatError::writing(&mark))?;
         Ok(ExportFolder { target: target.to_owned(), part })
     }
 
@@ -54,22 +42,28 @@ impl ExportFolder {
         &self.part
     }
 
+    /// What has been written directly into the folder so far, by name.
+    pub fn entries(&self) -> Result<Vec<String>, FormatError> {
+        let mut names = names_in(&self.part)?;
+        names.retain(|name| name != MARK);
+        Ok(names)
+    }
+
     /// Puts the whole export under its name. The answer is a note on what could not be cleaned up, if anything.
     pub fn finish(&self) -> Result<Option<String>, FormatError> {
         sync_all(&self.part).map_err(FormatError::writing(&self.part))?;
+        let mark = self.part.join(MARK);
+        fs::remove_file(&mark).map_err(FormatError::writing(&mark))?;
         let fault = |source| FormatError::Write { path: self.target.clone(), source };
         if !is_there(&self.target)? {
             fs::rename(&self.part, &self.target).map_err(fault)?;
         } else if is_empty_folder(&self.target) {
             fs::remove_dir(&self.target).and_then(|()| fs::rename(&self.part, &self.target)).map_err(fault)?;
         } else {
-            let old = with_suffix(&self.target, ".old");
-            if is_there(&old)? {
-                return Err(FormatError::Exists { path: old });
-            }
+            let old = free_name(&self.target)?;
             fs::rename(&self.target, &old).map_err(FormatError::writing(&self.target))?;
             if let Err(source) = fs::rename(&self.part, &self.target) {
-                // The earlier export goes back to its place; if even that fails, it is still there as `.old`.
+                // The earlier export goes back to its place; if even that fails, it is still there under its other name.
                 fs::rename(&old, &self.target).ok();
                 return Err(fault(source));
             }
@@ -84,6 +78,61 @@ impl ExportFolder {
     pub fn abandon(&self) {
         fs::remove_dir_all(&self.part).ok();
     }
+}
+
+/// Checks that an export may be written to `target`, which holds none of `clips`. Nothing is changed.
+///
+/// # Errors
+/// When it has no name, a clip lies in it, or what is there may not be replaced.
+pub fn check_target(target: &Path, clips: &[PathBuf], overwrite: bool) -> Result<(), FormatError> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "it has no name of its own");
+    if target.file_name().is_none() {
+        return Err(FormatError::writing(target)(invalid()));
+    }
+    let part = with_suffix(target, PART);
+    for folder in [target, part.as_path()] {
+        if let Some(clip) = clips.iter().find(|clip| holds(folder, clip)) {
+            return Err(FormatError::HoldsClip { path: folder.to_owned(), clip: clip.clone() });
+        }
+    }
+    if is_there(target)? && !is_empty_folder(target) {
+        if !overwrite {
+            return Err(FormatError::Exists { path: target.to_owned() });
+        }
+        let earlier =
+            Manifest::in_folder(target).ok_or_else(|| FormatError::NotAnExport { path: target.to_owned() })?;
+        if let Some(entry) = names_in(target)?.into_iter().find(|name| !earlier.entries.contains(name)) {
+            return Err(FormatError::HoldsOther { path: target.to_owned(), entry });
+        }
+    }
+    // The mark goes a moment before the folder gets its name.
+    let is_ours = |part: &Path| part.join(MARK).exists() || Manifest::in_folder(part).is_some();
+    if is_there(&part)? && !is_empty_folder(&part) && !is_ours(&part) {
+        return Err(FormatError::InTheWay { path: part });
+    }
+    Ok(())
+}
+
+/// Everything directly in a folder, by name.
+fn names_in(folder: &Path) -> Result<Vec<String>, FormatError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(FormatError::reading(folder))? {
+        names.push(entry.map_err(FormatError::reading(folder))?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Where an export that is being replaced can lie meanwhile: one of an earlier day may have been left there.
+fn free_name(target: &Path) -> Result<PathBuf, FormatError> {
+    let mut old = with_suffix(target, ".old");
+    for number in 2.. {
+        if !is_there(&old)? {
+            break;
+        }
+        old = with_suffix(target, &format!(".old-{number}"));
+    }
+    Ok(old)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

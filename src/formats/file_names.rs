@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
+/// Where names are listed that the files could not carry.
+pub(super) const NAMES_FILE: &str = "labelhub-names.json";
 /// Longest name made, in bytes; leaves room for a clip's name, a frame's number and an ending below 255.
 const MAX_BYTES: usize = 100;
 /// Longest name of a clip where it comes before each frame's.
@@ -33,6 +35,11 @@ pub(super) struct FileNames {
 }
 
 impl FileNames {
+    /// Never gives out these names, which are in small letters.
+    pub fn reserve(&mut self, names: &[&str]) {
+        self.taken.extend(names.iter().map(|name| (*name).to_owned()));
+    }
+
     /// A safe name for `wanted` that was not given out before; `fallback` stands in where nothing usable is left.
     pub fn take(&mut self, wanted: &str, fallback: &str) -> String {
         let safe = safe_name(wanted, fallback);
@@ -44,6 +51,11 @@ impl FileNames {
         }
         name
     }
+}
+
+/// A file's name without its ending.
+pub(super) fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// The beginning of a safe name, short enough to come before a frame's.

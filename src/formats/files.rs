@@ -1,10 +1,11 @@
 //! Files and folders of a dataset, in the order a person expects.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{FormatError, FormatId};
+use super::file_names::{NAMES_FILE, stem};
+use super::{FormatError, FormatId, manifest};
 use crate::video::natural_order;
 
 /// Entries of one folder that are looked at; a dataset of more frames is beyond every limit of a clip.
@@ -46,8 +47,7 @@ pub(super) fn stem_of(path: &Path) -> String {
 
 /// The last part of a path in a dataset's text, without its ending; both kinds of slash separate.
 pub(super) fn stem_of_text(path: &str) -> &str {
-    let name = path.rsplit(['/', '\\']).next().expect("split gives at least one");
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+    stem(path.rsplit(['/', '\\']).next().expect("split gives at least one"))
 }
 
 /// The nearest folders that hold files with this ending: `path` itself, or else those below it, up to `depth` levels
@@ -81,7 +81,44 @@ pub(super) fn read_text(path: &Path, max_bytes: u64) -> Result<String, String> {
     if bytes.len() as u64 > max_bytes {
         return Err(format!("it is longer than {max_bytes} bytes"));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(in_utf8(bytes))
+}
+
+/// Takes a line by its number, or what is wrong with it.
+pub(super) type TakeLine<'a> = dyn FnMut(u64, Result<&str, String>) -> Result<(), FormatError> + 'a;
+
+/// The lines of a text file of any length, numbered from 1, without their ends. One that is too long for memory, or the
+/// end of what can be read, is handed over as what is wrong with it, and is the last.
+///
+/// # Errors
+/// When `line` fails.
+pub(super) fn for_each_line(path: &Path, max_bytes: u64, line: &mut TakeLine<'_>) -> Result<(), FormatError> {
+    let mut reader = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(e) => return line(1, Err(format!("cannot read it ({e})"))),
+    };
+    for number in 1.. {
+        let mut bytes = Vec::new();
+        match (&mut reader).take(max_bytes + 1).read_until(b'\n', &mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(read) if read as u64 > max_bytes => {
+                return line(number, Err(format!("it is longer than {max_bytes} bytes")));
+            }
+            Ok(_) => line(number, Ok(in_utf8(bytes).trim_end_matches(['\n', '\r'])))?,
+            Err(e) => return line(number, Err(format!("cannot read it ({e})"))),
+        }
+    }
+    Ok(())
+}
+
+/// The text; only one that is not sound is copied.
+fn in_utf8(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+/// Whether a file is one that every export of ours may hold beside the dataset.
+pub(super) fn is_own_note(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name == manifest::FILE_NAME || name == NAMES_FILE)
 }
 
 /// A JSON dataset's files: `path` itself when it is a file, else those in its folder `annotations`, else in it. Our own
@@ -95,7 +132,7 @@ pub(super) fn json_files(path: &Path, format: FormatId) -> Result<Vec<PathBuf>, 
     }
     let annotations = path.join("annotations");
     let mut found = with_ending(if annotations.is_dir() { &annotations } else { path }, &["json"])?;
-    found.retain(|file| !name_of(file).starts_with("labelhub"));
+    found.retain(|file| !is_own_note(file));
     if found.is_empty() {
         let cause = "no JSON file is in it; choose the file or its folder".to_owned();
         return Err(FormatError::Dataset { path: path.to_owned(), format, cause });

@@ -133,6 +133,24 @@ impl FormatId {
         }
     }
 
+    /// Names that no frame's files may have, because every export has files called so where this format puts frames.
+    pub(super) fn reserved_names(self) -> &'static [&'static str] {
+        match self {
+            Labelme => &["labelhub", "labelhub-names"],
+            Npy | NpyStack | Davis | Png | Coco | YtVos | YtVis | Sav | Yolo | Mots | CvatImages | CvatVideo
+            | Datumaro | LabelStudio | Overlay => &[],
+        }
+    }
+
+    /// Whether a frame without a mask reads as one without objects.
+    pub(super) fn says_absent(self) -> bool {
+        match self {
+            Npy | CvatVideo | Overlay => false,
+            NpyStack | Davis | Png | Coco | YtVos | YtVis | Sav | Yolo | Mots | CvatImages | Datumaro | LabelStudio
+            | Labelme => true,
+        }
+    }
+
     /// What must hold when its files are read back.
     pub(super) fn fidelity(self) -> Fidelity {
         match self {

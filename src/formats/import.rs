@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::dataset::{ClipFacts, NO_CLASS};
 use super::file_names::safe_name;
+use super::frame_finder::FrameFinder;
 use super::manifest::{Manifest, ManifestClip, ManifestObject};
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink};
 use super::{FormatError, FormatId, registry};
@@ -17,6 +18,8 @@ use crate::video::ClipIdentity;
 const MAX_TOLD: usize = 1000;
 /// Runs of all masks together: 2 GiB. A dataset of a thousand 4K frames with twenty objects has a tenth of it.
 const MAX_RUNS: usize = 1 << 29;
+/// Steps without a mask between two looks whether to stop.
+const STEPS_PER_LOOK: u32 = 64;
 
 /// The clip that labels are read for.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +60,8 @@ pub struct Imported {
     pub errors: Vec<ItemError>,
     /// How many items could not be read.
     pub error_count: u64,
+    /// What was understood in one of several ways, and how.
+    pub notices: Vec<String>,
 }
 
 /// One object read from a dataset.
@@ -94,7 +99,7 @@ pub fn import(
     let detected = || super::detect(path).ok_or_else(|| FormatError::Unrecognised { path: path.to_owned() });
     let format = format.map_or_else(detected, Ok)?;
     let read = registry::importer(format).ok_or(FormatError::NoImport { format })?;
-    let mut sink = CollectSink::new(format, path, target, progress);
+    let mut sink = CollectSink::new(format, path, target, progress)?;
     read(path, &mut sink)?;
     Ok(sink.finish())
 }
@@ -105,10 +110,9 @@ struct CollectSink<'a> {
     path: &'a Path,
     target: &'a ImportTarget,
     manifest: Option<Manifest>,
-    /// Position of the target in the manifest.
+    /// Position of the target in the manifest; there is one where there is a manifest.
     manifest_clip: Option<usize>,
-    /// Frames by the name the manifest, or else the clip, gives them.
-    frames: HashMap<String, FrameIdx>,
+    frames: FrameFinder,
     objects: Vec<(ObjectKey, ImportedObjectBuilder)>,
     by_key: HashMap<(ObjectKey, Option<String>), usize>,
     /// Objects without a name so far, by frame and class.
@@ -117,7 +121,10 @@ struct CollectSink<'a> {
     masks: u64,
     errors: Vec<ItemError>,
     error_count: u64,
+    notices: Vec<String>,
     progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
+    /// Steps since `progress` was called last.
+    steps: u32,
 }
 
 struct ImportedObjectBuilder {
@@ -132,24 +139,25 @@ impl<'a> CollectSink<'a> {
         path: &'a Path,
         target: &'a ImportTarget,
         progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> Self {
-        let manifest = Manifest::near(path).filter(|manifest| manifest.format == format.name());
-        let manifest_clip = manifest.as_ref().and_then(|manifest| {
-            let has_identity = |clip: &ManifestClip| {
-                target.identity.as_ref().is_some_and(|identity| identity.as_hex() == clip.identity)
-            };
-            let by_identity = manifest.clips.iter().position(has_identity);
-            let by_name = || manifest.clips.iter().position(|clip| clip.name == target.name);
-            by_identity.or_else(by_name).or((manifest.clips.len() == 1).then_some(0))
-        });
-        let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned();
+    ) -> Result<Self, FormatError> {
+        let found = Manifest::near(path).filter(|(manifest, _)| manifest.format == format.name());
+        let (manifest, manifest_clip) = match found {
+            Some((manifest, folder)) => match clip_in(&manifest, path.strip_prefix(&folder).unwrap_or(path), target) {
+                Some(clip) => (Some(manifest), Some(clip)),
+                None => {
+                    let names: Vec<String> = manifest.clips.iter().map(|clip| clip.name.clone()).collect();
+                    return Err(no_such_clip(path, format, &names, target));
+                }
+            },
+            None => (None, None),
+        };
         let frames = match manifest.as_ref().zip(manifest_clip) {
             Some((manifest, clip)) => {
-                manifest.clips[clip].frames.iter().map(|frame| (frame.name.clone(), FrameIdx(frame.index))).collect()
+                FrameFinder::listed(&manifest.clips[clip], format.numbers_frames(), target.frame_count)
             }
-            None => target.frame_names.iter().map(|name| stem(name)).zip((0..).map(FrameIdx)).collect(),
+            None => FrameFinder::of_clip(&target.frame_names, target.frame_count),
         };
-        CollectSink {
+        Ok(CollectSink {
             format,
             path,
             target,
@@ -163,14 +171,21 @@ impl<'a> CollectSink<'a> {
             masks: 0,
             errors: Vec::new(),
             error_count: 0,
+            notices: Vec::new(),
             progress,
-        }
+            steps: 0,
+        })
+    }
+
+    fn look(&mut self) -> Result<(), FormatError> {
+        self.steps = 0;
+        if (self.progress)(self.masks).is_break() { Err(FormatError::Cancelled) } else { Ok(()) }
     }
 
     fn finish(self) -> Imported {
         let mut objects = self.objects;
         objects.sort_by_key(|(key, _)| match key {
-            ObjectKey::Number(number) | ObjectKey::Track(number) => *number,
+            ObjectKey::Number(number) | ObjectKey::Track(number) | ObjectKey::TrackOfClass(number) => *number,
             ObjectKey::Instance { class, number } => u64::from(*class) * 1000 + u64::from(*number),
             ObjectKey::Id(id) => u64::from(*id),
             ObjectKey::Name(_) | ObjectKey::Ordinal(_) => 0,
@@ -180,7 +195,13 @@ impl<'a> CollectSink<'a> {
             class: object.class,
             frames: object.frames.into_iter().collect(),
         });
-        Imported { format: self.format, objects: objects.collect(), errors: self.errors, error_count: self.error_count }
+        Imported {
+            format: self.format,
+            objects: objects.collect(),
+            errors: self.errors,
+            error_count: self.error_count,
+            notices: self.notices,
+        }
     }
 
     /// What our own export says about an object.
@@ -188,7 +209,7 @@ impl<'a> CollectSink<'a> {
         let clip = &self.manifest.as_ref()?.clips[self.manifest_clip?];
         clip.objects.iter().find(|object| match key {
             ObjectKey::Number(number) => u64::from(object.number) == *number,
-            ObjectKey::Track(track) => u64::from(object.track) == *track,
+            ObjectKey::Track(track) | ObjectKey::TrackOfClass(track) => u64::from(object.track) == *track,
             ObjectKey::Instance { number, .. } => object.number == *number,
             ObjectKey::Id(id) => object.id == *id,
             ObjectKey::Name(name) => object.name_in_files == *name,
@@ -198,7 +219,8 @@ impl<'a> CollectSink<'a> {
 
     fn object_position(&mut self, place: Place, object: &ObjectRef) -> usize {
         let known = self.known_object(&object.key);
-        let class = known.map(|known| known.class.clone()).or_else(|| object.class.clone());
+        // The class may have been changed since.
+        let class = object.class.clone().or_else(|| known.map(|known| known.class.clone()));
         let class = class.filter(|class| class != NO_CLASS);
         let known_name = known.map(|known| known.name.clone()).or_else(|| object.name.clone());
         let key = match object.key {
@@ -209,13 +231,16 @@ impl<'a> CollectSink<'a> {
             }
             ref key => key.clone(),
         };
-        // A number says which object it is; a mere place in the row only among its class.
-        let class_of_key = matches!(key, ObjectKey::Ordinal(_)).then(|| class.clone()).flatten();
+        // A number says which object it is, unless every class has its own; a mere place in the row only among its class.
+        let is_of_class = matches!(key, ObjectKey::Ordinal(_) | ObjectKey::TrackOfClass(_));
+        let class_of_key = if is_of_class { class.clone() } else { None };
         *self.by_key.entry((key.clone(), class_of_key)).or_insert_with(|| {
             let made_up = || {
                 let what = class.as_deref().unwrap_or(NO_CLASS);
                 match &key {
-                    ObjectKey::Number(number) | ObjectKey::Track(number) => format!("{what} {number}"),
+                    ObjectKey::Number(number) | ObjectKey::Track(number) | ObjectKey::TrackOfClass(number) => {
+                        format!("{what} {number}")
+                    }
                     ObjectKey::Instance { number, .. } => format!("{what} {number}"),
                     ObjectKey::Id(id) => format!("{what} {id}"),
                     ObjectKey::Ordinal(ordinal) => format!("{what} {ordinal}"),
@@ -229,57 +254,86 @@ impl<'a> CollectSink<'a> {
     }
 }
 
+/// The target's position in a manifest. `below` is what was chosen, seen from the manifest's folder.
+fn clip_in(manifest: &Manifest, below: &Path, target: &ImportTarget) -> Option<usize> {
+    let position = |is_it: &dyn Fn(&ManifestClip) -> bool| manifest.clips.iter().position(is_it);
+    let identity = target.identity.as_ref().map(ClipIdentity::as_hex);
+    // Whoever chooses the folder of one clip, or its file, means that one.
+    let is_named = |clip: &ManifestClip| {
+        below.iter().any(|part| Path::new(part) == Path::new(&clip.name_in_files))
+            || below.file_stem().is_some_and(|stem| *stem == *clip.name_in_files)
+    };
+    let by_identity = position(&|clip| identity == Some(clip.identity.as_str()));
+    let by_name = || position(&|clip| clip.name == target.name);
+    by_identity.or_else(by_name).or((manifest.clips.len() == 1).then_some(0)).or_else(|| position(&is_named))
+}
+
+fn no_such_clip(path: &Path, format: FormatId, found: &[String], target: &ImportTarget) -> FormatError {
+    const MAX_NAMED: usize = 10;
+    let named = found.iter().filter(|name| !name.is_empty()).take(MAX_NAMED).map(|name| shortened(name));
+    let named: Vec<String> = named.collect();
+    let cause = format!(
+        "it holds the clips {}{}, none is called {:?}; choose the folder of one of them, or leave only one in it",
+        named.join(", "),
+        if found.len() > MAX_NAMED { " …" } else { "" },
+        target.name
+    );
+    FormatError::Dataset { path: path.to_owned(), format, cause }
+}
+
 impl Sink for CollectSink<'_> {
     fn choose_sequences(&mut self, found: &[String]) -> Result<Vec<usize>, FormatError> {
-        let known = self.manifest.as_ref().zip(self.manifest_clip);
-        let wanted = known.map_or_else(
-            || safe_name(&self.target.name, "clip"),
-            |(manifest, clip)| manifest.clips[clip].name_in_files.clone(),
-        );
-        let by_name = found.iter().position(|name| *name == wanted || *name == self.target.name);
-        match (by_name, found) {
-            (Some(position), _) => Ok(vec![position]),
-            (None, [_only]) => Ok(vec![0]),
-            (None, []) => Ok(Vec::new()),
-            (None, _) => Err(FormatError::Dataset {
-                path: self.path.to_owned(),
-                format: self.format,
-                cause: format!(
-                    "it holds the clips {}, none is called {:?}; choose the folder of one of them",
-                    found.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", "),
-                    self.target.name
-                ),
-            }),
+        let all_called = |is_it: &dyn Fn(&str) -> bool| -> Vec<usize> {
+            found.iter().enumerate().filter(|(_, name)| is_it(name)).map(|(position, _)| position).collect()
+        };
+        if let Some((manifest, clip)) = self.manifest.as_ref().zip(self.manifest_clip) {
+            // The folder of an export of one clip may have been given any name; among several the name counts.
+            let is_alone = manifest.clips.len() == 1 && found.len() == 1;
+            let name = &manifest.clips[clip].name_in_files;
+            return Ok(all_called(&|found| is_alone || found == name));
+        }
+        let wanted = [safe_name(&self.target.name, "clip"), self.target.name.clone()];
+        let is_named = |found: &str| wanted.iter().any(|name| found == name);
+        let mut named = all_called(&is_named);
+        if named.is_empty() {
+            named = all_called(&|found| found.split('/').any(is_named));
+        }
+        // What has no name says nothing of its clip.
+        let others = (0..found.len())
+            .filter(|position| !found[*position].is_empty() && named.binary_search(position).is_err())
+            .count();
+        match (named.is_empty(), others) {
+            (_, 0) | (true, 1) => Ok((0..found.len()).collect()),
+            (false, _) => Ok(named),
+            (true, _) => Err(no_such_clip(self.path, self.format, found, self.target)),
         }
     }
 
-    fn locate(&mut self, frame: &FrameRef<'_>) -> Option<Place> {
-        let number = || {
-            let digits = frame.name.len() - frame.name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-            frame.index.or_else(|| frame.name[frame.name.len() - digits..].parse().ok()).map(FrameIdx)
-        };
-        let by_name = self.frames.get(frame.name).copied();
-        let found = match (self.manifest_clip.is_some(), self.format.numbers_frames()) {
-            // Our own export lists every frame of the clip; a name it does not list belongs to another one.
-            (true, false) => by_name,
-            (true, true) => number(),
-            (false, _) => by_name.or_else(number),
-        };
-        let Some(idx) = found.filter(|idx| idx.0 < self.target.frame_count) else {
-            let is_of_another_clip = self.manifest.as_ref().is_some_and(|manifest| manifest.clips.len() > 1);
-            if !is_of_another_clip {
-                self.fault(frame.name, "the clip has no such frame");
+    fn knows_frame_names(&self) -> bool {
+        self.frames.is_listed()
+    }
+
+    fn clip_of_file(&self, file: &str) -> String {
+        self.frames.clip_of_file(file)
+    }
+
+    fn locate(&mut self, frame: &FrameRef<'_>) -> Result<Option<Place>, FormatError> {
+        self.keep_going()?;
+        match self.frames.find(frame.id) {
+            Ok(idx) => Ok(Some(Place { clip: 0, frame: idx, size: self.target.size })),
+            Err(cause) => {
+                let is_of_another_clip = self.manifest.as_ref().is_some_and(|manifest| manifest.clips.len() > 1);
+                if !is_of_another_clip {
+                    self.fault(&frame.shown(), cause);
+                }
+                Ok(None)
             }
-            return None;
-        };
-        Some(Place { clip: 0, frame: idx, size: self.target.size })
+        }
     }
 
     fn mask(&mut self, place: Place, object: &ObjectRef, mask: Mask) -> Result<(), FormatError> {
         self.masks += 1;
-        if (self.progress)(self.masks).is_break() {
-            return Err(FormatError::Cancelled);
-        }
+        self.look()?;
         self.runs += mask.runs().len();
         if self.runs > MAX_RUNS {
             return Err(FormatError::Dataset {
@@ -307,6 +361,17 @@ impl Sink for CollectSink<'_> {
         if self.errors.len() < MAX_TOLD {
             self.errors.push(ItemError { item: shortened(item), cause: shortened(cause) });
         }
+    }
+
+    fn notice(&mut self, notice: String) {
+        if self.notices.len() < MAX_TOLD {
+            self.notices.push(shortened(&notice));
+        }
+    }
+
+    fn keep_going(&mut self) -> Result<(), FormatError> {
+        self.steps += 1;
+        if self.steps < STEPS_PER_LOOK { Ok(()) } else { self.look() }
     }
 }
 

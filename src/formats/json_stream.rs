@@ -131,7 +131,8 @@ fn open(path: &Path, budget: &Budget) -> Result<impl Read + use<>, FormatError> 
     if !is_file {
         return Err(FormatError::reading(path)(io::Error::new(io::ErrorKind::InvalidInput, "not a file")));
     }
-    let reader = NanToNull { inner: file, state: State::Plain, ready: VecDeque::new() };
+    let reader =
+        NanToNull { inner: file, state: State::Plain, ready: VecDeque::new(), budget: budget.clone(), values: 0 };
     // The parser asks for single bytes, so the buffer comes last.
     Ok(BufReader::with_capacity(CHUNK_BYTES, Budgeted::new(reader, budget.clone())))
 }
@@ -219,12 +220,16 @@ impl<'de> Visitor<'de> for Items<'_> {
     }
 }
 
-/// Puts `null` where Python wrote `NaN`, `Infinity` or `-Infinity`, outside of strings.
+/// Puts `null` where Python wrote `NaN`, `Infinity` or `-Infinity`, outside of strings; and counts values, which is
+/// possible for whoever tells strings from the rest.
 struct NanToNull<R> {
     inner: R,
     state: State,
     /// Bytes made but not yet handed out.
     ready: VecDeque<u8>,
+    budget: Budget,
+    /// Values begun in the bytes that are ready: each but a list's first has a comma before it, or a colon.
+    values: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -254,6 +259,7 @@ impl<R> NanToNull<R> {
             (Plain | Word, b'-') => Minus,
             (state, byte) => {
                 self.ready.push_back(byte);
+                self.values += u64::from(matches!((state, byte), (Plain | Word, b',' | b':')));
                 match (state, byte) {
                     (Plain | Word, b'"') | (Escape, _) => Text,
                     (Text, b'\\') => Escape,
@@ -276,6 +282,7 @@ impl<R: Read> Read for NanToNull<R> {
             for &byte in &raw[..read] {
                 self.take(byte);
             }
+            self.budget.count_values(std::mem::take(&mut self.values))?;
         }
         self.ready.read(buffer)
     }
@@ -342,6 +349,11 @@ mod tests {
         let text = format!(r#"{{"a": [1, "{}"]}}"#, "x".repeat(65 << 20));
         assert!(items(&text).expect_err("too long").to_string().contains("64 MiB"));
         let skipped = format!(r#"{{"x": "{}", "a": [1]}}"#, "x".repeat(65 << 20));
+        assert_eq!(items(&skipped).expect("the long part is skipped").len(), 1);
+        let values = "0,".repeat((1 << 22) + CHUNK_BYTES);
+        let many = format!(r#"{{"a": [1, [{values}0]]}}"#);
+        assert!(items(&many).expect_err("too many").to_string().contains("4194304 values"));
+        let skipped = format!(r#"{{"x": [{values}0], "a": [1]}}"#);
         assert_eq!(items(&skipped).expect("the long part is skipped").len(), 1);
     }
 }

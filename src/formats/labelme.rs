@@ -5,8 +5,10 @@
 //! CLIP_00000.png    where pictures are wanted
 //! ```
 //!
-//! Corners are whole pixels, both included. `group_id` is the object's track.
+//! Corners are whole pixels, both included. `group_id` is the object's track; labelme numbers groups for each label anew.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -14,12 +16,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::json_stream::read_value;
+use super::json_stream::{read_object, read_value};
 use super::output::Output;
 use super::palette_png::{binary_bytes, read_values_from};
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
 use super::resolved::Dataset;
 use super::runs::Crop;
+use super::side_by_side::WantedClips;
 use super::{FormatError, FormatId, files, polygon_fill};
 use crate::label::{FrameSize, Mask};
 
@@ -70,10 +73,18 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
 
 /// Reads a folder of JSON files, or one of them.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    for file in files::json_files(path, FormatId::Labelme)? {
+    let files = files::json_files(path, FormatId::Labelme)?;
+    let wanted = WantedClips::choose(sink, |each| {
+        files.iter().try_for_each(|file| {
+            // A file that cannot be read is told of below.
+            let image = read_object(file, FormatId::Labelme, "imagePath").unwrap_or_default();
+            each(image.as_str().unwrap_or(&files::name_of(file)), None)
+        })
+    })?;
+    for file in files {
         let name = files::name_of(&file);
         match read_value(&file, FormatId::Labelme) {
-            Ok(frame) => read_frame(&name, &frame, sink)?,
+            Ok(frame) => read_frame(&name, &frame, &wanted, sink)?,
             Err(error) if file == path => return Err(error),
             Err(error) => sink.fault(&name, &error.to_string()),
         }
@@ -87,10 +98,12 @@ pub(super) fn is_likely(keys: &[String]) -> bool {
     has("shapes") && has("imagePath")
 }
 
-fn read_frame(file: &str, frame: &Value, sink: &mut dyn Sink) -> Result<(), FormatError> {
+fn read_frame(file: &str, frame: &Value, wanted: &WantedClips, sink: &mut dyn Sink) -> Result<(), FormatError> {
     let image = frame["imagePath"].as_str().unwrap_or(file);
-    let name = files::stem_of_text(image);
-    let Some(place) = sink.locate(&FrameRef { sequence: "", name, index: None }) else { return Ok(()) };
+    if !wanted.hold(sink, image, None) {
+        return Ok(());
+    }
+    let Some(place) = sink.locate(&FrameRef::file("", files::stem_of_text(image)))? else { return Ok(()) };
     let side = |key: &str| whole_number(&frame[key]);
     if let (Some(width), Some(height)) = (side("imageWidth"), side("imageHeight"))
         && (width, height) != (u64::from(place.size.width), u64::from(place.size.height))
@@ -98,34 +111,63 @@ fn read_frame(file: &str, frame: &Value, sink: &mut dyn Sink) -> Result<(), Form
         sink.fault(file, &format!("its image is {width}x{height}, the clip's frames are {}", place.size));
         return Ok(());
     }
-    let mut parts: Vec<(ObjectRef, Mask)> = Vec::new();
+    // Shapes of one group and label are parts of one object: its position below, by both.
+    let mut groups: HashMap<(u64, Option<String>), usize> = HashMap::new();
+    let mut objects: Vec<(ObjectRef, Parts)> = Vec::new();
+    let mut untracked = 0;
     let shapes = frame["shapes"].as_array().map_or(&[][..], Vec::as_slice);
     for (i, shape) in shapes.iter().enumerate() {
-        match read_shape(shape, place) {
-            Ok(mask) => {
-                let text = |key: &str| shape[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-                let untracked = parts.iter().filter(|(part, _)| matches!(part.key, ObjectKey::Ordinal(_))).count();
-                let key =
-                    whole_number(&shape["group_id"]).map_or(ObjectKey::Ordinal(untracked as u32), ObjectKey::Track);
-                // Shapes of one group are parts of one object.
-                match parts.iter_mut().find(|(part, _)| part.key == key) {
-                    Some((_, whole)) => *whole = union(whole, &mask),
-                    None => parts.push((ObjectRef { key, name: text("description"), class: text("label") }, mask)),
-                }
+        let mask = match read_shape(shape, place) {
+            Ok(mask) => mask,
+            Err(cause) => {
+                sink.fault(&format!("{file}, shape {i}"), &cause);
+                continue;
             }
-            Err(cause) => sink.fault(&format!("{file}, shape {i}"), &cause),
+        };
+        let text = |key: &str| shape[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let (class, name) = (text("label"), text("description"));
+        let Some(group) = whole_number(&shape["group_id"]) else {
+            objects.push((ObjectRef { key: ObjectKey::Ordinal(untracked), name, class }, Parts::One(mask)));
+            untracked += 1;
+            continue;
+        };
+        match groups.entry((group, class.clone())) {
+            Entry::Occupied(known) => objects[*known.get()].1.add(&mask),
+            Entry::Vacant(free) => {
+                free.insert(objects.len());
+                objects.push((ObjectRef { key: ObjectKey::TrackOfClass(group), name, class }, Parts::One(mask)));
+            }
         }
     }
-    for (object, mask) in parts {
-        sink.mask(place, &object, mask)?;
+    for (object, parts) in objects {
+        sink.mask(place, &object, parts.joined(place.size))?;
     }
     Ok(())
 }
 
-fn union(a: &Mask, b: &Mask) -> Mask {
-    let (mut pixels, size) = (a.to_pixels(), a.size());
-    b.spans().for_each(|(start, end)| pixels[start..end].fill(1));
-    Mask::from_fn(size, |i| pixels[i] != 0)
+/// The shapes of one object.
+enum Parts {
+    One(Mask),
+    /// Several, as one byte a pixel, so that the next one costs no more than itself.
+    Joined(Vec<u8>),
+}
+
+impl Parts {
+    fn add(&mut self, part: &Mask) {
+        if let Parts::One(mask) = self {
+            *self = Parts::Joined(mask.to_pixels());
+        }
+        if let Parts::Joined(pixels) = self {
+            part.spans().for_each(|(start, end)| pixels[start..end].fill(1));
+        }
+    }
+
+    fn joined(self, size: FrameSize) -> Mask {
+        match self {
+            Parts::One(mask) => mask,
+            Parts::Joined(pixels) => Mask::from_fn(size, |i| pixels[i] != 0),
+        }
+    }
 }
 
 fn read_shape(shape: &Value, place: Place) -> Result<Mask, String> {

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use super::json_stream::for_each_element;
 use super::output::Output;
-use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
+use super::reading::{FrameId, FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
 use super::resolved::{Dataset, DatasetClip};
+use super::side_by_side::WantedClips;
 use super::xml_stream::escaped;
 use super::{FormatError, FormatId, files, labelstudio_rle};
 use crate::label::Mask;
@@ -47,7 +48,7 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
             file.json(&json!({
                 "id": task,
                 "data": {
-                    "image": format!("/data/local-files/?d=images/{name}"),
+                    "image": format!("/data/local-files/?d=images/{}", percent_encoded(&name)),
                     "clip": clip.facts().name,
                     "frame": frame.idx.0,
                 },
@@ -78,7 +79,70 @@ fn result(clip: &DatasetClip<'_>, number: u32, name: &str, class: &str, task: u6
 
 /// Reads a `tasks.json`, an export from Label Studio (JSON), or the folder that holds one.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    for_each_element(&json_file(path)?, FormatId::LabelStudio, &mut |task| read_task(&task, sink))
+    let file = json_file(path)?;
+    let wanted = WantedClips::choose(sink, |each| {
+        for_each_element(&file, FormatId::LabelStudio, &mut |task| {
+            image_of(&task).map_or(Ok(()), |image| each(&image, clip_of(&task)))
+        })
+    })?;
+    for_each_element(&file, FormatId::LabelStudio, &mut |task| read_task(&task, &wanted, sink))
+}
+
+/// The file of a task's image, as it was called before it was uploaded.
+fn image_of(task: &Value) -> Option<String> {
+    let data = &task["data"];
+    let address = data["image"].as_str().or_else(|| data.as_object()?.values().find_map(Value::as_str))?;
+    // Local files stand behind `?d=`; elsewhere what follows the question mark is no part of the path.
+    let path = address.split_once("?d=").map_or_else(|| address.split('?').next(), |(_, file)| Some(file));
+    let path = percent_decoded(path.expect("split gives at least one"));
+    let (folders, name) = path.rsplit_once('/').map_or(("", path.as_str()), |(folders, name)| (folders, name));
+    Some(format!("{folders}/{}", without_upload_prefix(name)))
+}
+
+/// The clip our own export names.
+fn clip_of(task: &Value) -> Option<&str> {
+    task["data"]["clip"].as_str()
+}
+
+/// Label Studio puts eight hexadecimal digits and a dash before the names of uploads.
+fn without_upload_prefix(name: &str) -> &str {
+    match name.split_once('-') {
+        Some((prefix, rest)) if prefix.len() == 8 && prefix.bytes().all(|b| b.is_ascii_hexdigit()) => rest,
+        _ => name,
+    }
+}
+
+/// A path as it may stand in an address.
+fn percent_encoded(path: &str) -> String {
+    let mut safe = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => safe.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => safe.push(char::from(byte)),
+            byte => safe.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    safe
+}
+
+/// A path from an address. A `%` that no two digits follow stays.
+fn percent_decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digit = |at: usize| char::from(*behind.get(at)?).to_digit(16);
+        match (byte, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                rest = &behind[2..];
+            }
+            _ => {
+                bytes.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn json_file(path: &Path) -> Result<PathBuf, FormatError> {
@@ -100,17 +164,18 @@ pub(super) fn is_likely(path: &Path) -> bool {
     has_tasks && matches!(read, Err(FormatError::Cancelled))
 }
 
-fn read_task(task: &Value, sink: &mut dyn Sink) -> Result<(), FormatError> {
+fn read_task(task: &Value, wanted: &WantedClips, sink: &mut dyn Sink) -> Result<(), FormatError> {
     let item = format!("task {}", task["id"]);
-    let data = &task["data"];
-    let image = data["image"].as_str().or_else(|| data.as_object()?.values().find_map(Value::as_str));
-    let Some(image) = image else {
+    let Some(image) = image_of(task) else {
         sink.fault(&item, "it has no image");
         return Ok(());
     };
-    let index = whole_number(&data["frame"]).and_then(|index| u32::try_from(index).ok());
-    let frame = FrameRef { sequence: "", name: files::stem_of_text(image), index };
-    let Some(place) = sink.locate(&frame) else { return Ok(()) };
+    if !wanted.hold(sink, &image, clip_of(task)) {
+        return Ok(());
+    }
+    let index = whole_number(&task["data"]["frame"]).and_then(|index| u32::try_from(index).ok());
+    let frame = FrameRef { sequence: "", id: FrameId::File { name: files::stem_of_text(&image), index } };
+    let Some(place) = sink.locate(&frame)? else { return Ok(()) };
     // Several people may have labelled the task; the first one counts.
     let annotations = task["annotations"].as_array().or_else(|| task["predictions"].as_array());
     let results = annotations.and_then(|list| list.first()).and_then(|first| first["result"].as_array());
@@ -151,4 +216,27 @@ fn read_result(result: &Value, place: Place) -> Result<Mask, String> {
     let byte = |value: &Value| value.as_u64().and_then(|value| u8::try_from(value).ok());
     let bytes: Option<Vec<u8>> = bytes.iter().map(byte).collect();
     labelstudio_rle::decode(&bytes.ok_or("its rle holds something that is no byte")?, place.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_called_as_before_their_upload() {
+        let name = "кот 1+2?#%.jpg";
+        assert_eq!(percent_decoded(&percent_encoded(name)), name);
+        let local = format!("/data/local-files/?d=images/{}", percent_encoded(name));
+        assert!(local.is_ascii() && !local.contains([' ', '#', '+']), "{local}");
+        for (address, file) in [
+            (local.as_str(), "images/кот 1+2?#%.jpg"),
+            ("/data/upload/3/ab12cd34-1.jpg", "/data/upload/3/1.jpg"),
+            ("https://host/a/b%20c/2.jpg?sig=x/y.z", "https://host/a/b c/2.jpg"),
+            ("s3://100%/x-1.jpg", "s3://100%/x-1.jpg"),
+            ("1.jpg", "/1.jpg"),
+        ] {
+            let task = json!({"data": {"image": address}});
+            assert_eq!(image_of(&task).as_deref(), Some(file));
+        }
+    }
 }

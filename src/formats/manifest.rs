@@ -4,13 +4,13 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::FormatId;
 use super::report::Losses;
 use super::resolved::{Dataset, DatasetClip};
-use super::{FormatError, FormatId};
 use crate::label::Rgb;
 use crate::video::TimeBase;
 
@@ -29,6 +29,9 @@ pub(super) struct Manifest {
     pub clips: Vec<ManifestClip>,
     /// What the format could not hold.
     pub lost: Vec<String>,
+    /// Everything directly in the export's folder: what else is found there is not ours to replace.
+    #[serde(default)]
+    pub entries: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,22 +75,26 @@ pub(super) struct ManifestFrame {
 }
 
 impl Manifest {
-    pub fn of(dataset: &Dataset<'_>, format: FormatId, losses: &Losses) -> Self {
+    pub fn of(dataset: &Dataset<'_>, format: FormatId, losses: &Losses, entries: Vec<String>) -> Self {
         Manifest {
             label_hub: env!("CARGO_PKG_VERSION").to_owned(),
             format: format.name().to_owned(),
             classes: dataset.classes.clone(),
             clips: dataset.clips.iter().map(|clip| ManifestClip::of(clip, &dataset.classes)).collect(),
             lost: losses.lines(),
+            entries,
         }
     }
 
-    /// The manifest beside or above a dataset's file, if there is a sound one.
-    pub fn near(path: &Path) -> Option<Manifest> {
-        path.ancestors().take(4).find_map(|folder| {
-            let file = File::open(folder.join(FILE_NAME)).ok()?;
-            serde_json::from_reader(BufReader::new(file.take(MAX_BYTES))).ok()
-        })
+    /// The manifest beside or above a dataset's file, if there is a sound one, and the folder it lies in.
+    pub fn near(path: &Path) -> Option<(Manifest, PathBuf)> {
+        path.ancestors().take(4).find_map(|folder| Some((Manifest::in_folder(folder)?, folder.to_owned())))
+    }
+
+    /// The manifest of an export, if there is a sound one.
+    pub fn in_folder(folder: &Path) -> Option<Manifest> {
+        let file = File::open(folder.join(FILE_NAME)).ok()?;
+        serde_json::from_reader(BufReader::new(file.take(MAX_BYTES))).ok()
     }
 }
 
@@ -122,10 +129,4 @@ impl ManifestClip {
             frames: frames.collect(),
         }
     }
-}
-
-/// Whether a folder was made by an export.
-pub(super) fn is_export(folder: &Path) -> Result<bool, FormatError> {
-    let path = folder.join(FILE_NAME);
-    path.try_exists().map_err(FormatError::reading(&path))
 }

@@ -26,7 +26,8 @@ const MAX_OBJECTS: usize = 999;
 const MAX_CLASSES: usize = 64;
 /// Pixels that are not judged.
 const IGNORED: u16 = 10_000;
-const MAX_TEXT_BYTES: u64 = 1 << 31;
+/// Longest line of a text: run lengths of an 8K checkerboard.
+const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// Writes the dataset.
 pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {
@@ -89,7 +90,8 @@ fn check_limits(dataset: &Dataset<'_>, format: FormatId) -> Result<(), FormatErr
 /// Reads a dataset, one clip's folder, or a text.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
     if path.is_file() {
-        return read_text(path, &[], sink);
+        let is_chosen = !sink.choose_sequences(&[files::stem_of(path)])?.is_empty();
+        return if is_chosen { read_text(path, &[], sink) } else { Ok(()) };
     }
     let mut clips = files::folders_in(path)?;
     clips.retain(|folder| folder.join("instances").is_dir());
@@ -105,9 +107,7 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
         let classes = read_classes(&folder);
         for file in files::with_ending(&folder, &["png"])? {
             let name = files::stem_of(&file);
-            let index = name.parse().ok();
-            let frame = FrameRef { sequence: &names[chosen], name: &name, index };
-            let Some(place) = sink.locate(&frame) else { continue };
+            let Some(place) = sink.locate(&FrameRef::file(&names[chosen], &name))? else { continue };
             match read_values(&file, place.size) {
                 Ok(values) => {
                     for (value, mask) in masks_in(place.size, &values, |value| value == IGNORED) {
@@ -139,43 +139,56 @@ pub(super) fn read_texts(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatE
 
 fn read_text(path: &Path, classes: &[String], sink: &mut dyn Sink) -> Result<(), FormatError> {
     let sequence = files::stem_of(path);
-    let text = match files::read_text(path, MAX_TEXT_BYTES) {
-        Ok(text) => text,
-        Err(cause) => {
-            sink.fault(&sequence, &cause);
-            return Ok(());
-        }
-    };
     let mut unknown = HashSet::new();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let item = format!("{sequence}.txt, line {number}");
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let &[frame, id, _class, height, width, rle] = words.as_slice() else {
-            sink.fault(&item, &format!("it has {} words, not 6", words.len()));
-            continue;
-        };
-        let (Ok(frame), Ok(id)) = (frame.parse::<u32>(), id.parse::<u32>()) else {
-            sink.fault(&item, "frame or id is no whole number");
-            continue;
-        };
-        if id == u32::from(IGNORED) || unknown.contains(&frame) {
-            continue;
+    files::for_each_line(path, MAX_LINE_BYTES, &mut |number, line| {
+        let item = || format!("{sequence}.txt, line {number}");
+        match line {
+            Ok(line) if line.trim().is_empty() => Ok(()),
+            Ok(line) => read_line(line, &sequence, classes, &mut unknown, &item, sink),
+            Err(cause) => {
+                sink.fault(&item(), &cause);
+                Ok(())
+            }
         }
-        let name = frame.to_string();
-        let Some(place) = sink.locate(&FrameRef { sequence: &sequence, name: &name, index: Some(frame) }) else {
-            unknown.insert(frame);
-            continue;
-        };
-        if (width.parse(), height.parse()) != (Ok(place.size.width), Ok(place.size.height)) {
-            sink.fault(&item, &format!("its mask is {width}x{height}, the clip's frames are {}", place.size));
-            continue;
-        }
-        match coco_rle::decode(place.size, rle) {
-            Ok(mask) => sink.mask(place, &object(id, classes), mask)?,
-            Err(error) => sink.fault(&item, &error.to_string()),
+    })
+}
+
+/// `unknown` are the frames that were asked for in vain.
+fn read_line(
+    line: &str,
+    sequence: &str,
+    classes: &[String],
+    unknown: &mut HashSet<u32>,
+    item: &dyn Fn() -> String,
+    sink: &mut dyn Sink,
+) -> Result<(), FormatError> {
+    let words: Vec<&str> = line.split_ascii_whitespace().take(7).collect();
+    let &[frame, id, _class, height, width, rle] = words.as_slice() else {
+        sink.fault(&item(), &format!("it has {} words, not 6", words.len()));
+        return Ok(());
+    };
+    let (Ok(frame), Ok(id)) = (frame.parse::<u32>(), id.parse::<u32>()) else {
+        sink.fault(&item(), "frame or id is no whole number");
+        return Ok(());
+    };
+    if id == u32::from(IGNORED) || unknown.contains(&frame) {
+        return Ok(());
+    }
+    let Some(place) = sink.locate(&FrameRef::number(sequence, frame))? else {
+        unknown.insert(frame);
+        return Ok(());
+    };
+    if (width.parse(), height.parse()) != (Ok(place.size.width), Ok(place.size.height)) {
+        sink.fault(&item(), &format!("its mask is {width}x{height}, the clip's frames are {}", place.size));
+        return Ok(());
+    }
+    match coco_rle::decode(place.size, rle) {
+        Ok(mask) => sink.mask(place, &object(id, classes), mask),
+        Err(error) => {
+            sink.fault(&item(), &error.to_string());
+            Ok(())
         }
     }
-    Ok(())
 }
 
 fn read_classes(folder: &Path) -> Vec<String> {

@@ -5,8 +5,8 @@
 //! images/CLIP/00000.png   where pictures are wanted
 //! ```
 //!
-//! What `label-hub track --out` and the tool before it write: uint8, 0 and 1, [height, width]. Every object has a file
-//! on every frame; where it has no mask the array is all zeros.
+//! What `label-hub track --out` and the tool before it write: uint8, 0 and 1, [height, width]. An object that was looked
+//! for on a frame and is not there has an array of zeros; where nobody looked, or the frame is damaged, there is no file.
 
 use std::path::Path;
 
@@ -15,16 +15,17 @@ use super::output::Output;
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Sink};
 use super::resolved::Dataset;
 use super::{FormatError, FormatId, files, npy};
-use crate::label::Mask;
 
 /// Writes the dataset.
 pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {
+    let mut has_files = false;
     for clip in &dataset.clips {
         let folder = if dataset.clips.len() == 1 { String::new() } else { format!("{}/", clip.name) };
         let header = npy_header::written("|u1", &shape_of(clip.size()));
         for frame in &clip.frames {
             for object in &clip.objects {
-                let mask = clip.mask(object, frame.idx)?.unwrap_or_else(|| Mask::empty(clip.size()));
+                let Some(mask) = clip.mask(object, frame.idx)? else { continue };
+                has_files = true;
                 let mut file = output.file(&format!("{folder}{}_{}.npy", frame.idx, object.id))?;
                 file.bytes(&header)?;
                 file.bytes(&mask.to_pixels())?;
@@ -35,7 +36,7 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
             output.frame_done()?;
         }
     }
-    Ok(())
+    if has_files { Ok(()) } else { Err(FormatError::NothingToExport) }
 }
 
 /// Reads a folder of such files, or of one such folder per clip.
@@ -53,9 +54,7 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
                 sink.fault(&format!("{name}.npy"), "its name is not FRAME_OBJECT.npy");
                 continue;
             };
-            let number = frame.to_string();
-            let frame_ref = FrameRef { sequence: &names[chosen], name: &number, index: Some(frame) };
-            let Some(place) = sink.locate(&frame_ref) else { continue };
+            let Some(place) = sink.locate(&FrameRef::number(&names[chosen], frame))? else { continue };
             match npy::read_mask(&file, place.size) {
                 Ok(mask) => {
                     let object = ObjectRef { key: ObjectKey::Id(object), name: None, class: None };

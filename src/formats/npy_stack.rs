@@ -24,6 +24,8 @@ use crate::label::Mask;
 
 /// Layers of a stack that are read: as many as a clip can have frames.
 const MAX_LAYERS: usize = 24 * 3600 * 240;
+/// Lies beside or above the stacks and says which frames their layers are.
+const NUMBERS_FILE: &str = "frames.npy";
 
 /// Writes the dataset.
 pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {
@@ -58,25 +60,35 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
     Ok(())
 }
 
-/// Reads a dataset, one clip's folder, or a folder of stacks.
+/// Reads a dataset, one clip's folder, its `masks`, or one stack.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
     if path.is_file() {
-        return read_stack(path, "", None, sink);
+        let folder = clip_folder(path.parent().unwrap_or(path));
+        if !sink.choose_sequences(&[files::name_of(folder)])?.is_empty() {
+            let numbers = read_numbers(path.parent().unwrap_or(path), sink);
+            read_stack(path, &files::name_of(folder), numbers.as_deref(), sink)?;
+        }
+        return Ok(());
     }
     let mut clips = files::folders_in(path)?;
     clips.retain(|folder| folder.join("masks").is_dir());
     if clips.is_empty() {
         clips.push(path.to_owned());
     }
-    let names: Vec<String> = clips.iter().map(|folder| files::name_of(folder)).collect();
-    let mut has_stacks = false;
-    for chosen in sink.choose_sequences(&names)? {
+    let names: Vec<String> = clips.iter().map(|folder| files::name_of(clip_folder(folder))).collect();
+    let chosen = sink.choose_sequences(&names)?;
+    let mut has_stacks = chosen.is_empty();
+    for chosen in chosen {
         let (folder, sequence) = (&clips[chosen], &names[chosen]);
-        let numbers = read_numbers(&folder.join("frames.npy"), sink);
         let masks = folder.join("masks");
-        let mut stacks = files::with_ending(if masks.is_dir() { &masks } else { folder }, &["npy"])?;
-        stacks.retain(|file| masks.is_dir() || files::name_of(file) != "frames.npy");
-        has_stacks |= !stacks.is_empty();
+        let holder = if masks.is_dir() { &masks } else { folder };
+        let mut stacks = files::with_ending(holder, &["npy"])?;
+        stacks.retain(|file| files::name_of(file) != NUMBERS_FILE);
+        if stacks.is_empty() {
+            continue;
+        }
+        has_stacks = true;
+        let numbers = read_numbers(holder, sink);
         for file in stacks {
             read_stack(&file, sequence, numbers.as_deref(), sink)?;
         }
@@ -88,29 +100,38 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
     Err(FormatError::Dataset { path: path.to_owned(), format: FormatId::NpyStack, cause })
 }
 
-/// The frame number of each layer; `None` when no file says it.
-fn read_numbers(path: &Path, sink: &mut dyn Sink) -> Option<Vec<u32>> {
-    let mut file = File::open(path).ok()?;
-    let read = || -> Result<Vec<u32>, String> {
-        let header = npy_header::read(&mut file).map_err(cause_of)?;
-        let &[count] = header.shape.as_slice() else { return Err("it is no plain list".to_owned()) };
-        if header.dtype.trim_start_matches('<') != "i8" || count > MAX_LAYERS {
-            return Err("it is no list of int64".to_owned());
-        }
-        let mut bytes = vec![0; count * 8];
-        file.read_exact(&mut bytes).map_err(|e| e.to_string())?;
-        let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
-        let numbers = bytes.chunks_exact(8).map(|bytes| u32::try_from(number(bytes)));
-        numbers.collect::<Result<_, _>>().map_err(|_| "a frame number is negative or too large".to_owned())
-    };
-    let mut read = read;
-    match read() {
-        Ok(numbers) => Some(numbers),
-        Err(cause) => {
-            sink.fault("frames.npy", &format!("{cause}; layers are taken as frames 0, 1, 2 …"));
-            None
-        }
+/// The clip's folder for one that holds stacks.
+fn clip_folder(holder: &Path) -> &Path {
+    if files::name_of(holder) == "masks" { holder.parent().unwrap_or(holder) } else { holder }
+}
+
+/// The frame number of each layer, from the folder that holds the stacks or the one above it.
+fn read_numbers(holder: &Path, sink: &mut dyn Sink) -> Option<Vec<u32>> {
+    let places = [Some(holder), holder.parent()];
+    let found = places.into_iter().flatten().map(|folder| folder.join(NUMBERS_FILE)).find(|file| file.is_file());
+    match found.as_deref().map(numbers_in) {
+        Some(Ok(numbers)) => return Some(numbers),
+        Some(Err(cause)) => sink.fault(NUMBERS_FILE, &format!("{cause}; layers are taken as frames 0, 1, 2 …")),
+        None => sink.notice(format!(
+            "{}: no frames.npy says which frames the layers are; they are taken as frames 0, 1, 2 …",
+            files::name_of(holder)
+        )),
     }
+    None
+}
+
+fn numbers_in(path: &Path) -> Result<Vec<u32>, String> {
+    let mut file = File::open(path).map_err(|e| format!("cannot read it ({e})"))?;
+    let header = npy_header::read(&mut file).map_err(cause_of)?;
+    let &[count] = header.shape.as_slice() else { return Err("it is no plain list".to_owned()) };
+    if header.dtype.trim_start_matches('<') != "i8" || count > MAX_LAYERS {
+        return Err("it is no list of int64".to_owned());
+    }
+    let mut bytes = vec![0; count * 8];
+    file.read_exact(&mut bytes).map_err(|e| e.to_string())?;
+    let number = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
+    let numbers = bytes.chunks_exact(8).map(|bytes| u32::try_from(number(bytes)));
+    numbers.collect::<Result<_, _>>().map_err(|_| "a frame number is negative or too large".to_owned())
 }
 
 fn read_stack(path: &Path, sequence: &str, numbers: Option<&[u32]>, sink: &mut dyn Sink) -> Result<(), FormatError> {
@@ -133,8 +154,7 @@ fn read_stack(path: &Path, sequence: &str, numbers: Option<&[u32]>, sink: &mut d
             sink.fault(&name, &format!("frames.npy names no frame for layer {layer}"));
             return Ok(());
         };
-        let text = number.to_string();
-        let Some(place) = sink.locate(&FrameRef { sequence, name: &text, index: Some(number) }) else {
+        let Some(place) = sink.locate(&FrameRef::number(sequence, number))? else {
             if let Err(source) = skip(&mut file, (height * width * header.element_bytes) as u64) {
                 sink.fault(&name, &format!("it ends early ({source})"));
                 return Ok(());

@@ -3,7 +3,7 @@
 //! For formats that know polygons only. An outline runs over the outermost pixels of a part (neighbours may touch by a
 //! corner), so that whoever fills it and draws its edge, as OpenCV does, gets the part back with its holes filled.
 
-use super::polygon_fill::mask_of_spans;
+use super::row_spans::RowSpans;
 use super::runs::Crop;
 use crate::label::{FrameSize, Mask};
 
@@ -29,39 +29,42 @@ pub(super) struct Outline {
 }
 
 /// The outline of an object; `None` when the mask is empty.
-pub(super) fn outline_of(mask: &Mask) -> Option<Outline> {
-    let crop = Crop::around(mask)?;
-    let rings = outer_rings(&crop);
+///
+/// # Errors
+/// When it has more corners than [`fill`] takes.
+pub(super) fn outline_of(mask: &Mask) -> Result<Option<Outline>, String> {
+    let Some(crop) = Crop::around(mask) else { return Ok(None) };
+    let (rings, filled_area) = outer_rings(&crop)?;
     let offset = |&(x, y): &Pixel| (x + i64::from(crop.x), y + i64::from(crop.y));
-    let filled_area: u64 =
-        rings.iter().map(|ring| fill(FrameSize { width: crop.width, height: crop.height }, ring).area()).sum();
     let tiny_parts = rings.iter().filter(|ring| simplified(ring).len() < 3).count();
     let mut points: Vec<Pixel> = simplified(&joined(&rings)).iter().map(offset).collect();
     let last = *points.last().expect("a part has a pixel");
     points.resize(points.len().max(3), last);
-    Some(Outline { points, parts: rings.len(), tiny_parts, has_holes: filled_area > mask.area() })
+    Ok(Some(Outline { points, parts: rings.len(), tiny_parts, has_holes: filled_area > mask.area() }))
 }
 
-/// The outline of each part that lies in no other part's hole, pixel by pixel, the first pixel not repeated.
-fn outer_rings(crop: &Crop) -> Vec<Vec<Pixel>> {
+/// The outline of each part that lies in no other part's hole, pixel by pixel, the first pixel not repeated; and how
+/// many pixels they hold with their holes.
+fn outer_rings(crop: &Crop) -> Result<(Vec<Vec<Pixel>>, u64), String> {
     let (width, height) = (i64::from(crop.width), i64::from(crop.height));
     let size = FrameSize { width: crop.width, height: crop.height };
     let at = |(x, y): Pixel| (y * width + x) as usize;
     let is_object = |(x, y): Pixel| (0..width).contains(&x) && (0..height).contains(&y) && crop.pixels[at((x, y))] != 0;
     let mut is_done = vec![false; crop.pixels.len()];
-    let mut rings = Vec::new();
+    let (mut rings, mut filled_area) = (Vec::new(), 0);
     for start in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
         // The first pixel of a part that rows meet lies on its outer edge.
         if !is_object(start) || is_done[at(start)] {
             continue;
         }
         let ring = trace(start, is_object);
-        for (from, to) in fill(size, &ring).spans() {
-            is_done[from..to].fill(true);
-        }
+        spans_of(size, &ring)?.for_each(|row, from, to| {
+            is_done[row * width as usize..][from as usize..to as usize].fill(true);
+            filled_area += to - from;
+        });
         rings.push(ring);
     }
-    rings
+    Ok((rings, filled_area))
 }
 
 /// Walks around a part, keeping the outside to the left; `start` is the first of its pixels in reading order.
@@ -156,14 +159,26 @@ fn is_between(a: Pixel, b: Pixel, c: Pixel) -> bool {
 
 /// The polygon's inside by the even-odd rule and all pixels of its edge, as OpenCV's `fillPoly` draws them. Corners
 /// outside the frame are allowed.
-pub(super) fn fill(size: FrameSize, points: &[Pixel]) -> Mask {
+///
+/// # Errors
+/// When the polygon is endlessly complex.
+pub(super) fn fill(size: FrameSize, points: &[Pixel]) -> Result<Mask, String> {
+    Ok(spans_of(size, points)?.into_mask(size))
+}
+
+/// What [`fill`] fills, as pieces of rows.
+fn spans_of(size: FrameSize, points: &[Pixel]) -> Result<RowSpans, String> {
     let (width, height) = (i64::from(size.width), i64::from(size.height));
-    let mut spans: Vec<Vec<(u64, u64)>> = vec![Vec::new(); size.height as usize];
-    let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); size.height as usize];
-    let mut add = |row: i64, from: i64, to: i64| {
+    let heights = || points.iter().map(|point| point.1);
+    let first = heights().min().unwrap_or(0).clamp(0, height);
+    let end = heights().max().map_or(0, |last| (last + 1).clamp(0, height)).max(first);
+    let mut spans = RowSpans::new(first as usize..end as usize);
+    let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); (end - first) as usize];
+    // Both columns are meant.
+    let add = |spans: &mut RowSpans, row: i64, from: i64, to: i64| {
         let (from, to) = (from.max(0), to.min(width - 1));
-        if (0..height).contains(&row) && from <= to {
-            spans[row as usize].push((from as u64, to as u64 + 1));
+        if from <= to {
+            spans.add(row as usize, from as u64, to as u64 + 1);
         }
     };
     for (i, &a) in points.iter().enumerate() {
@@ -174,32 +189,34 @@ pub(super) fn fill(size: FrameSize, points: &[Pixel]) -> Mask {
             top.0 as f64 + share * (bottom.0 - top.0) as f64
         };
         for row in top.1.max(0)..bottom.1.min(height) {
-            crossings[row as usize].push(x_at(row));
+            crossings[(row - first) as usize].push(x_at(row));
+            spans.count()?;
         }
         // The edge itself: per row the columns within half a row of it.
         for row in top.1.max(0)..=bottom.1.min(height - 1) {
+            spans.count()?;
             if top.1 == bottom.1 {
-                add(row, top.0.min(bottom.0), top.0.max(bottom.0));
+                add(&mut spans, row, top.0.min(bottom.0), top.0.max(bottom.0));
                 continue;
             }
             let slope = (bottom.0 - top.0) as f64 / (bottom.1 - top.1) as f64;
             if slope.abs() <= 1.0 {
                 let x = x_at(row).round() as i64;
-                add(row, x, x);
+                add(&mut spans, row, x, x);
             } else {
                 let (low, high) = (top.0.min(bottom.0) as f64, top.0.max(bottom.0) as f64);
                 let (left, right) = (x_at(row) - slope.abs() / 2.0, x_at(row) + slope.abs() / 2.0);
-                add(row, left.max(low).ceil() as i64, right.min(high).floor() as i64);
+                add(&mut spans, row, left.max(low).ceil() as i64, right.min(high).floor() as i64);
             }
         }
     }
-    for (row, mut crossings) in crossings.into_iter().enumerate() {
+    for (row, mut crossings) in (first..).zip(crossings) {
         crossings.sort_by(f64::total_cmp);
         for pair in crossings.chunks_exact(2) {
-            add(row as i64, pair[0].ceil() as i64, pair[1].floor() as i64);
+            add(&mut spans, row, pair[0].ceil() as i64, pair[1].floor() as i64);
         }
     }
-    mask_of_spans(size, spans)
+    Ok(spans)
 }
 
 #[cfg(test)]
@@ -215,8 +232,8 @@ mod tests {
     }
 
     fn came_back(mask: &Mask) -> (Outline, Mask) {
-        let outline = outline_of(mask).expect("not empty");
-        let filled = fill(mask.size(), &outline.points);
+        let outline = outline_of(mask).expect("not complex").expect("not empty");
+        let filled = fill(mask.size(), &outline.points).expect("not complex");
         (outline, filled)
     }
 
@@ -267,8 +284,20 @@ mod tests {
     #[test]
     fn polygons_may_reach_beyond_the_frame() {
         let size = FrameSize { width: 4, height: 3 };
-        assert_eq!(fill(size, &[(-9, -9), (9, -9), (9, 9), (-9, 9)]).area(), 12);
-        assert_eq!(fill(size, &[(9, 9), (10, 9), (10, 10)]).area(), 0);
+        let area = |points: &[Pixel]| fill(size, points).expect("not complex").area();
+        assert_eq!(area(&[(-9, -9), (9, -9), (9, 9), (-9, 9)]), 12);
+        assert_eq!(area(&[(9, 9), (10, 9), (10, 10)]), 0);
+        assert_eq!(area(&[(-9, -9), (9, -9), (9, -8)]), 0);
+        assert_eq!(area(&[(0, 2), (3, 2), (3, 2)]), 4);
+    }
+
+    #[test]
+    fn polygons_that_cross_every_row_endlessly_are_refused() {
+        let size = FrameSize { width: 1920, height: 1080 };
+        // What fits into a megabyte of text: up and down, a hundred thousand times.
+        let zigzag = |corners: i64| (0..corners).map(|i| (i % 1920, i % 2 * 1079)).collect::<Vec<Pixel>>();
+        assert!(fill(size, &zigzag(100_000)).is_err());
+        assert!(fill(size, &zigzag(5_000)).is_ok());
     }
 
     proptest! {
@@ -276,8 +305,8 @@ mod tests {
         fn outlines_hold_every_pixel(pixels in proptest::collection::vec(0_u8..2, 12 * 9)) {
             let size = FrameSize { width: 12, height: 9 };
             let mask = Mask::from_pixels(size, &pixels).expect("108 pixels");
-            if let Some(outline) = outline_of(&mask) {
-                let filled = fill(size, &outline.points);
+            if let Some(outline) = outline_of(&mask).expect("not complex") {
+                let filled = fill(size, &outline.points).expect("not complex");
                 prop_assert_eq!(filled.intersection(&mask), mask.area());
                 if outline.parts == 1 && !outline.has_holes {
                     prop_assert_eq!(filled, mask);

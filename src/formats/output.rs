@@ -1,23 +1,18 @@
 //! What a format's writer writes through: files in the export's folder, pictures, counts, progress.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use image::ImageEncoder;
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use serde::Serialize;
 
 use super::dataset::{ImageChoice, ImageSource, OverlayStyle};
+use super::picture_file::{PictureFile, encode_picture, write_buffered};
 use super::report::Losses;
 use super::resolved::{DatasetClip, DatasetFrame};
 use super::{FormatError, FormatId};
 use crate::video::RgbImage;
-
-/// High enough that no edge moves.
-const JPEG_QUALITY: u8 = 95;
 
 /// What an export is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +95,14 @@ impl<'a> Output<'a> {
     /// When the user stops the export.
     pub fn frame_done(&mut self) -> Result<(), FormatError> {
         self.frames_done += 1;
+        self.keep_going()
+    }
+
+    /// Called where a writer works for long before a frame is done.
+    ///
+    /// # Errors
+    /// When the user stops the export.
+    pub fn keep_going(&mut self) -> Result<(), FormatError> {
         self.tell(Progress { stage: Stage::Writing, done: self.frames_done, total: self.frames_total })
     }
 
@@ -131,23 +134,8 @@ impl<'a> Output<'a> {
         }
         let path = self.path(&format!("{name}{}", self.image_ending(clip, frame)))?;
         let image = self.picture(clip, frame)?;
-        let writer = BufWriter::new(File::create(&path).map_err(FormatError::writing(&path))?);
-        let (width, height, color) = (image.size.width, image.size.height, image::ExtendedColorType::Rgb8);
-        let written = match self.images {
-            ImageChoice::Jpeg => {
-                JpegEncoder::new_with_quality(writer, JPEG_QUALITY).write_image(&image.pixels, width, height, color)
-            }
-            ImageChoice::Png | ImageChoice::None => PngEncoder::new_with_quality(
-                writer,
-                CompressionType::Fast,
-                FilterType::Adaptive,
-            )
-            .write_image(&image.pixels, width, height, color),
-        };
-        written.map_err(|e| match e {
-            image::ImageError::IoError(source) => FormatError::writing(&path)(source),
-            other => FormatError::writing(&path)(io::Error::other(other)),
-        })?;
+        let kind = if self.images == ImageChoice::Jpeg { PictureFile::Jpeg } else { PictureFile::Png };
+        write_buffered(&path, |file| encode_picture(&image, kind, file)).map_err(FormatError::writing(&path))?;
         self.images_written += 1;
         Ok(())
     }

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::BufReader;
 use std::path::Path;
 
 use png::{BitDepth, ColorType, Compression, Encoder, Filter, Limits, Transformations};
 
 use super::FormatError;
+use super::picture_file::write_buffered;
 use super::runs::RunBuilder;
 use crate::label::{FrameSize, Mask};
 
@@ -56,9 +57,7 @@ pub(super) fn write_grey16(path: &Path, size: FrameSize, values: &[u16]) -> Resu
 }
 
 fn write(path: &Path, size: FrameSize, color: ColorType, depth: BitDepth, bytes: &[u8]) -> Result<(), FormatError> {
-    let file = File::create(path).map_err(FormatError::writing(path))?;
-    encode(BufWriter::new(file), size, color, depth, bytes)
-        .map_err(|e| FormatError::Write { path: path.to_owned(), source: e.into() })
+    write_buffered(path, |file| Ok(encode(file, size, color, depth, bytes)?)).map_err(FormatError::writing(path))
 }
 
 fn encode(
@@ -161,6 +160,12 @@ mod tests {
     use super::*;
 
     const SIZE: FrameSize = FrameSize { width: 5, height: 2 };
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_disk_that_is_full_at_the_last_byte_is_an_error() {
+        assert!(write_binary(Path::new("/dev/full"), &Mask::empty(SIZE)).is_err());
+    }
 
     #[test]
     fn palette_is_pascal_vocs() {

@@ -2,19 +2,14 @@
 //!
 //! Used to read the polygons of COCO, CVAT, labelme and Datumaro, whose coordinates run from pixel edge to pixel edge.
 
-use super::runs::RunBuilder;
+use super::row_spans::RowSpans;
 use crate::label::{FrameSize, Mask};
-
-/// Row crossings of one polygon; more than any drawn by hand or traced, few enough to take a second.
-const MAX_CROSSINGS: usize = 1 << 25;
 
 /// The union of the rings, each filled by the even-odd rule. Corners are x, y in pixels.
 ///
 /// # Errors
 /// When a ring has fewer than three corners or one that is not finite, or the polygon is endlessly complex.
 pub(super) fn fill(size: FrameSize, rings: &[Vec<(f64, f64)>]) -> Result<Mask, String> {
-    let mut spans: Vec<Vec<(u64, u64)>> = vec![Vec::new(); size.height as usize];
-    let mut count = 0;
     for ring in rings {
         if ring.len() < 3 {
             return Err(format!("a polygon has {} corners, not 3 or more", ring.len()));
@@ -22,53 +17,36 @@ pub(super) fn fill(size: FrameSize, rings: &[Vec<(f64, f64)>]) -> Result<Mask, S
         if ring.iter().any(|(x, y)| !x.is_finite() || !y.is_finite()) {
             return Err("a polygon has a corner that is not a number".to_owned());
         }
-        let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); size.height as usize];
+    }
+    // The first row whose centre lies at or below a height; the cast saturates.
+    let row_at = |y: f64| (((y - 0.5).ceil().max(0.0)) as usize).min(size.height as usize);
+    let rows_of = |ring: &[(f64, f64)]| {
+        let heights = || ring.iter().map(|(_, y)| *y);
+        row_at(heights().fold(f64::INFINITY, f64::min))..row_at(heights().fold(f64::NEG_INFINITY, f64::max))
+    };
+    let all = rings.iter().map(|ring| rows_of(ring)).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+    let mut spans = RowSpans::new(all.unwrap_or(0..0));
+    for ring in rings {
+        let rows = rows_of(ring);
+        let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); rows.len()];
         for (i, &a) in ring.iter().enumerate() {
             let b = ring[(i + 1) % ring.len()];
             let (top, bottom) = if a.1 <= b.1 { (a, b) } else { (b, a) };
-            // Rows whose centre lies between the two corners; the cast saturates.
-            let first = (top.1 - 0.5).ceil().max(0.0) as usize;
-            let end = ((bottom.1 - 0.5).ceil().max(0.0) as usize).min(crossings.len());
-            for (row, crossings) in crossings.iter_mut().enumerate().take(end).skip(first) {
+            for row in row_at(top.1)..row_at(bottom.1) {
                 let share = (row as f64 + 0.5 - top.1) / (bottom.1 - top.1);
-                crossings.push(top.0 + share * (bottom.0 - top.0));
-                count += 1;
-            }
-            if count > MAX_CROSSINGS {
-                return Err("a polygon has too many corners".to_owned());
+                crossings[row - rows.start].push(top.0 + share * (bottom.0 - top.0));
+                spans.count()?;
             }
         }
-        for (spans, mut crossings) in spans.iter_mut().zip(crossings) {
+        for (row, mut crossings) in rows.zip(crossings) {
             crossings.sort_by(f64::total_cmp);
             let column = |x: f64| ((x - 0.5).ceil().max(0.0) as u64).min(u64::from(size.width));
             for pair in crossings.chunks_exact(2) {
-                let (start, end) = (column(pair[0]), column(pair[1]));
-                if start < end {
-                    spans.push((start, end));
-                }
+                spans.add(row, column(pair[0]), column(pair[1]));
             }
         }
     }
-    Ok(mask_of_spans(size, spans))
-}
-
-/// The mask of columns `[start, end)` per row, in any order, overlapping or not.
-pub(super) fn mask_of_spans(size: FrameSize, spans: Vec<Vec<(u64, u64)>>) -> Mask {
-    let mut runs = RunBuilder::new(size);
-    for (row, mut spans) in spans.into_iter().enumerate() {
-        spans.sort_unstable();
-        let row_start = row as u64 * u64::from(size.width);
-        let mut at = 0;
-        for (start, end) in spans {
-            if end > at {
-                runs.background_to(row_start + start.max(at));
-                runs.push(true, end - start.max(at));
-                at = end;
-            }
-        }
-    }
-    runs.background_to(size.area() as u64);
-    runs.finish().expect("spans lie inside their rows")
+    Ok(spans.into_mask(size))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! A reader walks through its files and asks the [`Sink`] where each frame belongs before it decodes a mask, so that
 //! nothing is ever larger than a frame of the target. Two sinks exist: `import.rs` collects labels for a clip,
-//! `check.rs` compares them with what was written.
+//! `check.rs` compares them with what was written. Formats that put the frames of all clips side by side ask through
+//! `side_by_side.rs` which of them are wanted.
 
 use super::FormatError;
 use crate::label::{FrameIdx, FrameSize, Mask};
@@ -12,10 +13,40 @@ use crate::label::{FrameIdx, FrameSize, Mask};
 pub(super) struct FrameRef<'a> {
     /// The clip's name in the dataset; empty where the format puts all clips side by side.
     pub sequence: &'a str,
-    /// The frame's file name without folder and ending.
-    pub name: &'a str,
-    /// The frame's number, where the format says it.
-    pub index: Option<u32>,
+    pub id: FrameId<'a>,
+}
+
+/// What tells one frame of a clip from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FrameId<'a> {
+    /// Its position in the clip, from 0. The names of the clip's files have no say in it.
+    Number(u32),
+    /// Its file.
+    File {
+        /// The name without folder and ending.
+        name: &'a str,
+        /// Its position, where the format says that besides. A folder's own names come first: files may have been taken
+        /// away since.
+        index: Option<u32>,
+    },
+}
+
+impl<'a> FrameRef<'a> {
+    pub fn number(sequence: &'a str, number: u32) -> Self {
+        FrameRef { sequence, id: FrameId::Number(number) }
+    }
+
+    pub fn file(sequence: &'a str, name: &'a str) -> Self {
+        FrameRef { sequence, id: FrameId::File { name, index: None } }
+    }
+
+    /// For messages.
+    pub fn shown(&self) -> String {
+        match self.id {
+            FrameId::Number(number) => format!("frame {number}"),
+            FrameId::File { name, .. } => name.to_owned(),
+        }
+    }
 }
 
 /// Where a frame belongs.
@@ -36,6 +67,8 @@ pub(super) enum ObjectKey {
     Number(u64),
     /// A number that is the object's own in the whole dataset.
     Track(u64),
+    /// A number that is the object's own among those of its class in the whole dataset.
+    TrackOfClass(u64),
     /// A number that is the object's own among those of its class in its clip.
     Instance {
         /// From 1.
@@ -69,8 +102,18 @@ pub(super) trait Sink {
     /// When the sink cannot choose.
     fn choose_sequences(&mut self, found: &[String]) -> Result<Vec<usize>, FormatError>;
 
+    /// Whether no two clips share a frame's name, so that [`locate`](Self::locate) needs no clip to go by.
+    fn knows_frame_names(&self) -> bool;
+
+    /// The clip that a frame belongs to by its file and folders, where the format puts the frames of all clips side by
+    /// side. Only asked where [`knows_frame_names`](Self::knows_frame_names) says no.
+    fn clip_of_file(&self, file: &str) -> String;
+
     /// Where a frame belongs; `None` when it is not wanted, which the sink has noted if it must be.
-    fn locate(&mut self, frame: &FrameRef<'_>) -> Option<Place>;
+    ///
+    /// # Errors
+    /// When reading should stop.
+    fn locate(&mut self, frame: &FrameRef<'_>) -> Result<Option<Place>, FormatError>;
 
     /// Takes a mask, which has the size of its place.
     ///
@@ -80,6 +123,15 @@ pub(super) trait Sink {
 
     /// Takes note that one item could not be read.
     fn fault(&mut self, item: &str, cause: &str);
+
+    /// Takes note of how something was understood that can be meant in two ways.
+    fn notice(&mut self, notice: String);
+
+    /// Called where a reader works for long without finding anything to hand over.
+    ///
+    /// # Errors
+    /// When reading should stop.
+    fn keep_going(&mut self) -> Result<(), FormatError>;
 }
 
 /// A whole number from JSON or text that says `3`, `3.0` or `"3"`.

@@ -1,7 +1,7 @@
 //! A plan with every choice made: what the writers and the self-check see.
 
 use super::dataset::{ClipFacts, ExportPlan, FrameChoice, FramesWith, LabelSource, Split, classes_of};
-use super::file_names::{FileNames, Renamed, prefix};
+use super::file_names::{FileNames, Renamed, prefix, stem};
 use super::{FormatError, FormatId};
 use crate::label::{FrameIdx, FrameSize, Mask, ObjectId, Rgb};
 
@@ -13,6 +13,8 @@ pub(super) struct Dataset<'a> {
     pub classes: Vec<String>,
     /// Names that the files cannot carry as they are.
     pub renamed: Vec<Renamed>,
+    /// What of the plan its author may not expect.
+    pub notes: Vec<String>,
 }
 
 /// One clip.
@@ -102,12 +104,15 @@ impl DatasetClip<'_> {
 impl<'a> Dataset<'a> {
     /// Makes every choice of the plan.
     pub fn resolve(plan: &ExportPlan<'a>, format: FormatId) -> Result<Self, FormatError> {
-        let mut dataset = Dataset { clips: Vec::new(), classes: plan.classes.clone(), renamed: Vec::new() };
+        let (classes, renamed, notes) = (plan.classes.clone(), Vec::new(), Vec::new());
+        let mut dataset = Dataset { clips: Vec::new(), classes, renamed, notes };
         if dataset.classes.is_empty() {
-            dataset.classes = classes_of(plan.clips.iter().map(|clip| clip.labels));
+            dataset.classes = classes_of([], plan.clips.iter().map(|clip| clip.labels));
         }
         dataset.clean_classes();
         let (mut clip_names, mut frame_names) = (FileNames::default(), FileNames::default());
+        frame_names.reserve(format.reserved_names());
+        let mut unlabelled = 0;
         let mut tracks_before = 0;
         for (position, clip) in plan.clips.iter().enumerate() {
             let facts = clip.labels.clip();
@@ -116,8 +121,11 @@ impl<'a> Dataset<'a> {
             let objects = dataset.objects(clip.labels, clip.objects.as_deref())?;
             let chosen = chosen_frames(clip.labels, &objects, plan.frames);
             if chosen.is_empty() {
+                dataset.notes.push(format!("{}: left out, none of its frames meets the choice", facts.name));
                 continue;
             }
+            let has_mark = |frame: &FrameIdx| objects.iter().any(|o| clip.labels.mark(o.id, *frame).is_some());
+            unlabelled += chosen.iter().filter(|frame| !has_mark(frame)).count();
             let digits = facts.frames.len().saturating_sub(1).to_string().len().max(5);
             let mut frames = Vec::with_capacity(chosen.len());
             for idx in chosen {
@@ -126,7 +134,7 @@ impl<'a> Dataset<'a> {
                     number
                 } else {
                     let own = facts.frames[idx.as_usize()].file_name.as_deref();
-                    let stem = own.map(|own| own.rsplit_once('.').map_or(own, |(stem, _)| stem));
+                    let stem = own.map(stem);
                     let wanted = match stem {
                         Some(stem) if plan.clips.len() == 1 => stem.to_owned(),
                         Some(stem) => format!("{}_{stem}", prefix(&name)),
@@ -142,6 +150,12 @@ impl<'a> Dataset<'a> {
             let (labels, split) = (clip.labels, clip.split);
             dataset.clips.push(DatasetClip { labels, position, name, split, objects, frames, tracks_before });
             tracks_before += count;
+        }
+        if unlabelled > 0 && format.says_absent() {
+            dataset.notes.push(format!(
+                "{unlabelled} frames have no mask and are exported as empty; choose the frames with masks to leave them \
+                 out (--frames masks)"
+            ));
         }
         if dataset.clips.is_empty() { Err(FormatError::NothingToExport) } else { Ok(dataset) }
     }

@@ -10,6 +10,7 @@
 //! when every frame was exported, and less when every n-th was. An absent object is the run-length code of an empty
 //! mask, as in the published files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -28,6 +29,9 @@ use crate::label::Mask;
 /// Sides below which an object counts as small and medium.
 const SMALL_AREA: f64 = 32.0 * 32.0;
 const MEDIUM_AREA: f64 = 96.0 * 96.0;
+/// How the names of files end whose masks were made by hand, or by machine.
+const MANUAL: &str = "_manual";
+const AUTO: &str = "_auto";
 /// Frames per second the loader assumes of every video.
 const LOADER_FPS: u32 = 24;
 
@@ -95,6 +99,7 @@ fn write_json(clip: &DatasetClip<'_>, dataset: &Dataset<'_>, output: &mut Output
         }
         file.text(if k == 0 { "\n" } else { ",\n" })?;
         file.json(&row)?;
+        output.keep_going()?;
     }
     let all = |of: &dyn Fn(&ObjectStatistics) -> Value| objects.iter().map(of).collect::<Vec<Value>>();
     let tail = json!({
@@ -161,7 +166,8 @@ impl ObjectStatistics {
 /// Reads a folder that holds `Annotations_6fps`, a folder of `_manual.json` or `_auto.json`, or one of these files.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
     if path.is_file() {
-        read_json(path, sink)
+        let chosen = sink.choose_sequences(&[clip_of(&files::stem_of(path)).to_owned()])?;
+        if chosen.is_empty() { Ok(()) } else { read_json(path, sink) }
     } else if path.join("Annotations_6fps").is_dir() {
         read_pngs(path, sink)
     } else {
@@ -186,11 +192,25 @@ pub(super) fn read_pngs(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatEr
 
 /// Reads the training set's layout.
 pub(super) fn read_jsons(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    let found = json_files(path)?;
+    let mut found = json_files(path)?;
     if found.is_empty() {
         let cause = "it holds no _manual.json or _auto.json and no Annotations_6fps".to_owned();
         return Err(FormatError::Dataset { path: path.to_owned(), format: FormatId::Sav, cause });
     }
+    // The published training set has both for one clip: labels by hand, and more of them by machine.
+    let manual: HashSet<String> =
+        found.iter().map(|file| files::stem_of(file)).filter(|s| s.ends_with(MANUAL)).collect();
+    found.retain(|file| {
+        let stem = files::stem_of(file);
+        let is_second = stem.ends_with(AUTO) && manual.contains(&format!("{}{MANUAL}", clip_of(&stem)));
+        if is_second {
+            sink.notice(format!(
+                "{stem}.json is left out, {}{MANUAL}.json is read; choose the file to read it",
+                clip_of(&stem)
+            ));
+        }
+        !is_second
+    });
     let names: Vec<String> = found.iter().map(|file| clip_of(&files::stem_of(file)).to_owned()).collect();
     for chosen in sink.choose_sequences(&names)? {
         read_json(&found[chosen], sink)?;
@@ -199,7 +219,7 @@ pub(super) fn read_jsons(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatE
 }
 
 fn clip_of(stem: &str) -> &str {
-    stem.strip_suffix("_manual").or_else(|| stem.strip_suffix("_auto")).unwrap_or(stem)
+    stem.strip_suffix(MANUAL).or_else(|| stem.strip_suffix(AUTO)).unwrap_or(stem)
 }
 
 fn json_files(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
@@ -243,8 +263,7 @@ fn read_json(file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
             sink.fault(&format!("entry {k}"), "`frames` names no frame for it");
             return Ok(());
         };
-        let name = number.to_string();
-        let Some(place) = sink.locate(&FrameRef { sequence, name: &name, index: Some(number) }) else { return Ok(()) };
+        let Some(place) = sink.locate(&FrameRef::number(sequence, number))? else { return Ok(()) };
         for (i, mask) in row.as_array().map_or(&[][..], Vec::as_slice).iter().enumerate() {
             let text = |list: &[Value]| list.get(i).and_then(Value::as_str).map(str::to_owned);
             let object = ObjectRef { key: ObjectKey::Number(i as u64 + 1), name: text(&names), class: text(&classes) };

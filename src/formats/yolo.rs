@@ -16,14 +16,15 @@ use super::outline::{fill, outline_of};
 use super::output::Output;
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink};
 use super::resolved::Dataset;
+use super::side_by_side::WantedClips;
 use super::yolo_yaml::class_names;
 use super::{FormatError, FormatId, files};
 use crate::label::{FrameSize, Mask};
 
 /// Readers cut coordinates down to whole pixels, some after rounding to 32-bit floats: this much keeps them above.
 const MARGIN: f64 = 0.01;
-/// Texts longer than this hold no labels: a million outlines of a hundred corners have it.
-const MAX_TEXT_BYTES: u64 = 1 << 31;
+/// Texts longer than this hold no labels: forty thousand outlines of a hundred corners have it.
+const MAX_TEXT_BYTES: u64 = 64 << 20;
 
 /// Writes the dataset.
 pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {
@@ -33,7 +34,13 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
         for frame in &clip.frames {
             let mut file = output.file(&format!("labels/{split}/{}.txt", frame.name))?;
             for (object, mask) in clip.masks_on(frame.idx)? {
-                let outline = outline_of(&mask).expect("it is not empty");
+                let outline = outline_of(&mask).map_err(|_| FormatError::TooComplex {
+                    clip: clip.facts().name.clone(),
+                    object: object.name.clone(),
+                    frame: frame.idx,
+                    format: FormatId::Yolo,
+                })?;
+                let outline = outline.expect("it is not empty");
                 output.losses.holes += u64::from(outline.has_holes);
                 output.losses.joined_parts += u64::from(outline.parts > 1);
                 output.losses.tiny_parts += outline.tiny_parts as u64;
@@ -86,17 +93,27 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
         sink.fault("data.yaml", "it is missing or lists no names; classes are called by their numbers");
         Vec::new()
     });
+    let below = |file: &Path| file.strip_prefix(path).unwrap_or(file).to_string_lossy().into_owned();
+    let mut texts = Vec::new();
     for folder in folders {
-        for file in files::with_ending(&folder, &["txt"])? {
-            let name = files::stem_of(&file);
-            if matches!(name.as_str(), "train" | "val" | "test" | "classes") {
-                continue;
-            }
-            let Some(place) = sink.locate(&FrameRef { sequence: "", name: &name, index: None }) else { continue };
+        texts.extend(files::with_ending(&folder, &["txt"])?.into_iter().filter(|file| !is_list(file)));
+    }
+    let wanted = WantedClips::choose(sink, |each| texts.iter().try_for_each(|file| each(&below(file), None)))?;
+    for file in texts {
+        let name = files::stem_of(&file);
+        if wanted.hold(sink, &below(&file), None)
+            && let Some(place) = sink.locate(&FrameRef::file("", &name))?
+        {
             read_file(&file, &name, place, &classes, sink)?;
         }
     }
     Ok(())
+}
+
+/// Whether a text is a list of frames or classes, as darknet has them, and not one of labels. Ours may have any name.
+fn is_list(file: &Path) -> bool {
+    let is_in_labels = file.ancestors().skip(1).any(|folder| files::name_of(folder) == "labels");
+    !is_in_labels && matches!(files::stem_of(file).as_str(), "train" | "val" | "test" | "classes")
 }
 
 fn label_folders(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
@@ -159,9 +176,5 @@ fn read_line(line: &str, size: FrameSize) -> Result<(usize, Mask), String> {
     let at = |share: f64, side: u32| (share * f64::from(side)).floor() as i64;
     let points: Vec<_> =
         numbers.chunks_exact(2).map(|pair| (at(pair[0], size.width), at(pair[1], size.height))).collect();
-    // Each corner may cost as many steps as the frame has rows.
-    if points.len() as u64 * u64::from(size.height) > 1 << 28 {
-        return Err("it has too many corners".to_owned());
-    }
-    Ok((class, fill(size, &points)))
+    Ok((class, fill(size, &points)?))
 }

@@ -15,7 +15,7 @@ use super::coco::{Segmentation, bbox, categories};
 use super::coco_segmentation::read_segmentation;
 use super::json_stream::for_each_item;
 use super::output::Output;
-use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
+use super::reading::{FrameRef, ObjectKey, ObjectRef, Sink, whole_number};
 use super::resolved::Dataset;
 use super::{FormatError, FormatId, files};
 
@@ -65,6 +65,7 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
                     bboxes.push(mask.as_ref().map(bbox));
                     areas.push(mask.as_ref().map(crate::label::Mask::area));
                     output.masks += u64::from(mask.is_some());
+                    output.keep_going()?;
                 }
                 if areas.iter().all(Option::is_none) {
                     continue;
@@ -105,12 +106,38 @@ pub(super) fn is_likely(keys: &[String]) -> bool {
     has("videos") && has("annotations") && !has("images")
 }
 
-/// Reads a JSON file, or those in a folder's `annotations`.
+/// Reads a JSON file, or those in a folder's `annotations`. The clip is looked for in all of them before any is read: one
+/// of them alone may hold nothing but another clip.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    for file in files::json_files(path, FormatId::YtVis)? {
-        read_file(&file, sink)?;
+    let files = files::json_files(path, FormatId::YtVis)?;
+    let mut parts = Vec::with_capacity(files.len());
+    for file in &files {
+        parts.push(read_videos(file, sink)?);
+    }
+    let mut all: Vec<(usize, u64)> = Vec::new();
+    for (part, Part { videos, .. }) in parts.iter().enumerate() {
+        let mut ids: Vec<u64> = videos.keys().copied().collect();
+        ids.sort_unstable();
+        all.extend(ids.into_iter().map(|id| (part, id)));
+    }
+    let names: Vec<String> = all.iter().map(|(part, id)| parts[*part].videos[id].sequence.clone()).collect();
+    for chosen in sink.choose_sequences(&names)? {
+        let (part, id) = all[chosen];
+        parts[part].videos.entry(id).and_modify(|video| video.is_wanted = true);
+    }
+    for (file, part) in files.iter().zip(&parts) {
+        if part.videos.values().any(|video| video.is_wanted) {
+            for_each_item(file, FormatId::YtVis, &["annotations"], &mut |_, item| read_annotation(&item, part, sink))?;
+        }
     }
     Ok(())
+}
+
+/// What a JSON file says before its annotations.
+#[derive(Default)]
+struct Part {
+    videos: HashMap<u64, Video>,
+    classes: HashMap<u64, String>,
 }
 
 /// The frames of a video, as its files are named.
@@ -120,9 +147,8 @@ struct Video {
     is_wanted: bool,
 }
 
-fn read_file(file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    let mut videos: HashMap<u64, Video> = HashMap::new();
-    let mut classes: HashMap<u64, String> = HashMap::new();
+fn read_videos(file: &Path, sink: &mut dyn Sink) -> Result<Part, FormatError> {
+    let mut part = Part::default();
     for_each_item(file, FormatId::YtVis, &["videos", "categories"], &mut |key, item| {
         let Some(id) = whole_number(&item["id"]) else {
             sink.fault(key, "one has no id");
@@ -130,7 +156,7 @@ fn read_file(file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
         };
         if key == "categories" {
             match item["name"].as_str() {
-                Some(name) => drop(classes.insert(id, name.to_owned())),
+                Some(name) => drop(part.classes.insert(id, name.to_owned())),
                 None => sink.fault(&format!("category {id}"), "it has no name; its objects come without a class"),
             }
             return Ok(());
@@ -143,31 +169,15 @@ fn read_file(file: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
         };
         let folder = names.first().and_then(|name| name.rsplit_once('/')).map_or("", |(folder, _)| folder);
         let sequence = folder.rsplit_once('/').map_or(folder, |(_, last)| last).to_owned();
-        videos.entry(id).or_insert(Video { sequence, names, is_wanted: false });
+        part.videos.entry(id).or_insert(Video { sequence, names, is_wanted: false });
         Ok(())
     })?;
-    let mut ids: Vec<u64> = videos.keys().copied().collect();
-    ids.sort_unstable();
-    let names: Vec<String> = ids.iter().map(|id| videos[id].sequence.clone()).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    for chosen in sink.choose_sequences(&names)? {
-        videos.entry(ids[chosen]).and_modify(|video| video.is_wanted = true);
-    }
-    for_each_item(file, FormatId::YtVis, &["annotations"], &mut |_, item| {
-        read_annotation(&item, &videos, &classes, sink)
-    })
+    Ok(part)
 }
 
-fn read_annotation(
-    item: &Value,
-    videos: &HashMap<u64, Video>,
-    classes: &HashMap<u64, String>,
-    sink: &mut dyn Sink,
-) -> Result<(), FormatError> {
+fn read_annotation(item: &Value, part: &Part, sink: &mut dyn Sink) -> Result<(), FormatError> {
     let label = format!("annotation {}", item["id"]);
-    let Some(video) = whole_number(&item["video_id"]).and_then(|id| videos.get(&id)) else {
+    let Some(video) = whole_number(&item["video_id"]).and_then(|id| part.videos.get(&id)) else {
         sink.fault(&label, "its video is not in the list");
         return Ok(());
     };
@@ -178,15 +188,15 @@ fn read_annotation(
         sink.fault(&label, "it has no id");
         return Ok(());
     };
-    let class = whole_number(&item["category_id"]).and_then(|id| classes.get(&id)).cloned();
+    let class = whole_number(&item["category_id"]).and_then(|id| part.classes.get(&id)).cloned();
     let object = ObjectRef { key: ObjectKey::Track(id), name: item["name"].as_str().map(str::to_owned), class };
     let masks = item["segmentations"].as_array().map_or(&[][..], Vec::as_slice);
     if masks.len() != video.names.len() {
         sink.fault(&label, &format!("it has {} masks for {} frames", masks.len(), video.names.len()));
     }
     for (name, mask) in video.names.iter().zip(masks).filter(|(_, mask)| !mask.is_null()) {
-        let frame = FrameRef { sequence: &video.sequence, name: files::stem_of_text(name), index: None };
-        let Some(place): Option<Place> = sink.locate(&frame) else { continue };
+        let frame = FrameRef::file(&video.sequence, files::stem_of_text(name));
+        let Some(place) = sink.locate(&frame)? else { continue };
         match read_segmentation(mask, place.size) {
             Ok(mask) => sink.mask(place, &object, mask)?,
             Err(cause) => sink.fault(&format!("{label}, {name}"), &cause),

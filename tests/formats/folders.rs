@@ -58,6 +58,93 @@ fn what_is_no_export_is_never_replaced() {
 }
 
 #[test]
+fn what_somebody_put_into_an_export_is_never_replaced() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("out");
+    let clip = difficult("clip", 13, 9);
+    let overwriting = || {
+        let mut plan = clip.plan();
+        plan.overwrite = true;
+        export_quietly(FormatId::Coco, plan, &target)
+    };
+    export_quietly(FormatId::Coco, clip.plan(), &target).expect("a new folder");
+    let notes = target.join("my notes.txt");
+    fs::write(&notes, b"x").expect("writable");
+    let message = overwriting().expect_err("it holds the user's file").to_string();
+    assert!(message.contains("my notes.txt") && notes.exists(), "{message}");
+    fs::remove_file(&notes).expect("it is there");
+    overwriting().expect("nothing of the user's is in it");
+}
+
+#[test]
+fn what_an_earlier_replacement_left_is_no_hindrance() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("out");
+    let clip = difficult("clip", 13, 9);
+    export_quietly(FormatId::Coco, clip.plan(), &target).expect("a new folder");
+    for name in ["out.old", "out.old-2"] {
+        fs::create_dir(folder.path().join(name)).expect("writable");
+        fs::write(folder.path().join(name).join("x"), b"x").expect("writable");
+    }
+    let mut again = clip.plan();
+    again.overwrite = true;
+    export_quietly(FormatId::Coco, again, &target).expect("there is another name");
+    assert_eq!(entries(folder.path()), ["out", "out.old", "out.old-2"]);
+}
+
+#[test]
+fn what_an_export_leaves_out_or_fills_up_is_told() {
+    let mut clips = [difficult("one", 13, 9), MadeUp::clip("two", 13, 9, 3)];
+    clips[0].masks.retain(|(_, frame), _| frame.0 > 2);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let notes = |format: FormatId, with: FramesWith, name: &str| {
+        let mut plan = plan(&clips.each_ref());
+        plan.frames.with = with;
+        export_quietly(format, plan, &folder.path().join(name)).expect(name).notes.join("; ")
+    };
+    let all = notes(FormatId::Coco, FramesWith::Anything, "all");
+    assert!(all.starts_with("6 frames have no mask") && !all.contains("left out,"), "{all}");
+    let some = notes(FormatId::Coco, FramesWith::Masks, "some");
+    assert_eq!(some, "two: left out, none of its frames meets the choice");
+    assert_eq!(notes(FormatId::Npy, FramesWith::Anything, "npy"), "", "no file is no claim");
+    assert_eq!(entries(&folder.path().join("npy/one")).first().map(String::as_str), Some("3_3.npy"));
+}
+
+#[test]
+fn exports_can_be_stopped_before_the_first_frame_is_done() {
+    let clip = difficult("clip", 13, 9);
+    for format in [FormatId::CvatVideo, FormatId::Sav, FormatId::YtVis] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut calls = 0;
+        let stopped = export(format, clip.plan(), &folder.path().join("out"), &mut |progress| {
+            calls += 1;
+            assert_eq!(progress.done, 0, "{format}");
+            if calls == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(matches!(stopped, Err(FormatError::Cancelled)), "{format}: {stopped:?}");
+    }
+}
+
+#[test]
+fn tracks_for_cvat_end_where_the_next_frame_is_not_exported() {
+    let mut clip = MadeUp::clip("clip", 5, 4, 6);
+    let object = clip.add_object(1, "x", None);
+    (0..6).for_each(|frame| clip.paint(object, frame, |x, _| x == 2));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut third = clip.plan();
+    third.frames.every = 3;
+    export_quietly(FormatId::CvatVideo, third, &folder.path().join("out")).expect("a new folder");
+    let text = fs::read_to_string(folder.path().join("out/annotations.xml")).expect("written");
+    let mask = |line: &str| {
+        let value = |key: &str| line.split(&format!(" {key}=\"")).nth(1)?.split('"').next().map(str::to_owned);
+        Some((value("frame")?, value("outside")?))
+    };
+    let masks: Vec<_> = text.lines().filter(|line| line.starts_with("<mask")).filter_map(mask).collect();
+    let expected = [("0", "0"), ("1", "1"), ("3", "0"), ("4", "1")];
+    assert_eq!(masks, expected.map(|(frame, outside)| (frame.to_owned(), outside.to_owned())));
+}
+
+#[test]
 fn the_clip_itself_is_never_replaced() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let inner = folder.path().join("a").join("b");
@@ -98,7 +185,11 @@ fn broken_and_cancelled_exports_leave_nothing() {
     }
     fs::create_dir_all(target.with_file_name("out.part").join("annotations")).expect("writable");
     fs::write(target.with_file_name("out.part").join("leftover"), b"x").expect("writable");
-    export_quietly(FormatId::Coco, clip.plan(), &target).expect("the leftover is replaced");
+    let refused = export_quietly(FormatId::Coco, clip.plan(), &target);
+    assert!(matches!(refused, Err(FormatError::InTheWay { .. })), "no export left that: {refused:?}");
+    assert!(target.with_file_name("out.part").join("leftover").exists());
+    fs::write(target.with_file_name("out.part").join("labelhub-unfinished"), b"").expect("writable");
+    export_quietly(FormatId::Coco, clip.plan(), &target).expect("what a killed export left is replaced");
     assert_eq!(entries(folder.path()), ["out"]);
     assert_eq!(entries(&target), ["annotations", "labelhub-names.json", "labelhub.json"]);
 }

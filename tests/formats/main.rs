@@ -2,9 +2,11 @@
 
 mod consumers;
 mod folders;
+mod foreign;
 mod hostile;
 mod lossy;
 mod made_up;
 #[cfg(feature = "video")]
 mod overlay;
 mod round_trip;
+mod whose_frames;

@@ -13,7 +13,7 @@ use crate::store::{Adopted, adopt};
 use super::super::action::{Action, Panel};
 use super::super::export::{ExportEvent, ExportRequest, Exporting, begin_export, begin_import};
 use super::super::history::Joins;
-use super::super::labels::LabelIndex;
+use super::super::labels::{Classes, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{Revisions, StoreLink, Windows};
 use super::super::wording::counted;
@@ -71,13 +71,17 @@ fn end(world: &mut World) -> Option<ExportRequest> {
 }
 
 fn exported(world: &mut World, report: &ExportReport) {
+    // An overlay holds nothing that could be compared.
+    let compared = match report.check.masks {
+        0 => String::new(),
+        _ => format!("; read back and compared, the worst IoU is {:.4}", report.check.min_iou),
+    };
     let mut lines = vec![format!(
-        "Exported {} on {} as {} to {}; read back and compared, the worst IoU is {:.4}.",
+        "Exported {} on {} as {} to {}{compared}.",
         counted(report.masks as usize, "mask"),
         counted(report.frames as usize, "frame"),
         report.format,
         report.folder.display(),
-        report.check.min_iou
     )];
     let losses = report.losses.lines();
     let severity = if losses.is_empty() { Severity::Info } else { Severity::Warning };
@@ -117,11 +121,12 @@ fn take_in(world: &mut World, path: &Path, imported: Imported) {
             masks: object.frames,
         });
         let taken: BTreeSet<ObjectId> = world.resource::<LabelIndex>().objects().map(|(id, _)| id).collect();
+        let classes = world.resource::<Classes>().0.clone();
         let revision = world.resource_mut::<Revisions>().give();
         let store = world.resource::<StoreLink>().clone();
         let mut held = store.0.write().expect("no holder of the store panics while writing");
         let name = format!("import {}", counted(objects, "object"));
-        let edit = adopt(&mut *held, &taken, revision, name, adopted.collect());
+        let edit = adopt(&mut *held, &taken, &classes, revision, name, adopted.collect());
         drop(held);
         commit(world, edit.name, edit.changes, Joins::Nothing);
     }
@@ -132,6 +137,9 @@ fn take_in(world: &mut World, path: &Path, imported: Imported) {
         imported.format,
         path.display()
     );
+    for notice in imported.notices.iter().take(MOST_TOLD) {
+        text.push_str(&format!("\n{notice}"));
+    }
     for error in imported.errors.iter().take(MOST_TOLD) {
         text.push_str(&format!("\n{}: {}", error.item, error.cause));
     }

@@ -1,0 +1,232 @@
+//! Every mask of an import belongs to the clip, and lies on the frame it was made for; what cannot be told is refused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use label_hub::formats::{FormatError, FormatId, ImportTarget, Imported, Split, import};
+use label_hub::label::{FrameIdx, Mask};
+use serde_json::json;
+
+use super::made_up::{MadeUp, export_quietly, plan};
+
+/// Formats that keep the names of a folder's images.
+const NAMED: [FormatId; 6] = [
+    FormatId::Coco,
+    FormatId::Yolo,
+    FormatId::CvatImages,
+    FormatId::Datumaro,
+    FormatId::LabelStudio,
+    FormatId::Labelme,
+];
+
+fn importable() -> impl Iterator<Item = FormatId> {
+    FormatId::ALL.into_iter().filter(|format| format.can_import())
+}
+
+/// A clip whose one object is a bar that says which frame it is on; `shift` tells clips apart.
+fn bars(name: &str, frames: u32, shift: u32) -> MadeUp {
+    let mut clip = MadeUp::clip(name, 40, 6, frames);
+    let object = clip.add_object(1, &format!("bar of {name}"), Some("bar"));
+    (0..frames).for_each(|frame| clip.paint(object, frame, |x, _| x == frame + shift));
+    clip
+}
+
+fn read(format: FormatId, path: &Path, clip: &MadeUp) -> Result<Imported, FormatError> {
+    import(Some(format), path, &ImportTarget::of(&clip.facts), &mut |_| ControlFlow::Continue(()))
+}
+
+/// All masks that are not empty, of whatever object, by frame.
+fn masks_in(imported: &Imported) -> BTreeMap<u32, Vec<Mask>> {
+    let mut found: BTreeMap<u32, Vec<Mask>> = BTreeMap::new();
+    let all = imported.objects.iter().flat_map(|object| &object.frames).filter(|(_, mask)| !mask.is_empty());
+    all.for_each(|(frame, mask)| found.entry(frame.0).or_default().push(mask.clone()));
+    found
+}
+
+fn masks_of(clip: &MadeUp) -> BTreeMap<u32, Vec<Mask>> {
+    clip.masks.iter().map(|((_, frame), mask)| (frame.0, vec![mask.clone()])).collect()
+}
+
+fn without_manifest(folder: &Path) {
+    fs::remove_file(folder.join("labelhub.json")).expect("every export has one");
+}
+
+#[test]
+fn clips_of_one_dataset_find_their_own_masks_and_others_none() {
+    for format in importable() {
+        let clips = [bars("one", 4, 0), bars("two", 4, 20)];
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        let mut plan = plan(&clips.each_ref());
+        plan.clips[1].split = Split::Val;
+        export_quietly(format, plan, &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        for has_manifest in [true, false] {
+            if !has_manifest {
+                without_manifest(&target);
+            }
+            for clip in &clips {
+                let imported = read(format, &target, clip).unwrap_or_else(|e| panic!("{format}: {e}"));
+                assert_eq!(imported.errors, [], "{format}, manifest: {has_manifest}");
+                assert_eq!(masks_in(&imported), masks_of(clip), "{format}, manifest: {has_manifest}");
+            }
+            let message = read(format, &target, &bars("third", 4, 0)).expect_err("it is in none of them").to_string();
+            assert!(message.contains("one") && message.contains("two"), "{format}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_holds_only_other_clips_gives_nothing() {
+    let clips = [bars("one", 4, 0), bars("two", 4, 20)];
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("out");
+    let mut both = plan(&clips.each_ref());
+    both.clips[1].split = Split::Val;
+    export_quietly(FormatId::YtVis, both, &target).expect("a new folder");
+    let imported = read(FormatId::YtVis, &target.join("annotations/val.json"), &clips[0]).expect("sound");
+    assert_eq!(imported.objects, []);
+    // Whoever chooses the folder of a clip means that clip, whatever their own is called.
+    let target = folder.path().join("davis");
+    export_quietly(FormatId::Davis, plan(&clips.each_ref()), &target).expect("a new folder");
+    let third = bars("third", 4, 0);
+    let chosen = read(FormatId::Davis, &target.join("Annotations/480p/two"), &third).expect("sound");
+    assert_eq!(masks_in(&chosen), masks_of(&clips[1]));
+    let other = read(FormatId::Davis, &target.join("Annotations/480p/two"), &clips[0]).expect("sound");
+    assert_eq!(other.objects, []);
+}
+
+#[test]
+fn numbers_are_positions_in_the_clip_whatever_its_files_are_called() {
+    let clip = bars("clip", 3, 0).with_names(&["1.jpg", "2.jpg", "3.jpg"]);
+    for (format, path) in [
+        (FormatId::Npy, ""),
+        (FormatId::NpyStack, ""),
+        (FormatId::Sav, "clip/clip_manual.json"),
+        (FormatId::Mots, "instances_txt/clip.txt"),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        export_quietly(format, clip.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        without_manifest(&target);
+        let imported = read(format, &target.join(path), &clip).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!((imported.errors.as_slice(), masks_in(&imported)), (&[][..], masks_of(&clip)), "{format}");
+    }
+    // Where the number is a file's name, it is one like any other.
+    for format in [FormatId::Davis, FormatId::Png, FormatId::Mots] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        export_quietly(format, clip.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        without_manifest(&target);
+        let imported = read(format, &target, &clip).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!((imported.objects.len(), imported.error_count), (0, 3), "{format}: {:?}", imported.errors);
+        assert!(imported.errors[0].cause.contains("no such frame"), "{format}: {:?}", imported.errors);
+    }
+}
+
+#[test]
+fn frames_of_a_folder_are_found_by_their_names_alone() {
+    let all = bars("shots", 6, 0).with_names(&["0000.jpg", "0001.jpg", "0002.jpg", "0003.jpg", "0004.jpg", "0005.jpg"]);
+    // The first three were taken away since, and three more were added.
+    let rest =
+        bars("shots", 6, 0).with_names(&["0003.jpg", "0004.jpg", "0005.jpg", "0006.jpg", "0007.jpg", "0008.jpg"]);
+    let expected: BTreeMap<u32, Vec<Mask>> =
+        (0..3).map(|frame| (frame, masks_of(&all)[&(frame + 3)].clone())).collect();
+    for format in NAMED {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        export_quietly(format, all.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        without_manifest(&target);
+        let imported = read(format, &target, &rest).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!(masks_in(&imported), expected, "{format}");
+        assert_eq!(imported.error_count, 3, "{format}: {:?}", imported.errors);
+    }
+}
+
+#[test]
+fn names_of_uploads_are_read_without_what_was_put_before_them() {
+    let clip = bars("clip", 3, 0).with_names(&["1.jpg", "2.jpg", "3.jpg"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("out");
+    export_quietly(FormatId::LabelStudio, clip.plan(), &target).expect("a new folder");
+    without_manifest(&target);
+    let file = target.join("tasks.json");
+    let text = fs::read_to_string(&file).expect("written");
+    let text = text.replace("/data/local-files/?d=images/", "/data/upload/7/ab12cd34-");
+    fs::write(&file, text.replace("\"clip\":", "\"x\":").replace("\"frame\":", "\"y\":")).expect("writable");
+    let imported = read(FormatId::LabelStudio, &target, &clip).expect("sound");
+    assert_eq!((imported.errors.as_slice(), masks_in(&imported)), (&[][..], masks_of(&clip)));
+}
+
+#[test]
+fn folders_tell_clips_apart_where_names_do_not() {
+    let image = |id: u32, file: &str| json!({"id": id, "file_name": file});
+    let mask = |id: u32, at: &str| json!({"id": id, "image_id": id, "category_id": 1, "segmentation": {"size": [1, 3], "counts": at}});
+    let coco = json!({
+        "images": [image(1, "train/vidA/00001.jpg"), image(2, "train/vidB/00001.jpg")],
+        "annotations": [mask(1, "012"), mask(2, "111")],
+        "categories": [{"id": 1, "name": "dog"}],
+    });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.json");
+    fs::write(&path, coco.to_string()).expect("writable");
+    for names in [&[][..], &["00000.jpg", "00001.jpg"]] {
+        let clip = |name: &str| {
+            let clip = MadeUp::clip(name, 3, 1, 2);
+            if names.is_empty() { clip } else { clip.with_names(names) }
+        };
+        for (name, pixels) in [("vidA", [1, 0, 0]), ("vidB", [0, 1, 0])] {
+            let imported = read(FormatId::Coco, &path, &clip(name)).expect("the clip is in it");
+            assert_eq!(imported.errors, [], "{name}");
+            let masks: Vec<_> = imported.objects.iter().flat_map(|object| &object.frames).collect();
+            assert_eq!((masks.len(), masks[0].0, masks[0].1.to_pixels().as_slice()), (1, FrameIdx(1), &pixels[..]));
+        }
+        let message = read(FormatId::Coco, &path, &clip("vidC")).expect_err("it is not in it").to_string();
+        assert!(message.contains("vidA") && message.contains("vidC"), "{message}");
+    }
+}
+
+#[test]
+fn stacks_are_put_on_the_frames_their_list_names_however_they_are_chosen() {
+    let clip = bars("clip", 7, 0);
+    let mut odd = clip.clone();
+    odd.masks.retain(|(_, frame), _| frame.0 >= 3);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("out");
+    let mut part = clip.plan();
+    part.frames.range = Some((FrameIdx(3), FrameIdx(6)));
+    export_quietly(FormatId::NpyStack, part, &target).expect("a new folder");
+    let stack = "clip/masks/bar of clip.npy";
+    for has_manifest in [true, false] {
+        if !has_manifest {
+            without_manifest(&target);
+        }
+        for path in ["", "clip", "clip/masks", stack] {
+            let imported =
+                read(FormatId::NpyStack, &target.join(path), &clip).unwrap_or_else(|e| panic!("{path}: {e}"));
+            assert_eq!(masks_in(&imported), masks_of(&odd), "{path:?}, manifest: {has_manifest}");
+            assert_eq!((imported.errors, imported.notices), (Vec::new(), Vec::<String>::new()), "{path:?}");
+        }
+    }
+    fs::remove_file(target.join("clip/frames.npy")).expect("it was written");
+    for path in ["", "clip", "clip/masks", stack] {
+        let imported = read(FormatId::NpyStack, &target.join(path), &clip).unwrap_or_else(|e| panic!("{path}: {e}"));
+        assert_eq!(masks_in(&imported).keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3], "{path:?}");
+        assert!(imported.notices[0].contains("0, 1, 2"), "{:?}", imported.notices);
+    }
+}
+
+#[test]
+fn names_that_formats_use_themselves_are_no_hindrance() {
+    let names =
+        ["test.png", "train.jpg", "val.png", "classes.png", "labelhub.png", "labelhub-names.jpg", "labelhubs.png"];
+    for format in importable() {
+        let clip = bars("clip", 7, 0).with_names(&names);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        export_quietly(format, clip.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let imported = read(format, &target, &clip).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!((imported.errors.as_slice(), masks_in(&imported)), (&[][..], masks_of(&clip)), "{format}");
+    }
+}
