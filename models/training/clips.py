@@ -49,6 +49,8 @@ EASY = Difficulty(objects=(1, 2), size=(0.22, 0.45), speed=0.05, turn=0.10, grow
 HARD = Difficulty(objects=(2, 4), size=(0.12, 0.45), speed=0.14, turn=0.30, grow=0.06, wobble=0.30, camera=0.07, contrast=0.3,
                   texture=1.0, bold=0.35, photos=0.4, lookalike=0.4, occluder=0.6, leaves=0.3, hole=0.2, dim=0.4, blur=0.8, noise=0.06,
                   compression=1.0, cut=0.1)
+# Training draws anything between easy and this: hard, with more objects of two colours and with holes, which are learnt late.
+HARD_TO_LEARN = dataclasses.replace(HARD, bold=0.7, hole=0.3)
 # The held-out sets: their seeds are used for nothing else. Training seeds are below them.
 HELD_OUT = {"easy": (EASY, 9_000_001), "hard": (HARD, 9_000_002)}
 HELD_OUT_CLIPS, HELD_OUT_FRAMES = 64, 8

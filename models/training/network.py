@@ -31,6 +31,8 @@ def build(side):
         for name, parameter in network.named_parameters():
             if name.endswith("fuser.layers.0.gamma") or name.endswith("fuser.layers.1.gamma"):
                 parameter.fill_(0.1)  # the published start of 1e-6 is for a long schedule
+        # Else the mask is lost among the picture's features, and memories of it are never learnt.
+        network.memory_encoder.mask_downsampler.encoder[-1].weight.mul_(6)
     return network
 
 

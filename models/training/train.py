@@ -21,13 +21,13 @@ import clips
 import network as net
 
 SHARD = 15 * 2**20
-PEAK_RATE, WARM_UP = 1e-3, 200
+PEAK_RATE, WARM_UP, HALVED_FROM = 1e-3, 200, 2500
 AVERAGE = 0.998
 # steps, picture side, frames a clip, clips a batch
 STAGES = [
     (1800, 128, 1, 24),
-    (1000, 128, 4, 6),
-    (400, 256, 1, 12),
+    (2450, 128, 4, 6),
+    (100, 256, 1, 12),
     (10**9, 256, 4, 4),
 ]
 
@@ -86,13 +86,15 @@ def clip_loss(network, pictures, truth, maker, step):
     """A prompt on the first frame, sometimes corrected, the rest tracked, a later frame sometimes corrected too."""
     frames = truth.shape[1]
     chance = lambda p: maker.uniform(1).item() < p
+    # Pointers alone are the easy way to find an object again, and memories of its mask are then never learnt.
+    network.use_obj_ptrs_in_encoder = not chance(0.6)
     clip = net.Clip(network, pictures)
     loss, shown = 0, []
     late = 1 + int(maker.uniform(1).item() * (frames - 1)) if frames > 2 and chance(0.25) else None
     for frame in range(frames):
         wanted = truth[:, frame]
         if frame == 0:
-            points, labels = net.box(wanted, maker, 0.1) if chance(0.25) else net.click(wanted, maker, middle=chance(0.6))
+            points, labels = net.box(wanted, maker, 0.1) if chance(0.35) else net.click(wanted, maker, middle=chance(0.6))
             answer = clip.look(0, points, labels)
             corrections = 1 + int(maker.uniform(1).item() * 2) if chance(0.3) else 0
         else:
@@ -108,6 +110,8 @@ def clip_loss(network, pictures, truth, maker, step):
             answer = clip.look(frame, points, labels, answer["chosen"].detach().clamp(-32, 32))
             loss = loss + 0.5 * answer_loss(answer, wanted, step)[0]
         if frame + 1 < frames:
+            if frame == 0 and chance(0.5):  # as if it had been painted: the mask is then worth remembering from the beginning
+                answer["chosen_full"] = wanted[:, None].float() * 20 - 10
             clip.remember(frame, answer)
     return loss / frames, shown
 
@@ -149,8 +153,24 @@ class State:
         self.network = other
         return other
 
+    def reset_memory(self):
+        """Memory encoder and memory attention from the beginning, with features of the size that the latter gives back.
+
+        Without a norm the encoder's features grow to ten times that; a memory's share in a frame is then too small to be
+        learnt, and the decoder gets prompted and tracked frames in two different sizes.
+        """
+        fresh = net.build(self.network.image_size).state_dict()
+        with torch.no_grad():
+            for tensors in (self.network.state_dict(), self.average):
+                for name, tensor in tensors.items():
+                    if name.startswith(("memory_attention.", "memory_encoder.")):
+                        tensor.copy_(fresh[name])
+                    elif name.startswith(("image_encoder.neck.convs.0.", "image_encoder.neck.convs.1.", "no_mem_embed")):
+                        tensor.mul_(0.1)
+        self._optimizers()
+
     def descend(self, loss):
-        rate = PEAK_RATE * min(1, (self.step + 1) / WARM_UP)
+        rate = PEAK_RATE * min(1, (self.step + 1) / WARM_UP) * (0.5 if self.step >= HALVED_FROM else 1)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -223,7 +243,7 @@ def make_clips(queue, first, last, photos, device):
         with torch.no_grad():
             shape = (batch, frames, 3, side, side)
             if made is None or step % 2 == 0 or made[0].shape != shape:
-                made = maker.scenes(batch, frames, side, (clips.EASY, clips.HARD))
+                made = maker.scenes(batch, frames, side, (clips.EASY, clips.HARD_TO_LEARN))
             # Twice the same scenes, seldom with the same objects: making them takes a third of the time otherwise.
             pictures, truth = made[0], maker.targets(made[1])
             if frames > 1 and maker.uniform(1).item() < 0.5 and truth[:, -1].flatten(1).any(1).all():
@@ -237,12 +257,15 @@ def main():
     arguments.add_argument("--minutes", type=float, default=1e9, help="stop after so many (the state is saved)")
     arguments.add_argument("--steps", type=int, default=10**9, help="stop at this step")
     arguments.add_argument("--photos", type=pathlib.Path, help="folder of photographs to take textures from")
+    arguments.add_argument("--reset-memory", action="store_true", help="begin anew with what the model remembers by")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=1)
     a = arguments.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     state = State(a.state, a.device)
+    if a.reset_memory:
+        state.reset_memory()
     print(f"{sum(p.numel() for p in state.network.parameters()) / 1e6:.2f} M parameters, step {state.step}", flush=True)
     processes = torch.multiprocessing.get_context("spawn")
     queue = processes.Queue(4)

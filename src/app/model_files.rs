@@ -21,8 +21,10 @@ use super::state::{ActionQueue, Waker};
 pub struct ModelFiles {
     /// Where they lie; `None` when the system has no home folder.
     pub folder: Option<ModelsFolder>,
+    /// Where downloads come from instead of the publisher; tests have a server of their own.
+    pub from: Option<String>,
     /// Those of the registry whose file is here, looked up when something may have changed.
-    pub here: Vec<(String, PathBuf)>,
+    here: Vec<(String, PathBuf)>,
     /// What is on its way.
     under_way: Option<UnderWay>,
 }
@@ -137,7 +139,8 @@ fn begin(world: &mut World, id: &str) {
         return say(world, Severity::Error, error.to_string(), Vec::new());
     };
     let waker = world.resource::<Waker>().0.clone();
-    match Getting::start(GetRequest::new(entry, folder), move || waker()) {
+    let request = GetRequest { from: files.from.clone(), ..GetRequest::new(entry, folder) };
+    match Getting::start(request, move || waker()) {
         Ok(getting) => {
             let way = UnderWay { id: id.to_owned(), getting, progress: Progress::Connecting };
             world.resource_mut::<ModelFiles>().under_way = Some(way);

@@ -1,0 +1,100 @@
+//! Model files in the window: the starter is used by name, a download is asked for, followed, stopped, refused and told.
+#![cfg(feature = "gui")]
+
+mod app_support;
+mod engine_support;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+use app_support::Lab;
+use label_hub::app::action::Action;
+use label_hub::app::facts::{AppFacts, ModelState};
+use label_hub::app::model_files::ModelFiles;
+use label_hub::app::notices::Notices;
+use label_hub::models::ModelsFolder;
+
+const TINY: &str = "sam2.1_hiera_tiny";
+
+/// A server that answers every request with these bytes and then says nothing more. Gives its address.
+fn server(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}/model.pt", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 4096];
+            // Whoever asked may have gone already.
+            let _ = stream.read(&mut request).and_then(|_| stream.write_all(answer)).and_then(|()| stream.flush());
+            open.push(stream);
+        }
+    });
+    address
+}
+
+fn lab(folder: &Path, from: String) -> Lab {
+    let mut lab = Lab::new();
+    let mut files = ModelFiles::of(Some(ModelsFolder::at(folder)));
+    files.from = Some(from);
+    lab.app.insert_resource(files);
+    lab
+}
+
+fn wait_for_end(lab: &mut Lab) -> Vec<String> {
+    lab.wait("the download is over", |world| world.resource::<ModelFiles>().progress().is_none());
+    lab.said()
+}
+
+#[test]
+fn the_starter_is_loaded_by_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut lab = lab(folder.path(), String::new());
+    lab.act(Action::UseModel("starter".to_owned()));
+    lab.wait("the model is ready", |world| world.resource::<AppFacts>().model == ModelState::Ready);
+    lab.act(Action::UseModel(TINY.to_owned()));
+    let said = lab.said();
+    assert!(said.last().is_some_and(|text| text.contains("label-hub models get")), "{said:?}");
+}
+
+#[test]
+fn a_download_can_be_stopped_and_one_comes_at_a_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let stalled = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 156000000\r\n\r\nPK";
+    let mut lab = lab(folder.path(), server(stalled));
+    assert!(!lab.facts().is_getting_model);
+    lab.act(Action::GetModel(TINY.to_owned()));
+    assert!(lab.facts().is_getting_model);
+    lab.act(Action::GetModel("sam2.1_hiera_small".to_owned()));
+    let said = lab.said();
+    assert!(said.last().is_some_and(|text| text.contains("one model comes at a time")), "{said:?}");
+    lab.act(Action::StopGettingModel);
+    let said = wait_for_end(&mut lab);
+    assert!(said.last().is_some_and(|text| text.contains("stopped")), "{said:?}");
+    assert!(!folder.path().join(format!("{TINY}.pt")).exists());
+}
+
+#[test]
+fn a_page_in_place_of_a_model_is_refused_with_a_way_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>";
+    let mut lab = lab(folder.path(), server(page));
+    lab.act(Action::GetModel(TINY.to_owned()));
+    wait_for_end(&mut lab);
+    let notices = lab.app.world().resource::<Notices>();
+    let last = notices.on_screen().last().expect("it was told");
+    assert!(last.ways_out.iter().any(|(_, action)| *action == Action::GetModel(TINY.to_owned())), "{last:?}");
+    assert!(!folder.path().join(format!("{TINY}.pt")).exists());
+}
+
+#[test]
+fn a_model_that_nobody_knows_is_loaded_after_a_question() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut lab = lab(folder.path(), String::new());
+    lab.act(Action::OfferModel("/somewhere/mine.pt".into()));
+    assert_eq!(lab.facts().model, ModelState::None, "nothing is loaded unasked");
+    let notices = lab.app.world().resource::<Notices>();
+    let last = notices.on_screen().last().expect("the question");
+    assert!(matches!(&last.ways_out[..], [(_, Action::LoadModel(_))]), "{last:?}");
+}
