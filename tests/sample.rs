@@ -138,3 +138,19 @@ fn truth_lies_on_the_decoded_pictures_of_its_own_frames() {
         assert!(step > 90.0, "object {object}: {step:.0}");
     }
 }
+
+#[test]
+fn the_starter_follows_the_duck_from_one_click() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_label-hub"));
+    command.arg("track").arg(folder().join("pond.mp4")).args(["--model", "starter", "--point", "0:3:520,176"]);
+    command.args(["--range", "0..20", "--json", "--device", "cpu", "--truth"]).arg(folder().join("truth"));
+    let output = command.arg("--out").arg(out.path().join("masks")).output().expect("the program starts");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let lines = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"));
+    let score = lines.into_iter().find(|line| line["event"] == "score").expect("a score");
+    let j = score["j"].as_f64().expect("a number");
+    // A model that finds nothing, or everything, is far below; which model it is exactly is the held-out table's matter.
+    assert!(j > 0.8, "J is {j}");
+}
