@@ -234,6 +234,8 @@ pub struct Tracking {
     pub remaining: u32,
     /// Objects it tracks.
     pub objects: usize,
+    /// It also answers clicks and boxes anew that were answered before.
+    pub is_anew: bool,
     /// Masks taken up.
     pub masks: usize,
     /// Frames left out because they are damaged.

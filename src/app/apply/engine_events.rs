@@ -170,7 +170,7 @@ fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut sup
 
 fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: Vec<ObjectResult>) {
     let run = world.resource::<CurrentRun>().0.as_ref().filter(|run| run.generation == generation && !run.is_disowned);
-    let Some(name) = run.map(|run| run.name.clone()) else { return };
+    let Some((name, is_anew)) = run.map(|run| (run.name.clone(), run.is_anew)) else { return };
     let mut changes = Vec::new();
     for result in results {
         let object = result.object;
@@ -180,7 +180,7 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
         // What the labeller made or approved stays; a prompt whose mask is still the old track is answered by the run.
         let is_own = |mark: FrameMark| match mark.provenance {
             Provenance::Painted => true,
-            Provenance::Prompted => mark.is_approved || is_prompted,
+            Provenance::Prompted => mark.is_approved || (is_prompted && !is_anew),
             Provenance::Tracked => mark.is_approved,
         };
         if is_protected || before.is_some_and(is_own) {

@@ -6,12 +6,12 @@ use std::time::Instant;
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest};
-use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Prompt, Provenance};
+use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Provenance};
 
 use super::super::action::{Action, TrackScope};
 use super::super::labels::{self, InOut, LabelIndex, Said};
 use super::super::notices::Severity;
-use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, Tracking};
+use super::super::state::{CurrentRun, EngineLink, OpenClip, Selection, Tracking};
 use super::{playhead, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
@@ -38,8 +38,6 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     let mut objects = objects_to_track(world, only);
     if scope == TrackScope::Anew {
         objects.iter_mut().for_each(|object| object.has = kept_anew(world, object.object));
-        let again: Vec<_> = objects.iter().flat_map(|object| asked_anew(world, object)).collect();
-        world.resource_mut::<Answers>().wanted.extend(again);
     }
     if objects.is_empty() {
         let text = "Nothing to track: the objects are locked or have no prompt. Click an object first.";
@@ -60,6 +58,7 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         total: 0,
         remaining: 0,
         objects: object_count,
+        is_anew: scope == TrackScope::Anew,
         masks: 0,
         damaged: std::collections::BTreeSet::new(),
         since: Instant::now(),
@@ -89,18 +88,6 @@ fn up_to_date(world: &World, object: ObjectId) -> Vec<(FrameIdx, FrameIdx)> {
 /// The ranges of frames whose masks stay when everything else is made again.
 fn kept_anew(world: &World, object: ObjectId) -> Vec<(FrameIdx, FrameIdx)> {
     ranges_where(world, object, |mark| mark.is_approved || mark.provenance == Provenance::Painted)
-}
-
-/// Clicks and boxes whose mask the model is asked for again.
-fn asked_anew(world: &World, prompts: &ObjectPrompts) -> Vec<(ObjectId, FrameIdx)> {
-    let object = prompts.object;
-    let is_kept = |frame: FrameIdx| labels::mark(world, object, frame).is_some_and(|mark| mark.is_approved);
-    let asked = prompts.frames.iter().filter(|(frame, said)| !is_mask(said) && !is_kept(**frame));
-    asked.map(|(frame, _)| (object, *frame)).collect()
-}
-
-fn is_mask(said: &FramePrompt) -> bool {
-    matches!(*said.prompt, Prompt::Mask(_))
 }
 
 /// Ranges of frames with such a mask, ascending and apart.

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     /// What is rare enough to be found in the palette, or needs a deliberate hand.
-    const PALETTE_ONLY: [&str; 20] = [
+    const PALETTE_ONLY: [&str; 27] = [
         "save_project_copy",
         "import_labels",
         "import_labels_folder",
@@ -189,7 +189,14 @@ mod tests {
         "track_selected_backward",
         "track_selected_both",
         "track_selected_frame",
+        "track_anew",
+        "track_selected_anew",
         "stop_tracking",
+        "stop_getting_model",
+        "open_sample",
+        "tour_start",
+        "tour_next",
+        "tour_end",
         "quit",
         "lock",
         "loop",
