@@ -21,7 +21,7 @@ const TINY: &str = "sam2.1_hiera_tiny";
 fn server(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}/model.pt", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
+    let answering = move || {
         let mut open = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
@@ -30,7 +30,8 @@ fn server(answer: &'static [u8]) -> String {
             let _ = stream.read(&mut request).and_then(|_| stream.write_all(answer)).and_then(|()| stream.flush());
             open.push(stream);
         }
-    });
+    };
+    std::thread::Builder::new().name("test-server".to_owned()).spawn(answering).expect("a thread");
     address
 }
 
