@@ -90,7 +90,7 @@ screenshots:
 	@scripts/setup
 	cargo build --locked
 	$(PYTHON_WITH_NUMPY) scripts/screenshots.py $(SHOTS)
-	ffmpeg -loglevel error -y -i $(SHOTS)/labelled_1280x720_dark.png -q:v 3 docs/screenshots/labelled.jpg
+	ffmpeg -loglevel error -y -i $(SHOTS)/sample_tracked.png -q:v 3 docs/screenshots/labelled.jpg
 	ffmpeg -loglevel error -y -i $(SHOTS)/palette_dark.png -q:v 3 docs/screenshots/palette.jpg
 
 sample:

@@ -118,6 +118,25 @@ class Gallery:
         window.settle()
 
 
+def sample_tracked(gallery):
+    """Two objects of the sample, tracked with the model that ships: the picture in the README."""
+    sample = Path(__file__).resolve().parent.parent / "assets" / "sample" / "pond.mp4"
+    window = gallery.open(gallery.own(sample), (1280, 720), model="starter")
+    gallery.settle_open(window)
+    for x, y in ((520, 176), (442, 374)):
+        window.key("n")
+        before = len(window.actions())
+        window.click(*gallery.canvas(window, (x / 854, y / 480)))
+        window.wait("the click arrived", lambda: "add_point" in window.actions()[before:])
+        window.settle()
+    window.key("ctrl+Return")
+    window.wait("tracking began", lambda: "track_stale" in window.actions())
+    window.settle()
+    window.key(*["Right"] * 12)
+    gallery.shoot(window, "sample_tracked")
+    window.end()
+
+
 def first_start(gallery):
     """The first five minutes: no clip, the sample with the tour, its first click with the model that ships, the models."""
     window = gallery.open(None, (1280, 720), model=None, tour=True)
@@ -172,6 +191,7 @@ def main():
         gallery.labelled((3840, 2160), theme, scale=2).end()
 
     first_start(gallery)
+    sample_tracked(gallery)
 
     broken = gallery.folder / "broken.pt"
     broken.write_bytes(b"not a model")
