@@ -1,6 +1,6 @@
 //! The models in the settings: what each is good for, whether it is here, and the way to get it.
 
-use bevy_egui::egui::{Align, Button, Layout, ProgressBar, RichText, Ui};
+use bevy_egui::egui::{Align, Button, Label, Layout, ProgressBar, RichText, Ui, Vec2};
 use egui_phosphor::regular as icon;
 
 use super::super::action::Action;
@@ -44,15 +44,15 @@ pub fn models_ui(
         ui.horizontal(|ui| {
             ui.set_min_height(24.0);
             let mark = if row.is_in_use { icon::CHECK } else { " " };
-            ui.add_sized([16.0, 16.0], bevy_egui::egui::Label::new(RichText::new(mark).color(cx.colours().accent)));
-            ui.add_sized([160.0, 16.0], bevy_egui::egui::Label::new(row.id).halign(Align::Min));
+            cell(ui, 16.0, RichText::new(mark).color(cx.colours().accent));
+            cell(ui, 168.0, RichText::new(row.id));
             let size = row.megabytes.map_or_else(|| "ships with it".to_owned(), |mb| format!("{mb:.0} MB"));
-            ui.add_sized([80.0, 16.0], bevy_egui::egui::Label::new(RichText::new(size).color(cx.colours().quiet)));
+            cell(ui, 80.0, RichText::new(size).color(cx.colours().quiet));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 buttons_ui(ui, cx, view, row, asking, actions);
                 let text = RichText::new(row.good_for).color(cx.colours().quiet);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    ui.add(bevy_egui::egui::Label::new(text).truncate()).on_hover_text(row.good_for);
+                    ui.add(Label::new(text).truncate()).on_hover_text(row.good_for);
                 });
             });
         });
@@ -73,6 +73,14 @@ pub fn models_ui(
             });
         }
     }
+}
+
+/// A text at the left of a column of this width.
+fn cell(ui: &mut Ui, width: f32, text: RichText) {
+    ui.allocate_ui_with_layout(Vec2::new(width, 16.0), Layout::left_to_right(Align::Center), |ui| {
+        ui.set_min_width(width);
+        ui.add(Label::new(text).truncate());
+    });
 }
 
 fn buttons_ui(

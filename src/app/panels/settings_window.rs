@@ -218,17 +218,9 @@ fn choice_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
         if choice.source == ModelSource::TestEngine {
             return;
         }
-        ui.label("Picture size");
-        ui.horizontal(|ui| {
-            for (resolution, name) in [(None, "full"), (Some(768), "768, quicker"), (Some(512), "512, a draft")] {
-                if ui.selectable_label(choice.resolution == resolution, name).clicked()
-                    && choice.resolution != resolution
-                {
-                    actions.push(Action::LoadModel(ModelChoice { resolution, ..choice.clone() }));
-                }
-            }
-        });
-        ui.end_row();
+        if !matches!(choice.source, ModelSource::Checkpoint(CheckpointSource::Embedded(_))) {
+            resolution_ui(ui, choice, actions);
+        }
         ui.label("Device");
         ui.horizontal(|ui| {
             let mut devices = vec![(DeviceChoice::Auto, "automatic"), (DeviceChoice::Cpu, "processor")];
@@ -246,6 +238,19 @@ fn choice_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
         });
         ui.end_row();
     });
+}
+
+/// Smaller pictures, for the published models: the one that ships is made for small ones.
+fn resolution_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
+    ui.label("Picture size");
+    ui.horizontal(|ui| {
+        for (resolution, name) in [(None, "full"), (Some(768), "768, quicker"), (Some(512), "512, a draft")] {
+            if ui.selectable_label(choice.resolution == resolution, name).clicked() && choice.resolution != resolution {
+                actions.push(Action::LoadModel(ModelChoice { resolution, ..choice.clone() }));
+            }
+        }
+    });
+    ui.end_row();
 }
 
 fn keys_ui(ui: &mut Ui, cx: &UiContext, view: &SettingsView, requests: &mut Vec<SettingsRequest>) {
