@@ -116,13 +116,16 @@ impl Pages {
             _ => return Ok(()),
         };
         let count = usize::from(u16::from_be_bytes([page[start + 3], page[start + 4]]));
+        // In a sound page every row has one place; thousands of pointers to one would have it unpacked as often.
+        let mut seen = HashSet::new();
         for n in 0..count.min(PAGE_BYTES / 2) {
             let Some(pointer) = page.get(start + 8 + fork_bytes + 2 * n..).and_then(|rest| rest.first_chunk::<2>())
             else {
                 break;
             };
             let at = usize::from(u16::from_be_bytes(*pointer)) + fork_bytes;
-            if let Some((row_id, record)) = self.record(&page, at, is_table)
+            if seen.insert(at)
+                && let Some((row_id, record)) = self.record(&page, at, is_table)
                 && let Some(found) = row_id.map_or_else(|| row_without_id(&record), |id| row_with_id(id, &record))
             {
                 take(found);
