@@ -3,7 +3,6 @@
 //! Projects are only read, so one that its window has open is exported as it was saved last. Several clips become one
 //! dataset with one list of classes.
 
-use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ use super::prompt_args::parse_range;
 use super::prompts::check_range;
 use super::signals::StopFlag;
 use super::stages::Stages;
-use super::track::Surroundings;
+use super::track::{Surroundings, with_surroundings};
 use crate::formats::{
     self, CheckReport, ClipPlan, ExportPlan, ExportReport, FormatError, FormatId, FrameChoice, FramePicture,
     FramesWith, ImageChoice, ImageSource, OverlayStyle, Progress, Renamed, SourceError, Split, Stage,
@@ -165,14 +164,7 @@ struct DoneLine<'a> {
 /// # Errors
 /// With the exit code and what to do next.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
-    let stop = StopFlag::install_for_command()?;
-    let around = Surroundings {
-        stop: &stop,
-        is_terminal: io::stderr().is_terminal(),
-        stdout: &mut io::stdout(),
-        stderr: &mut io::stderr(),
-    };
-    run_with(args, around)
+    with_surroundings(|around| run_with(args, around))
 }
 
 /// [`run`] with its surroundings given.

@@ -3,7 +3,6 @@
 //! What is in the project stays as it is. Items that cannot be read are listed, the rest is imported.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use super::export::counted;
 use super::project::{Project, WithoutProject};
 use super::signals::StopFlag;
 use super::stages::Stages;
-use super::track::Surroundings;
+use super::track::{Surroundings, with_surroundings};
 use crate::formats::{self, ClipFacts, FormatError, FormatId, ImportTarget, Imported, ItemError};
 use crate::label::{Change, ObjectId};
 use crate::store::{Adopted, Durability, adopt};
@@ -59,14 +58,7 @@ struct ObjectLine<'a> {
 /// # Errors
 /// With the exit code and what to do next.
 pub fn run(args: &ImportArgs) -> Result<Exit, CliError> {
-    let stop = StopFlag::install_for_command()?;
-    let around = Surroundings {
-        stop: &stop,
-        is_terminal: io::stderr().is_terminal(),
-        stdout: &mut io::stdout(),
-        stderr: &mut io::stderr(),
-    };
-    run_with(args, around)
+    with_surroundings(|around| run_with(args, around))
 }
 
 /// [`run`] with its surroundings given.

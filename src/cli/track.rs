@@ -121,14 +121,26 @@ pub(super) fn parse_resolution(text: &str) -> Result<u32, String> {
 /// # Errors
 /// With the exit code and what to do next.
 pub fn run(args: &TrackArgs) -> Result<Exit, CliError> {
+    with_surroundings(|around| {
+        let stop = around.stop;
+        run_with(args, &|clip| open_tracker(clip, stop), around)
+    })
+}
+
+/// Runs a command with the process's own signals, terminal and streams.
+///
+/// # Errors
+/// As the command, or when signals cannot be watched.
+pub(super) fn with_surroundings(
+    run: impl FnOnce(Surroundings<'_>) -> Result<Exit, CliError>,
+) -> Result<Exit, CliError> {
     let stop = StopFlag::install_for_command()?;
-    let around = Surroundings {
+    run(Surroundings {
         stop: &stop,
         is_terminal: io::stderr().is_terminal(),
         stdout: &mut io::stdout(),
         stderr: &mut io::stderr(),
-    };
-    run_with(args, &|clip| open_tracker(clip, &stop), around)
+    })
 }
 
 /// What a run needs of the process around it; tests give their own.

@@ -145,7 +145,8 @@ impl Sequence<'_> {
     }
 
     fn finish(self, sink: &mut dyn Sink) -> Result<(), FormatError> {
-        let masks = self.only_void.unwrap_or_default();
+        // With other values beside it, 255 is what the format means by it: nobody knows.
+        let Some(masks) = self.only_void else { return Ok(()) };
         if !masks.is_empty() {
             sink.notice(format!("{}: its pixels are 0 and 255 only; 255 is taken as the object", self.name));
         }

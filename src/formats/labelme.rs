@@ -76,8 +76,8 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
     let files = files::json_files(path, FormatId::Labelme)?;
     let wanted = WantedClips::choose(sink, |each| {
         files.iter().try_for_each(|file| {
-            // A file that cannot be read is told of below.
-            let image = read_object(file, FormatId::Labelme, "imagePath").unwrap_or_default();
+            // A file that cannot be read is told of below; it names no clip.
+            let Ok(image) = read_object(file, FormatId::Labelme, "imagePath") else { return Ok(()) };
             each(image.as_str().unwrap_or(&files::name_of(file)), None)
         })
     })?;
