@@ -157,7 +157,7 @@ def first_start(gallery):
     window.key("ctrl+comma")
     window.settle()
     # The tab beside the first.
-    window.click(456, 272)
+    window.click(396, 272)
     gallery.shoot(window, "models")
     window.end()
 

@@ -13,7 +13,7 @@ use label_hub::app::action::Action;
 use label_hub::app::facts::{AppFacts, ModelState};
 use label_hub::app::model_files::ModelFiles;
 use label_hub::app::notices::Notices;
-use label_hub::models::ModelsFolder;
+use label_hub::models::{ModelsFolder, Speeds};
 
 const TINY: &str = "sam2.1_hiera_tiny";
 
@@ -37,14 +37,14 @@ fn server(answer: &'static [u8]) -> String {
 
 fn lab(folder: &Path, from: String) -> Lab {
     let mut lab = Lab::new();
-    let mut files = ModelFiles::of(Some(ModelsFolder::at(folder)));
+    let mut files = ModelFiles::of(Some(ModelsFolder::at(folder)), Speeds::default());
     files.from = Some(from);
     lab.app.insert_resource(files);
     lab
 }
 
 fn wait_for_end(lab: &mut Lab) -> Vec<String> {
-    lab.wait("the download is over", |world| world.resource::<ModelFiles>().progress().is_none());
+    lab.wait("the download is over", |world| world.resource::<ModelFiles>().job().is_none());
     lab.said()
 }
 
@@ -64,13 +64,13 @@ fn a_download_can_be_stopped_and_one_comes_at_a_time() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let stalled = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 156000000\r\n\r\nPK";
     let mut lab = lab(folder.path(), server(stalled));
-    assert!(!lab.facts().is_getting_model);
+    assert!(!lab.facts().has_model_job);
     lab.act(Action::GetModel(TINY.to_owned()));
-    assert!(lab.facts().is_getting_model);
+    assert!(lab.facts().has_model_job);
     lab.act(Action::GetModel("sam2.1_hiera_small".to_owned()));
     let said = lab.said();
-    assert!(said.last().is_some_and(|text| text.contains("one model comes at a time")), "{said:?}");
-    lab.act(Action::StopGettingModel);
+    assert!(said.last().is_some_and(|text| text.contains("One model at a time")), "{said:?}");
+    lab.act(Action::StopModelJob);
     let said = wait_for_end(&mut lab);
     assert!(said.last().is_some_and(|text| text.contains("stopped")), "{said:?}");
     assert!(!folder.path().join(format!("{TINY}.pt")).exists());
@@ -98,4 +98,56 @@ fn a_model_that_nobody_knows_is_loaded_after_a_question() {
     let notices = lab.app.world().resource::<Notices>();
     let last = notices.on_screen().last().expect("the question");
     assert!(matches!(&last.ways_out[..], [(_, Action::LoadModel(_))]), "{last:?}");
+}
+
+#[test]
+fn a_file_that_is_no_model_is_found_out_without_a_download() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join(format!("{TINY}.pt"));
+    std::fs::write(&file, b"not a model").expect("writable");
+    // Whoever asked this address for anything would be told so.
+    let mut lab = lab(folder.path(), "http://127.0.0.1:9/nothing.pt".to_owned());
+    lab.act(Action::CheckModel(TINY.to_owned()));
+    wait_for_end(&mut lab);
+    let notices = lab.app.world().resource::<Notices>();
+    let last = notices.on_screen().last().expect("it was told");
+    assert!(last.text.contains(&format!("label-hub models remove {TINY}")), "{last:?}");
+    assert!(last.ways_out.is_empty(), "trying again would not help: {last:?}");
+    lab.act(Action::CheckModel("sam2.1_hiera_small".to_owned()));
+    let said = wait_for_end(&mut lab);
+    assert!(said.last().is_some_and(|text| text.contains("models get sam2.1_hiera_small")), "{said:?}");
+}
+
+/// The program, in a home of its own.
+#[cfg(unix)]
+fn program(home: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let script = home.join("label-hub");
+    let program = env!("CARGO_BIN_EXE_label-hub");
+    let text = format!("#!/bin/sh\nLABEL_HUB_HOME='{}' exec '{program}' \"$@\"\n", home.display());
+    std::fs::write(&script, text).expect("writable");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    script
+}
+
+#[cfg(unix)]
+#[test]
+fn a_model_is_measured_and_its_cost_is_known() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let mut lab = lab(home.path(), String::new());
+    lab.app.world_mut().resource_mut::<ModelFiles>().program = Some(program(home.path()));
+    lab.act(Action::MeasureModel("starter".to_owned()));
+    assert!(lab.facts().has_model_job);
+    let said = wait_for_end(&mut lab);
+    assert!(said.last().is_some_and(|text| text.contains("a tracked frame")), "{said:?}");
+    let speed = lab.app.world().resource::<ModelFiles>().speed("starter", "CPU").expect("it is known now");
+    assert!(speed.tracked_frame_ms > 0.0, "{speed:?}");
+
+    lab.act(Action::MeasureModel("starter".to_owned()));
+    lab.act(Action::StopModelJob);
+    let said = wait_for_end(&mut lab);
+    assert!(said.last().is_some_and(|text| text.contains("stopped")), "{said:?}");
+    lab.act(Action::MeasureModel(TINY.to_owned()));
+    let said = wait_for_end(&mut lab);
+    assert!(said.last().is_some_and(|text| text.contains("models get")), "{said:?}");
 }

@@ -181,7 +181,7 @@ fn a_published_model_comes_after_ctrl_c_too_and_is_checked() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
+    assert!(Command::new("sh").args(["-c", "kill -INT $0", &id]).status().expect("a shell").success());
     let (lines, _) = told(130, &args, child.wait_with_output().expect("it ends"));
     assert_eq!(json(&lines)["event"], "stopped");
 
@@ -237,8 +237,14 @@ fn the_starter_works_wherever_a_model_is_named() {
     let bench = ["bench", "--model", "starter", "--frames", frames, "--count", "2", "--json"];
     let (line, _) = expect(home.path(), 0, &bench);
     assert_eq!(json(&line)["model"], "starter");
-    let (line, _) = expect(home.path(), 0, &["models", "list", "--measure", "--device", "cpu", "--json"]);
-    assert!(json(&line)["models"][0]["speed"]["tracked_frame_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{line}");
+    let (line, _) = expect(home.path(), 0, &["models", "measure", "starter", "--device", "cpu", "--json"]);
+    assert!(json(&line)["tracked_frame_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{line}");
+    if cfg!(target_os = "linux") {
+        assert!(json(&line)["memory_mib"].as_u64().is_some_and(|mib| mib > 10), "{line}");
+    }
+    let (list, _) = expect(home.path(), 0, &["models", "list", "--device", "cpu", "--json"]);
+    assert_eq!(json(&list)["models"][0]["speed"]["tracked_frame_ms"], json(&line)["tracked_frame_ms"], "{list}");
     let (words, _) = expect(home.path(), 0, &["models", "list", "--device", "cpu"]);
     expect_parts(&words, &["a tracked frame"]);
+    expect(home.path(), 4, &["models", "measure", "no_such_model"]);
 }

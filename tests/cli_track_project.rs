@@ -284,7 +284,7 @@ fn ctrl_c_ends_a_run_in_order_and_it_goes_on() {
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut all: Vec<String> = lines.by_ref().take(60).map(|line| line.expect("readable")).collect();
     let id = child.id().to_string();
-    let sent = std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill is there");
+    let sent = std::process::Command::new("sh").args(["-c", "kill -INT $0", &id]).status().expect("a shell");
     assert!(sent.success());
     all.extend(lines.map(|line| line.expect("readable")));
     assert_eq!(child.wait().expect("a child of ours").code(), Some(130));

@@ -41,6 +41,7 @@ class Difficulty:
     noise: float  # standard deviation, at most
     compression: float  # strength of the block coding
     cut: float  # the background changes at once
+    motley: float = 0.0  # objects of three colours around their middle: sectors, rings, patches
 
 
 EASY = Difficulty(objects=(1, 2), size=(0.22, 0.45), speed=0.05, turn=0.10, grow=0.02, wobble=0.10, camera=0.02, contrast=1.0,
@@ -49,8 +50,8 @@ EASY = Difficulty(objects=(1, 2), size=(0.22, 0.45), speed=0.05, turn=0.10, grow
 HARD = Difficulty(objects=(2, 4), size=(0.12, 0.45), speed=0.14, turn=0.30, grow=0.06, wobble=0.30, camera=0.07, contrast=0.3,
                   texture=1.0, bold=0.35, photos=0.4, lookalike=0.4, occluder=0.6, leaves=0.3, hole=0.2, dim=0.4, blur=0.8, noise=0.06,
                   compression=1.0, cut=0.1)
-# Training draws anything between easy and this: hard, with more objects of two colours and with holes, which are learnt late.
-HARD_TO_LEARN = dataclasses.replace(HARD, bold=0.7, hole=0.3)
+# Training draws anything between easy and this: hard, with more objects of several colours and with holes, which are learnt late.
+HARD_TO_LEARN = dataclasses.replace(HARD, bold=0.6, hole=0.3, motley=0.35)
 # The held-out sets: their seeds are used for nothing else. Training seeds are below them.
 HELD_OUT = {"easy": (EASY, 9_000_001), "hard": (HARD, 9_000_002)}
 HELD_OUT_CLIPS, HELD_OUT_FRAMES = 64, 8
@@ -167,6 +168,11 @@ class Maker:
         bold = self.uniform(batch, count) < d["bold"][:, None]
         bold[:, -1] = False  # not the background
         out = torch.where(where & bold.reshape(n, 1, 1, 1), second + 0.3 * strength * fine, out)
+        # Only where it is asked for: the held-out sets keep their random numbers.
+        if (d["motley"] > 0).any():
+            motley = self.uniform(batch, count) < d["motley"][:, None]
+            motley[:, -1] = False
+            out = torch.where(motley.reshape(n, 1, 1, 1), self._motley(n, fine, strength, x, y), out)
         if self.photos.stack is not None:
             use = self.uniform(batch, count) < d["photos"][:, None]
             use[:, -1] |= self.uniform(batch) < 0.4  # backgrounds more often
@@ -179,6 +185,19 @@ class Maker:
                 out[index] = tint * own + (1 - tint) * photo
         return out.view(batch, count, 3, TEXTURE, TEXTURE)
 
+    def _motley(self, n, fine, strength, x, y):
+        """Three colours around the texture's middle, which is the object's: sectors, rings or patches with sharp edges."""
+        colours = self.uniform(n, 3, 3)
+        count = 1 + (4 * self.uniform(n, 1, 1)).floor()
+        turn = torch.atan2(y, x)[None] / (2 * math.pi) * 2 * count + self.uniform(n, 1, 1)
+        away = (x * x + y * y).sqrt()[None] * (2 + 5 * self.uniform(n, 1, 1))
+        patch = fine.mean(1) * 3 + 10
+        kind = self.uniform(n, 1, 1)
+        where = torch.where(kind < 0.4, turn, torch.where(kind < 0.6, away, patch)).floor().long()
+        # Half alternate between two colours, the others go through all three.
+        which = where % torch.where(self.uniform(n, 1, 1) < 0.5, 2, 3)
+        shown = torch.gather(colours, 1, which.reshape(n, -1, 1).expand(-1, -1, 3)).view(n, *x.shape, 3).permute(0, 3, 1, 2)
+        return shown + 0.3 * strength * fine
 
     def _cutting(self):
         """A square of some photograph, turned or mirrored, as a texture."""

@@ -32,9 +32,12 @@ STAGES = [
 ]
 # And then these by turns: what belongs to an object is learnt quickest on many small pictures.
 TURNS = [
-    (40, 128, 1, 24),
-    (30, 256, 4, 4),
+    (30, 128, 1, 24),
+    (20, 256, 4, 4),
+    (10, 128, 8, 6),
+    (10, 256, 8, 2),
 ]
+COOLED = 0.05  # what is left of the rate at the end of a cooling
 
 
 def stage_of(step):
@@ -179,8 +182,10 @@ class State:
                         tensor.mul_(0.1)
         self._optimizers()
 
-    def descend(self, loss):
+    def descend(self, loss, cooled=0.0):
+        """One step. `cooled` goes from 0 to 1 while the rate falls at the end."""
         rate = PEAK_RATE * min(1, (self.step + 1) / WARM_UP) * (0.5 if self.step >= HALVED_FROM else 1)
+        rate *= 1 - (1 - COOLED) * cooled
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -268,6 +273,7 @@ def main():
     arguments.add_argument("--steps", type=int, default=10**9, help="stop at this step")
     arguments.add_argument("--photos", type=pathlib.Path, help="folder of photographs to take textures from")
     arguments.add_argument("--reset-memory", action="store_true", help="begin anew with what the model remembers by")
+    arguments.add_argument("--cool", type=float, default=0, help="let the rate fall during the last so many of the minutes")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=1)
     a = arguments.parse_args()
@@ -289,7 +295,8 @@ def main():
         loss, shown = clip_loss(network, pictures.float() / 255, truth, prompts, state.step)
         if not torch.isfinite(loss):
             raise SystemExit(f"the loss is {loss.item()} at step {state.step}; the state of the last saving is kept")
-        state.descend(loss)
+        left = a.minutes - (time.monotonic() - start) / 60
+        state.descend(loss, cooled=max(0.0, 1 - left / a.cool) if a.cool else 0.0)
         now = time.monotonic()
         state.seconds = before + now - start
         values = [loss.item()] + [s.item() for s in shown]

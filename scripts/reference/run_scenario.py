@@ -92,6 +92,21 @@ def keep_memory_float32(predictor):
 
 
 @contextlib.contextmanager
+def whole_memories(wanted):
+    """With it, the predictor's memories stay as the memory encoder gave them instead of being rounded to bfloat16."""
+    if not wanted:
+        yield
+        return
+    convert = torch.Tensor.to
+    # The predictor rounds memories, and nothing else, by exactly this call.
+    torch.Tensor.to = lambda self, *a, **more: self if a == (torch.bfloat16,) and not more else convert(self, *a, **more)
+    try:
+        yield
+    finally:
+        torch.Tensor.to = convert
+
+
+@contextlib.contextmanager
 def frame_folder(folder, count):
     """The first `count` pictures of `folder` in name order, under the names the predictor wants."""
     names = sorted(n for n in os.listdir(folder) if n.lower().endswith((".png", ".jpg", ".jpeg")))[:count]
@@ -170,7 +185,8 @@ def run(scenario, checkpoint, frames, model_toml=None, whole=None, variant=None)
 
     `variant` names other arithmetic than a golden is made with, see variants.py.
     """
-    with variants.variant(variant) as prepare:
+    float32_memories = scenario.get("options", {}).get("float32_memories", False)
+    with variants.variant(variant) as prepare, whole_memories(float32_memories):
         predictor = load(scenario, checkpoint, model_toml)
         prepare(predictor)
         return run_steps(predictor, scenario, frames, whole)
@@ -180,6 +196,7 @@ def load(scenario, checkpoint, model_toml):
     """The scenario's model, with its options and weights."""
     toml = model_toml or pathlib.Path(checkpoint).with_suffix(".toml")
     options = dict(scenario.get("options", {}))
+    options.pop("float32_memories", None)  # run() sees to it
     if model_toml or toml.exists():
         predictor = models.from_toml(toml, options)
     else:

@@ -75,8 +75,8 @@ pub struct AppFacts {
     pub prompted_after: bool,
     /// Whether any mask exists.
     pub has_masks: bool,
-    /// Whether a model is being downloaded or checked.
-    pub is_getting_model: bool,
+    /// Whether a model is being downloaded, checked or measured.
+    pub has_model_job: bool,
     /// Whether the first-run tour is going on.
     pub is_touring: bool,
     /// Whether a run has made any mask; known while touring.
@@ -209,7 +209,12 @@ impl AppFacts {
             Action::TrackSelected(_) => self.needs_selected().or(self.why_not_track()),
             Action::StopTracking => if_none(self.is_tracking, "Nothing is being tracked"),
             Action::RetryModel => if_none(self.can_retry_model, "No model has failed"),
-            Action::StopGettingModel => if_none(self.is_getting_model, "No model is on its way"),
+            Action::StopModelJob => if_none(self.has_model_job, "Nothing is going on with a model's file"),
+            Action::GetModel(_) | Action::CheckModel(_) => {
+                if_none(!self.has_model_job, "One model at a time: something is going on with a model's file")
+            }
+            Action::MeasureModel(_) => if_none(!self.has_model_job, "One model at a time")
+                .or(if_none(!self.is_tracking, "A run is going on: it and the measurement would slow each other down")),
             Action::Tour(TourMove::Next | TourMove::End) => if_none(self.is_touring, "The tour is over"),
             Action::Ask(_)
             | Action::Open(_)
@@ -225,7 +230,6 @@ impl AppFacts {
             | Action::BrushSmaller
             | Action::LoadModel(_)
             | Action::UseModel(_)
-            | Action::GetModel(_)
             | Action::RemoveModel(_)
             | Action::OfferModel(_)
             | Action::ToggleOutlineOnly

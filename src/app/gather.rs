@@ -43,7 +43,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         prompted_before: index.prompted_before(frame).is_some(),
         prompted_after: index.prompted_after(frame).is_some(),
         has_masks: index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(|marks| !marks.frames.is_empty())),
-        is_getting_model: world.resource::<ModelFiles>().progress().is_some(),
+        has_model_job: world.resource::<ModelFiles>().job().is_some(),
         is_touring: world.resource::<Tour>().0.is_some(),
         undo: history.undo_name().map(str::to_owned),
         redo: history.redo_name().map(str::to_owned),

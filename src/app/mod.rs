@@ -26,6 +26,7 @@ pub mod input;
 mod keyboard;
 pub mod labels;
 mod mask_window;
+mod measuring;
 pub mod model_files;
 pub mod notices;
 mod pad;

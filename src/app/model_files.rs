@@ -1,18 +1,23 @@
-//! Model files in the window: which there are, and the one that somebody asked for on its way here.
+//! Model files in the window: which there are, what they cost here, and what is being done with one.
 //!
-//! The room `models` does the work on a thread of its own; here its news become notices. A file is checked when it is
-//! loaded, on the model's thread. Nothing is downloaded without an action that says so.
+//! The room `models` does the work on a thread of its own, and this program, started once more, measures; here their news
+//! become notices. A file is also checked when it is loaded, on the model's thread. Nothing is downloaded without an
+//! action that says so.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use bevy::prelude::*;
 
-use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use crate::engine::{DeviceChoice, ModelChoice, ModelSource, available_kib};
 use crate::models::{
-    Entry, GetEvent, GetRequest, Getting, Got, HashStatus, ModelsError, ModelsFolder, Origin, Progress, Registry, find,
+    Entry, GetEvent, GetRequest, Getting, Got, HashStatus, Measured, ModelsError, ModelsFolder, Origin, Progress,
+    Registry, STARTER_NAME, Speed, SpeedKey, Speeds, embedded, find, known,
 };
+use crate::sam2::checkpoint::{Checkpoint, CheckpointSource};
 
 use super::action::Action;
+use super::measuring::Measuring;
 use super::notices::{Notices, Severity};
 use super::state::{ActionQueue, Waker};
 
@@ -23,64 +28,152 @@ pub struct ModelFiles {
     pub folder: Option<ModelsFolder>,
     /// Where downloads come from instead of the publisher; tests have a server of their own.
     pub from: Option<String>,
-    /// Those of the registry whose file is here, looked up when something may have changed.
-    here: Vec<(String, PathBuf)>,
-    /// What is on its way.
-    under_way: Option<UnderWay>,
+    /// The program that measures; this one. `None` when the system does not say where it is.
+    pub program: Option<PathBuf>,
+    /// What was measured on this machine.
+    pub speeds: Speeds,
+    /// Those of the registry that are here, looked up when something may have changed.
+    here: Vec<Here>,
+    /// What is being done.
+    job: Option<Job>,
 }
 
-struct UnderWay {
+/// A model that can be used.
+struct Here {
     id: String,
-    getting: Getting,
-    progress: Progress,
+    /// `None` for one that ships in the program.
+    file: Option<PathBuf>,
+    /// `None` while the file is unchecked.
+    sha256: Option<String>,
 }
 
-/// A download or check, for the panels.
+struct Job {
+    id: String,
+    work: Work,
+}
+
+enum Work {
+    Getting { getting: Getting, progress: Progress },
+    Measuring(Measuring),
+}
+
+/// What is being done with a model, for the panels.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ModelProgress<'a> {
+pub struct ModelJob<'a> {
     /// The model.
     pub id: &'a str,
-    /// How far it is.
-    pub progress: &'a Progress,
+    /// How far its download or check is; `None` while it is measured.
+    pub progress: Option<&'a Progress>,
 }
 
 impl ModelFiles {
-    /// The models of a folder.
-    pub fn of(folder: Option<ModelsFolder>) -> Self {
-        let mut files = ModelFiles { folder, ..ModelFiles::default() };
+    /// The models of a folder, and those that ship, with what is known of their cost.
+    pub fn of(folder: Option<ModelsFolder>, speeds: Speeds) -> Self {
+        let program = std::env::current_exe().ok();
+        let mut files = ModelFiles { folder, speeds, program, ..ModelFiles::default() };
         files.look();
         files
     }
 
-    /// What is on its way.
-    pub fn progress(&self) -> Option<ModelProgress<'_>> {
-        self.under_way.as_ref().map(|way| ModelProgress { id: &way.id, progress: &way.progress })
+    /// What is being done.
+    pub fn job(&self) -> Option<ModelJob<'_>> {
+        self.job.as_ref().map(|job| {
+            let progress = match &job.work {
+                Work::Getting { progress, .. } => Some(progress),
+                Work::Measuring(_) => None,
+            };
+            ModelJob { id: &job.id, progress }
+        })
     }
 
-    /// The file of a model that is here.
+    fn here(&self, id: &str) -> Option<&Here> {
+        self.here.iter().find(|here| here.id == id)
+    }
+
+    /// The file of a published model that is here.
     pub fn file(&self, id: &str) -> Option<&Path> {
-        self.here.iter().find(|(known, _)| known == id).map(|(_, path)| path.as_path())
+        self.here(id)?.file.as_deref()
+    }
+
+    /// What a model that is here costs on a device, where it was measured.
+    pub fn speed(&self, id: &str, device: &str) -> Option<Speed> {
+        let sha256 = self.here(id)?.sha256.clone()?;
+        self.speeds.get(&SpeedKey { sha256, device: device.to_owned(), threads: rayon::current_num_threads() })
+    }
+
+    /// The registry's name of what a choice loads, where it is one that is here.
+    pub fn id_of(&self, choice: &ModelChoice) -> Option<&str> {
+        let is_it = |here: &&Here| match (&choice.source, &here.file) {
+            (ModelSource::Checkpoint(CheckpointSource::File(path)), Some(file)) => file == path,
+            (ModelSource::Checkpoint(CheckpointSource::Embedded(model)), None) => model.name == here.id,
+            _ => false,
+        };
+        self.here.iter().find(is_it).map(|here| here.id.as_str())
     }
 
     /// Looks again at what lies in the folder.
     fn look(&mut self) {
-        let Some(folder) = &self.folder else { return };
-        let entries = Registry::builtin().entries().iter();
-        self.here = entries.filter_map(|entry| Some((entry.id.clone(), folder.installed(&entry.id)?))).collect();
+        let here = |entry: &Entry| {
+            let file = match entry.origin {
+                Origin::Program => None,
+                Origin::Published { .. } => Some(self.folder.as_ref()?.installed(&entry.id)?),
+            };
+            let sha256 = match &file {
+                None => shipped_hash(&entry.id),
+                // What is wrong with it is told when it is used.
+                Some(file) => known(entry, file).ok().flatten().map(|checked| checked.sha256),
+            };
+            Some(Here { id: entry.id.clone(), file, sha256 })
+        };
+        self.here = Registry::builtin().entries().iter().filter_map(here).collect();
     }
 
-    /// The model to start with when none was chosen before: a published one that is here, quick ones first where there is
-    /// no GPU, the best first where there is; else the one that ships.
+    /// The model to start with when none was chosen before: of the published ones that are here and do not need more
+    /// memory than there is, the best that was measured to be quick; on a GPU the best, elsewhere the quickest where none
+    /// was. Else the one that ships.
     pub fn sensible(&self) -> Option<ModelChoice> {
-        let sizes = if cfg!(any(feature = "cuda", feature = "metal")) {
-            ["large", "base_plus", "small", "tiny"]
-        } else {
-            ["tiny", "small", "base_plus", "large"]
-        };
-        let names = ["sam2.1", "sam2"].iter().flat_map(|family| sizes.map(|size| format!("{family}_hiera_{size}")));
-        let here = names.into_iter().find(|name| self.file(name).is_some());
-        choice_of(&here.unwrap_or_else(|| crate::models::STARTER_NAME.to_owned()), self.folder.as_ref()).ok()
+        let has_gpu = cfg!(any(feature = "cuda", feature = "metal"));
+        let free_mib = available_kib().map(|kib| kib / 1024);
+        let families = ["sam2.1", "sam2"].iter();
+        let best_first = families
+            .flat_map(|family| ["large", "base_plus", "small", "tiny"].map(|size| format!("{family}_hiera_{size}")));
+        let here: Vec<(String, Option<Speed>)> = best_first
+            .filter(|id| self.file(id).is_some())
+            // A GPU is opened when the model is loaded; until then what was measured on it cannot be asked for.
+            .map(|id| (id.clone(), self.speed(&id, "CPU").filter(|_| !has_gpu)))
+            .filter(|(_, speed)| fits(*speed, free_mib))
+            .collect();
+        let id = most_sensible(&here, has_gpu).unwrap_or(STARTER_NAME);
+        choice_of(id, self.folder.as_ref()).ok()
     }
+}
+
+/// A tracked frame that takes longer than this makes a labeller wait.
+const QUICK_MS: f64 = 1000.0;
+
+fn fits(speed: Option<Speed>, free_mib: Option<u64>) -> bool {
+    let needed = speed.and_then(|speed| speed.memory_mib);
+    needed.zip(free_mib).is_none_or(|(needed, free)| needed <= free)
+}
+
+/// See [`ModelFiles::sensible`]; `here` is best first.
+fn most_sensible(here: &[(String, Option<Speed>)], has_gpu: bool) -> Option<&str> {
+    let is_quick = |speed: &Speed| speed.tracked_frame_ms <= QUICK_MS;
+    let quick = here.iter().find(|(_, speed)| speed.as_ref().is_some_and(is_quick));
+    // The last of the newer family, which comes first, is the quickest that is not older than it need be.
+    let quickest = || here.iter().rev().find(|(id, _)| id.starts_with("sam2.1")).or(here.last());
+    let chosen = quick.or_else(|| if has_gpu { here.first() } else { quickest() });
+    chosen.map(|(id, _)| id.as_str())
+}
+
+/// The hash of a model that ships in the program; taken once.
+fn shipped_hash(id: &str) -> Option<String> {
+    static HASH: OnceLock<Option<String>> = OnceLock::new();
+    if id != STARTER_NAME {
+        return None;
+    }
+    let take = || Checkpoint::of(&CheckpointSource::Embedded(embedded(STARTER_NAME)?)).ok()?.sha256().ok();
+    HASH.get_or_init(take).clone()
 }
 
 fn choice_of(id: &str, folder: Option<&ModelsFolder>) -> Result<ModelChoice, ModelsError> {
@@ -91,12 +184,14 @@ fn choice_of(id: &str, folder: Option<&ModelsFolder>) -> Result<ModelChoice, Mod
 /// Acts on what the labeller wants with model files.
 pub(super) fn perform(world: &mut World, action: &Action) {
     match action {
-        Action::GetModel(id) => begin(world, id),
-        Action::StopGettingModel => {
-            if let Some(way) = &world.resource::<ModelFiles>().under_way {
-                way.getting.cancel();
-            }
-        }
+        Action::GetModel(id) => work_on_file(world, id, Getting::start),
+        Action::CheckModel(id) => work_on_file(world, id, Getting::start_check),
+        Action::MeasureModel(id) => measure(world, id),
+        Action::StopModelJob => match world.resource_mut::<ModelFiles>().job.as_mut().map(|job| &mut job.work) {
+            Some(Work::Getting { getting, .. }) => getting.cancel(),
+            Some(Work::Measuring(measuring)) => measuring.stop(),
+            None => {}
+        },
         Action::RemoveModel(id) => remove(world, id),
         Action::UseModel(id) => {
             let choice = choice_of(id, world.resource::<ModelFiles>().folder.as_ref());
@@ -124,12 +219,11 @@ fn offer(world: &mut World, path: &Path) {
     say(world, Severity::Warning, text, vec![("Load it".to_owned(), Action::LoadModel(choice))]);
 }
 
-fn begin(world: &mut World, id: &str) {
+/// [`Getting::start`] or [`Getting::start_check`].
+type Start = fn(GetRequest, Box<dyn Fn() + Send>) -> Result<Getting, ModelsError>;
+
+fn work_on_file(world: &mut World, id: &str, start: Start) {
     let files = world.resource::<ModelFiles>();
-    if let Some(way) = &files.under_way {
-        let text = format!("{} is on its way; one model comes at a time.", way.id);
-        return say(world, Severity::Info, text, Vec::new());
-    }
     let Some(folder) = files.folder.clone() else {
         return say(world, Severity::Error, ModelsError::NoFolder.to_string(), Vec::new());
     };
@@ -140,12 +234,31 @@ fn begin(world: &mut World, id: &str) {
     };
     let waker = world.resource::<Waker>().0.clone();
     let request = GetRequest { from: files.from.clone(), ..GetRequest::new(entry, folder) };
-    match Getting::start(request, move || waker()) {
+    match start(request, Box::new(move || waker())) {
         Ok(getting) => {
-            let way = UnderWay { id: id.to_owned(), getting, progress: Progress::Connecting };
-            world.resource_mut::<ModelFiles>().under_way = Some(way);
+            let work = Work::Getting { getting, progress: Progress::Connecting };
+            world.resource_mut::<ModelFiles>().job = Some(Job { id: id.to_owned(), work });
         }
         Err(error) => say(world, Severity::Error, error.to_string(), Vec::new()),
+    }
+}
+
+/// Starts this program once more to measure a model.
+fn measure(world: &mut World, id: &str) {
+    let Some(program) = world.resource::<ModelFiles>().program.clone() else {
+        let text = format!("This system does not say where Label Hub's program is. Run: label-hub models measure {id}");
+        return say(world, Severity::Error, text, Vec::new());
+    };
+    let waker = world.resource::<Waker>().0.clone();
+    match Measuring::start(&program, id, move || waker()) {
+        Ok(measuring) => {
+            let job = Job { id: id.to_owned(), work: Work::Measuring(measuring) };
+            world.resource_mut::<ModelFiles>().job = Some(job);
+        }
+        Err(error) => {
+            let text = format!("{}: it cannot be started to measure {id}: {error}", program.display());
+            say(world, Severity::Error, text, Vec::new());
+        }
     }
 }
 
@@ -162,34 +275,76 @@ fn remove(world: &mut World, id: &str) {
     world.resource_mut::<ModelFiles>().look();
 }
 
-/// Takes the news of a download up.
+/// Takes up the news of what is being done with a model.
 pub(super) fn receive_model_files(world: &mut World) {
     let mut files = world.resource_mut::<ModelFiles>();
-    let Some(way) = &mut files.under_way else { return };
-    let mut ended = None;
-    for event in way.getting.events().try_iter() {
-        match event {
-            GetEvent::Progress(progress) => way.progress = progress,
-            GetEvent::Ended(result) => ended = Some(result),
+    let ended = match files.job.as_mut().map(|job| &mut job.work) {
+        None => None,
+        Some(Work::Measuring(measuring)) => measuring.ended().map(Ended::Measured),
+        Some(Work::Getting { getting, progress }) => {
+            let mut ended = None;
+            for event in getting.events().try_iter() {
+                match event {
+                    GetEvent::Progress(news) => *progress = news,
+                    GetEvent::Ended(result) => ended = Some(Ended::Got(result)),
+                }
+            }
+            ended
         }
-    }
-    let Some(result) = ended else { return };
-    let way = files.under_way.take().expect("it was just there");
+    };
+    let Some(ended) = ended else { return };
+    let id = files.job.take().expect("it was just there").id;
     files.look();
-    match result {
-        Ok(got) => {
-            let ways_out = vec![("Use it".to_owned(), Action::UseModel(way.id.clone()))];
-            say(world, Severity::Info, here_text(&way.id, &got), ways_out);
+    match ended {
+        Ended::Got(Ok(got)) => {
+            let ways_out = vec![("Use it".to_owned(), Action::UseModel(id.clone()))];
+            say(world, Severity::Info, here_text(&id, &got), ways_out);
         }
-        Err(ModelsError::Cancelled) => {
-            let text = format!("{}: stopped; what has come is kept, and the next try goes on there.", way.id);
+        Ended::Got(Err(ModelsError::Cancelled)) => {
+            let text = format!("{id}: stopped; what has come is kept, and the next try goes on there.");
             say(world, Severity::Info, text, Vec::new());
         }
-        Err(error) => {
-            let again = ("Try again".to_owned(), Action::GetModel(way.id));
+        // A file that is wrong is not mended by trying again; its words say what to do.
+        Ended::Got(Err(error)) if files_of(world).file(&id).is_some() => {
+            say(world, Severity::Error, error.to_string(), Vec::new());
+        }
+        Ended::Got(Err(error)) => {
+            let again = ("Try again".to_owned(), Action::GetModel(id));
             say(world, Severity::Error, error.to_string(), vec![again]);
         }
+        Ended::Measured(Ok(Measured { key, speed })) => {
+            let text = format!("{id}: {}", in_words(speed));
+            files_of(world).speeds.know(&key, speed);
+            say(world, Severity::Info, text, Vec::new());
+        }
+        Ended::Measured(Err(reason)) => {
+            say(world, Severity::Error, format!("{id} could not be measured: {reason}"), Vec::new());
+        }
     }
+}
+
+enum Ended {
+    Got(Result<Got, ModelsError>),
+    Measured(Result<Measured, String>),
+}
+
+fn files_of(world: &mut World) -> Mut<'_, ModelFiles> {
+    world.resource_mut::<ModelFiles>()
+}
+
+/// What a model costs here, as it is told.
+pub fn in_words(speed: Speed) -> String {
+    let memory = speed.memory_mib.map_or_else(String::new, |mib| format!(", {:.1} GB of memory", mib as f64 / 1024.0));
+    format!(
+        "{} a tracked frame of one object, {} until a click on a new frame is answered{memory}",
+        secs(speed.tracked_frame_ms),
+        secs(speed.encode_ms)
+    )
+}
+
+/// A time as short as it may be.
+pub fn secs(ms: f64) -> String {
+    if ms < 1000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
 }
 
 fn here_text(id: &str, got: &Got) -> String {
@@ -219,5 +374,41 @@ pub fn terms(entry: &Entry, folder: &ModelsFolder) -> Option<String> {
             entry.licence,
             folder.file(entry).display()
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn took(ms: f64, memory_mib: u64) -> Option<Speed> {
+        Some(Speed { encode_ms: ms, tracked_frame_ms: ms, image_size: 1024, memory_mib: Some(memory_mib) })
+    }
+
+    #[test]
+    fn the_best_quick_model_is_sensible_and_without_measurements_the_quickest() {
+        let sensible = |here: &[(&str, Option<Speed>)], has_gpu| {
+            let here: Vec<_> = here.iter().map(|(id, speed)| ((*id).to_owned(), *speed)).collect();
+            most_sensible(&here, has_gpu).map(str::to_owned)
+        };
+        let (large, tiny, old) = ("sam2.1_hiera_large", "sam2.1_hiera_tiny", "sam2_hiera_tiny");
+        assert_eq!(sensible(&[], false), None);
+        assert_eq!(sensible(&[(large, None), (tiny, None), (old, None)], false).as_deref(), Some(tiny));
+        assert_eq!(sensible(&[(large, None), (tiny, None)], true).as_deref(), Some(large));
+        assert_eq!(sensible(&[(large, took(900.0, 1)), (tiny, took(90.0, 1))], false).as_deref(), Some(large));
+        assert_eq!(sensible(&[(large, took(9000.0, 1)), (tiny, took(5000.0, 1))], false).as_deref(), Some(tiny));
+        assert_eq!(sensible(&[(old, None)], false).as_deref(), Some(old));
+    }
+
+    #[test]
+    fn a_model_that_needs_more_memory_than_there_is_does_not_fit() {
+        assert!(!fits(took(1.0, 4000), Some(2000)));
+        assert!(fits(took(1.0, 2000), Some(2000)));
+        assert!(fits(None, Some(10)) && fits(took(1.0, 4000), None));
+    }
+
+    #[test]
+    fn times_are_told_in_the_unit_that_fits() {
+        assert_eq!((secs(64.4), secs(5251.7)), ("64 ms".to_owned(), "5.3 s".to_owned()));
     }
 }

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bevy::prelude::*;
 
 use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Rgb};
+use crate::models::Speed;
 use crate::store::SaveState;
 
 use super::labels::{self, LabelIndex, Marks};
+use super::model_files::ModelFiles;
 use super::notices::{Notices, Severity};
 use super::panels::inspector::InspectorView;
 use super::panels::objects::ObjectRow;
@@ -44,13 +46,31 @@ pub(super) fn cost(world: &World) -> Option<String> {
         return None;
     }
     let masks_text = counted(usize::try_from(masks).unwrap_or(usize::MAX), "mask");
-    Some(match world.resource::<Pace>().0 {
-        Some(secs) => {
+    let measured = measured_speed(world);
+    let pace = world.resource::<Pace>().0.map(|secs| (secs, "in the last run"));
+    let pace = pace.or(measured.map(|speed| (speed.tracked_frame_ms as f32 / 1000.0, "measured here")));
+    let time = match pace {
+        Some((secs, source)) => {
             let time = super::panels::top_bar::clock(secs * masks as f32);
-            format!("{masks_text} to make, about {time} at {secs:.2} s each as in the last run")
+            format!(", about {time} at {secs:.2} s each as {source}")
         }
-        None => format!("{masks_text} to make; how long one takes shows after the first run with this model"),
-    })
+        None => {
+            "; how long one takes shows after the first run, or when the model is measured in the settings".to_owned()
+        }
+    };
+    let memory = measured.and_then(|speed| speed.memory_mib).map_or_else(String::new, |mib| {
+        format!(". The model takes about {:.1} GB of memory, however long the clip is", mib as f64 / 1024.0)
+    });
+    Some(format!("{masks_text} to make{time}{memory}"))
+}
+
+/// What the loaded model costs at the size it runs at, where that was measured.
+fn measured_speed(world: &World) -> Option<Speed> {
+    let model = world.resource::<Model>();
+    let (ModelStatus::Ready(info), Some(choice)) = (&model.status, &model.choice) else { return None };
+    let files = world.resource::<ModelFiles>();
+    let speed = files.speed(files.id_of(choice)?, &info.device)?;
+    (choice.resolution.is_none_or(|side| side as usize == speed.image_size)).then_some(speed)
 }
 
 /// A speed measured over less is a guess.

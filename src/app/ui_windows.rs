@@ -25,7 +25,6 @@ use super::ui::UiState;
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
 use crate::folders;
 use crate::models::{Origin, Registry};
-use crate::sam2::checkpoint::CheckpointSource;
 
 /// A dialog of files and what its answer is for.
 pub(super) struct Dialog {
@@ -55,7 +54,7 @@ pub(super) fn windows(
     let (title, size) = match panel {
         Panel::CommandPalette => ("Commands", EguiVec::new(520.0, 360.0)),
         Panel::Help => ("Keys", EguiVec::new(760.0, 520.0)),
-        Panel::Settings => ("Settings", EguiVec::new(640.0, 480.0)),
+        Panel::Settings => ("Settings", EguiVec::new(760.0, 480.0)),
         Panel::Log => ("Log", EguiVec::new(640.0, 400.0)),
         Panel::Export => ("Export", EguiVec::new(640.0, 380.0)),
     };
@@ -122,14 +121,15 @@ fn settings(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mut Ui
 }
 
 fn models_view(world: &World) -> ModelsView<'_> {
-    let (files, choice) = (world.resource::<ModelFiles>(), &world.resource::<Model>().choice);
+    let (files, model) = (world.resource::<ModelFiles>(), world.resource::<Model>());
+    let in_use = model.choice.as_ref().and_then(|choice| files.id_of(choice));
+    // What was measured on another device is no help on this one.
+    let device = match &model.status {
+        ModelStatus::Ready(info) => Some(info.device.as_str()),
+        ModelStatus::None | ModelStatus::Loading(_) | ModelStatus::Failed(_) => None,
+    };
     let rows = Registry::builtin().entries().iter().map(|entry| {
         let file = files.file(&entry.id);
-        let is_in_use = match choice.as_ref().map(|choice| &choice.source) {
-            Some(ModelSource::Checkpoint(CheckpointSource::Embedded(model))) => model.name == entry.id,
-            Some(ModelSource::Checkpoint(CheckpointSource::File(path))) => file == Some(path.as_path()),
-            Some(ModelSource::TestEngine) | None => false,
-        };
         let megabytes = match entry.origin {
             Origin::Program => None,
             Origin::Published { about_bytes, .. } => Some(about_bytes as f64 / 1e6),
@@ -139,11 +139,12 @@ fn models_view(world: &World) -> ModelsView<'_> {
             good_for: &entry.good_for,
             megabytes,
             is_here: file.is_some() || entry.origin == Origin::Program,
-            is_in_use,
+            is_in_use: in_use == Some(entry.id.as_str()),
+            speed: device.and_then(|device| files.speed(&entry.id, device)),
             terms: files.folder.as_ref().and_then(|folder| terms(entry, folder)),
         }
     });
-    ModelsView { rows: rows.collect(), progress: files.progress() }
+    ModelsView { rows: rows.collect(), job: files.job() }
 }
 
 fn model_text(model: &Model) -> String {

@@ -20,7 +20,7 @@ use bevy_egui::{
 
 use crate::engine::{self, EngineError, EngineThread, Loader, ModelChoice, ModelSource, keep_freed};
 use crate::folders;
-use crate::models::{self, ModelsFolder};
+use crate::models::{self, ModelsFolder, Speeds};
 use crate::video::{VideoThread, WorkerOptions};
 
 use super::action::Action;
@@ -69,7 +69,7 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     let wake = waker.0.clone();
     app.insert_resource(EngineLink(EngineThread::spawn_with(loader(), move || wake())?));
     // Where there is no folder for models, those that ship are there all the same.
-    let model_files = ModelFiles::of(ModelsFolder::of_user().ok());
+    let model_files = ModelFiles::of(ModelsFolder::of_user().ok(), Speeds::load());
     let model = model.or_else(|| settings.model_choice()).or_else(|| model_files.sensible());
     let tour = tour::at_start(&settings);
     app.insert_resource(settings).insert_resource(keymap).insert_resource(log).insert_resource(waker);

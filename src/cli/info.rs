@@ -10,6 +10,7 @@ use super::clip_facts::{ClipFacts, decoder_version};
 use super::exit::{CliError, Exit};
 use crate::engine::{DeviceChoice, open_device};
 use crate::folders::models_folder;
+use crate::models::{STARTER_NAME, STARTER_NOTE};
 use crate::video;
 
 /// Arguments of `info`.
@@ -36,6 +37,8 @@ struct Info {
     ffmpeg: Option<String>,
     /// Common codecs that can be decoded.
     codecs: Vec<&'static str>,
+    /// Models that are part of the program.
+    shipped_models: Vec<&'static str>,
     models_folder: Option<PathBuf>,
     models: Vec<ModelFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +70,7 @@ pub fn run(args: &InfoArgs) -> Result<Exit, CliError> {
         devices: devices(),
         ffmpeg: decoder_version(),
         codecs: video::common_decoders(),
+        shipped_models: vec![STARTER_NAME],
         models: folder.as_deref().map(list_models).transpose()?.unwrap_or_default(),
         models_folder: folder,
         clip: args.clip.as_deref().map(|clip| clip_facts(clip, args.damage)).transpose()?,
@@ -142,6 +146,9 @@ fn in_words(info: &Info) -> String {
         Some(version) => format!("video: ffmpeg, {version}; decodes {}", info.codecs.join(" ")),
         None => "video: folders of images only".to_owned(),
     });
+    for name in &info.shipped_models {
+        lines.push(format!("model in the program: {name}, {STARTER_NOTE}"));
+    }
     match &info.models_folder {
         Some(folder) if info.models.is_empty() => lines.push(format!("models: none in {}", folder.display())),
         Some(folder) => lines.push(format!("models in {}:", folder.display())),

@@ -22,9 +22,18 @@ pub fn resident_kib() -> Option<u64> {
     field("VmRSS:")
 }
 
-/// A field of Linux's `/proc/self/status`, in KiB; `None` on other systems.
+/// Memory that programs could still take, in KiB.
+pub fn available_kib() -> Option<u64> {
+    field_of("/proc/meminfo", "MemAvailable:")
+}
+
 fn field(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with(name))?;
+    field_of("/proc/self/status", name)
+}
+
+/// A field of one of Linux's files about the system, in KiB; `None` on other systems.
+fn field_of(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }

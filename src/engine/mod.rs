@@ -18,7 +18,7 @@ mod worker;
 
 pub use device::{device_words, open_device};
 pub use frames::ClipFrames;
-pub use memory::{keep_freed, peak_mib, resident_kib};
+pub use memory::{available_kib, keep_freed, peak_mib, resident_kib};
 pub use plan::lacking_frames;
 pub use protocol::{
     DeviceChoice, EngineCommand, EngineError, EngineEvent, FramePrompt, Generation, ModelChoice, ModelInfo,

@@ -13,6 +13,7 @@ use super::check::{CheckedFile, Confirm, confirm_model, examine, known, verify};
 use super::download::part::Part;
 use super::download::{Download, Patience, Progress, expect_room};
 use super::error::ModelsError;
+use super::find::not_here;
 use super::folder::{ModelsFolder, lock, sync_folder};
 use super::record::Record;
 use super::registry::{Entry, Origin};
@@ -110,6 +111,17 @@ pub fn get(request: &GetRequest, cancel: &Cancel, on_progress: &mut dyn FnMut(Pr
     }
 }
 
+/// Reads all of a model's file that is here, whatever is known of it, and says what is wrong with it. Downloads nothing.
+///
+/// # Errors
+/// When it is not here, or not the file it should be.
+pub fn check(request: &GetRequest, cancel: &Cancel, on_progress: &mut dyn FnMut(Progress)) -> Result<Got, ModelsError> {
+    let GetRequest { entry, folder, confirm, .. } = request;
+    let file = folder.installed(&entry.id).ok_or_else(|| not_here(&entry.id, folder))?;
+    let mut hashed = |done, total| on_progress(Progress::Checking { done, total });
+    Ok(Got { file: verify(entry, &file, *confirm, cancel, &mut hashed)?, was_here: true })
+}
+
 /// Says where a wrong file came from; the part it was in is gone.
 fn from_address(error: ModelsError, address: &str) -> ModelsError {
     match error {
@@ -123,7 +135,7 @@ fn from_address(error: ModelsError, address: &str) -> ModelsError {
     }
 }
 
-/// What a running download tells.
+/// What a running download or check tells.
 #[derive(Debug)]
 pub enum GetEvent {
     /// How far it is.
@@ -132,7 +144,7 @@ pub enum GetEvent {
     Ended(Result<Got, ModelsError>),
 }
 
-/// A download on a thread of its own. Dropping it stops it; what has come stays for the next time.
+/// A download or a check on a thread of its own. Dropping it stops it; what has come stays for the next time.
 pub struct Getting {
     cancel: Cancel,
     events: Option<Receiver<GetEvent>>,
@@ -145,13 +157,25 @@ impl Getting {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(request: GetRequest, waker: impl Fn() + Send + 'static) -> Result<Self, ModelsError> {
+        Self::spawn(get, request, waker)
+    }
+
+    /// Starts checking a model that is here; `waker` is called after every event.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_check(request: GetRequest, waker: impl Fn() + Send + 'static) -> Result<Self, ModelsError> {
+        Self::spawn(check, request, waker)
+    }
+
+    fn spawn(work: Work, request: GetRequest, waker: impl Fn() + Send + 'static) -> Result<Self, ModelsError> {
         let (sender, events) = bounded(EVENTS);
         let cancel = Cancel::default();
         let stop = cancel.clone();
         let path = request.folder.path().to_owned();
         let thread = thread::Builder::new()
-            .name("download".to_owned())
-            .spawn(move || run(&request, &stop, &sender, &waker))
+            .name("model-files".to_owned())
+            .spawn(move || run(work, &request, &stop, &sender, &waker))
             .map_err(ModelsError::io(&path, "filled, since no thread can be started"))?;
         Ok(Getting { cancel, events: Some(events), thread: Some(thread) })
     }
@@ -180,8 +204,11 @@ impl Drop for Getting {
     }
 }
 
-fn run(request: &GetRequest, cancel: &Cancel, events: &Sender<GetEvent>, waker: &dyn Fn()) {
-    let ended = get(request, cancel, &mut |progress| {
+/// [`get`] or [`check`].
+type Work = fn(&GetRequest, &Cancel, &mut dyn FnMut(Progress)) -> Result<Got, ModelsError>;
+
+fn run(work: Work, request: &GetRequest, cancel: &Cancel, events: &Sender<GetEvent>, waker: &dyn Fn()) {
+    let ended = work(request, cancel, &mut |progress| {
         // A reader who is busy needs the latest report, not every one; the next is a tenth of a second away.
         if events.try_send(GetEvent::Progress(progress)).is_ok() {
             waker();

@@ -1,4 +1,4 @@
-//! Models: which there are, which are here, how to get one, whether a file is what it claims to be, how fast it is.
+//! Models: which there are, which are here, how to get one, whether a file is what it claims to be, what it costs.
 //!
 //! The only room that may use the network, and it does so only in [`get`](get()), which runs when somebody asked for a
 //! model. Everything it writes lies in the user's models folder ([`ModelsFolder`]) and cache folder. `--model NAME`
@@ -24,5 +24,5 @@ pub use find::{check_source, find, find_checked, not_here};
 pub use folder::ModelsFolder;
 pub use get::{GetEvent, GetRequest, Getting, Got, get};
 pub use registry::{Entry, Origin, Registry};
-pub use speed::{Speed, SpeedKey, Speeds, measure_speed};
+pub use speed::{Measured, Speed, SpeedKey, Speeds, measure_speed};
 pub use starter::{STARTER_NAME, STARTER_NOTE, embedded};

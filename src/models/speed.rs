@@ -1,4 +1,4 @@
-//! How fast a model is on this machine: measured by a short probe when somebody asks, remembered in the cache folder.
+//! What a model costs on this machine: measured by a short probe when somebody asks, remembered in the cache folder.
 //!
 //! The probe runs the real model on made-up pictures: how long a frame takes does not depend on what is in it.
 
@@ -38,10 +38,13 @@ pub struct Speed {
     pub tracked_frame_ms: f64,
     /// Side of the square the model saw.
     pub image_size: usize,
+    /// The most memory a process took that did only this, in MiB; `None` where the system does not say.
+    #[serde(default)]
+    pub memory_mib: Option<u64>,
 }
 
 /// What a speed holds for, besides this version of the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpeedKey {
     /// The model file's SHA-256.
     pub sha256: String,
@@ -57,6 +60,17 @@ impl SpeedKey {
     }
 }
 
+/// What was measured, as `label-hub models measure --json` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What it holds for.
+    #[serde(flatten)]
+    pub key: SpeedKey,
+    /// What it costs.
+    #[serde(flatten)]
+    pub speed: Speed,
+}
+
 /// A picture of soft stripes that move from frame to frame.
 struct Stripes;
 
@@ -68,7 +82,8 @@ impl FrameSource for Stripes {
     }
 }
 
-/// Measures a loaded model; takes a few seconds, on a slow machine with a large model about half a minute.
+/// Measures how fast a loaded model is; takes a few seconds, on a slow machine with a large model about half a minute.
+/// What memory that took is for the caller to say, who knows what else the process did.
 ///
 /// # Errors
 /// When the model fails.
@@ -99,7 +114,7 @@ pub fn measure_speed(model: Arc<Sam2>) -> Result<Speed, Sam2Error> {
         }
     }
     let ms = |time: Duration| (time.as_secs_f64() * 1e4).round() / 10.0;
-    Ok(Speed { encode_ms: ms(encode), tracked_frame_ms: ms(latest), image_size })
+    Ok(Speed { encode_ms: ms(encode), tracked_frame_ms: ms(latest), image_size, memory_mib: None })
 }
 
 /// The speeds that were measured on this machine.
@@ -122,6 +137,11 @@ impl Speeds {
         // A cache that is lost is measured again.
         let by_key = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         Speeds { path, by_key }
+    }
+
+    /// Takes up what was measured and is in the cache folder already.
+    pub fn know(&mut self, key: &SpeedKey, speed: Speed) {
+        self.by_key.insert(key.text(), speed);
     }
 
     /// What is known.

@@ -303,8 +303,12 @@ pub enum Action {
     UseModel(String),
     /// Downloads a model of the registry. Whoever sends it has shown its address, size and licence.
     GetModel(String),
-    /// Stops that; what has come is kept.
-    StopGettingModel,
+    /// Reads all of a downloaded model's file and says whether it is what it claims to be.
+    CheckModel(String),
+    /// Measures what a model that is here costs on this machine.
+    MeasureModel(String),
+    /// Stops the download, check or measurement of a model; what has come of a download is kept.
+    StopModelJob,
     /// Removes a downloaded model's file.
     RemoveModel(String),
     /// Asks whether a model file that nobody knows is to be loaded.
@@ -422,7 +426,9 @@ impl Action {
             | Action::RetryModel
             | Action::UseModel(_)
             | Action::GetModel(_)
-            | Action::StopGettingModel
+            | Action::CheckModel(_)
+            | Action::MeasureModel(_)
+            | Action::StopModelJob
             | Action::RemoveModel(_)
             | Action::OfferModel(_)
             | Action::ZoomIn

@@ -100,7 +100,9 @@ fn perform(world: &mut World, action: Action) {
         | Action::QuitAnyway => clips::perform(world, action),
         Action::UseModel(_)
         | Action::GetModel(_)
-        | Action::StopGettingModel
+        | Action::CheckModel(_)
+        | Action::MeasureModel(_)
+        | Action::StopModelJob
         | Action::RemoveModel(_)
         | Action::OfferModel(_) => model_files::perform(world, &action),
         Action::Export(_) | Action::ImportLabels(_) | Action::StopExport => datasets::perform(world, action),

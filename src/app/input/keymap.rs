@@ -192,7 +192,7 @@ mod tests {
         "track_anew",
         "track_selected_anew",
         "stop_tracking",
-        "stop_getting_model",
+        "stop_model_job",
         "open_sample",
         "tour_start",
         "tour_next",

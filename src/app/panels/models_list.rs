@@ -1,12 +1,12 @@
 //! The models in the settings: what each is good for, whether it is here, and the way to get it.
 
-use bevy_egui::egui::{Align, Button, Label, Layout, ProgressBar, RichText, Ui, Vec2};
+use bevy_egui::egui::{Align, Button, Label, Layout, ProgressBar, Response, RichText, Ui, Vec2};
 use egui_phosphor::regular as icon;
 
 use super::super::action::Action;
-use super::super::model_files::ModelProgress;
+use super::super::model_files::{ModelJob, in_words, secs};
 use super::UiContext;
-use crate::models::Progress;
+use crate::models::{Progress, Speed};
 
 /// A model of the list.
 pub struct ModelRow<'a> {
@@ -20,6 +20,8 @@ pub struct ModelRow<'a> {
     pub is_here: bool,
     /// Whether it is the one in use.
     pub is_in_use: bool,
+    /// What it costs here, where it was measured.
+    pub speed: Option<Speed>,
     /// Where it comes from, to be read before it is downloaded.
     pub terms: Option<String>,
 }
@@ -28,8 +30,8 @@ pub struct ModelRow<'a> {
 pub struct ModelsView<'a> {
     /// The models.
     pub rows: Vec<ModelRow<'a>>,
-    /// What is on its way.
-    pub progress: Option<ModelProgress<'a>>,
+    /// What is being done with one.
+    pub job: Option<ModelJob<'a>>,
 }
 
 /// Draws it. `asking` is the model whose terms are being read.
@@ -47,7 +49,15 @@ pub fn models_ui(
             cell(ui, 16.0, RichText::new(mark).color(cx.colours().accent));
             cell(ui, 168.0, RichText::new(row.id));
             let size = row.megabytes.map_or_else(|| "ships with it".to_owned(), |mb| format!("{mb:.0} MB"));
-            cell(ui, 80.0, RichText::new(size).color(cx.colours().quiet));
+            cell(ui, 76.0, RichText::new(size).color(cx.colours().quiet));
+            let (cost, hint) = match row.speed {
+                Some(speed) => (format!("{} a frame", secs(speed.tracked_frame_ms)), Some(in_words(speed))),
+                None => (String::new(), None),
+            };
+            let cost = cell(ui, 92.0, RichText::new(cost).color(cx.colours().quiet));
+            if let Some(hint) = hint {
+                cost.on_hover_text(hint);
+            }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 buttons_ui(ui, cx, view, row, asking, actions);
                 let text = RichText::new(row.good_for).color(cx.colours().quiet);
@@ -56,8 +66,8 @@ pub fn models_ui(
                 });
             });
         });
-        if view.progress.as_ref().is_some_and(|progress| progress.id == row.id) {
-            progress_ui(ui, cx, view, actions);
+        if let Some(job) = view.job.as_ref().filter(|job| job.id == row.id) {
+            job_ui(ui, cx, job, actions);
         }
         if let (true, Some(terms)) = (asking.as_deref() == Some(row.id), &row.terms) {
             ui.indent(row.id, |ui| {
@@ -76,11 +86,12 @@ pub fn models_ui(
 }
 
 /// A text at the left of a column of this width.
-fn cell(ui: &mut Ui, width: f32, text: RichText) {
-    ui.allocate_ui_with_layout(Vec2::new(width, 16.0), Layout::left_to_right(Align::Center), |ui| {
+fn cell(ui: &mut Ui, width: f32, text: RichText) -> Response {
+    let column = |ui: &mut Ui| {
         ui.set_min_width(width);
-        ui.add(Label::new(text).truncate());
-    });
+        ui.add(Label::new(text).truncate())
+    };
+    ui.allocate_ui_with_layout(Vec2::new(width, 16.0), Layout::left_to_right(Align::Center), column).inner
 }
 
 fn buttons_ui(
@@ -91,33 +102,38 @@ fn buttons_ui(
     asking: &mut Option<String>,
     actions: &mut Vec<Action>,
 ) {
-    let is_under_way = view.progress.as_ref().is_some_and(|progress| progress.id == row.id);
+    let is_under_way = view.job.as_ref().is_some_and(|job| job.id == row.id);
+    let id = || row.id.to_owned();
     if row.is_here {
-        if row.megabytes.is_some() && !row.is_in_use {
-            cx.icon_button(ui, icon::TRASH, Action::RemoveModel(row.id.to_owned()), actions);
+        if row.megabytes.is_some() {
+            if !row.is_in_use {
+                cx.icon_button(ui, icon::TRASH, Action::RemoveModel(id()), actions);
+            }
+            cx.icon_button(ui, icon::SEAL_CHECK, Action::CheckModel(id()), actions);
         }
+        cx.icon_button(ui, icon::GAUGE, Action::MeasureModel(id()), actions);
         if !row.is_in_use {
-            cx.action_widget(ui, Button::new("Use"), Action::UseModel(row.id.to_owned()), actions);
+            cx.action_widget(ui, Button::new("Use"), Action::UseModel(id()), actions);
         }
     } else if !is_under_way {
         // The terms come first; nothing is downloaded by this click.
-        let get = ui.add_enabled(view.progress.is_none(), Button::new("Get…"));
+        let get = ui.add_enabled(view.job.is_none(), Button::new("Get…"));
         if get.clicked() {
-            *asking = Some(row.id.to_owned());
+            *asking = Some(id());
         }
     }
 }
 
-fn progress_ui(ui: &mut Ui, cx: &UiContext, view: &ModelsView, actions: &mut Vec<Action>) {
-    let Some(progress) = &view.progress else { return };
-    let (share, text) = progress_text(progress.progress);
+fn job_ui(ui: &mut Ui, cx: &UiContext, job: &ModelJob, actions: &mut Vec<Action>) {
+    let measuring = || (None, "measuring it, which takes up to a minute…".to_owned());
+    let (share, text) = job.progress.map_or_else(measuring, progress_text);
     ui.horizontal(|ui| {
         ui.add_space(24.0);
         if let Some(share) = share {
             ui.add(ProgressBar::new(share).desired_width(160.0).desired_height(12.0));
         }
         ui.label(RichText::new(text).color(cx.colours().quiet));
-        cx.action_widget(ui, Button::new("Stop"), Action::StopGettingModel, actions);
+        cx.action_widget(ui, Button::new("Stop"), Action::StopModelJob, actions);
     });
 }
 

@@ -1,19 +1,15 @@
-//! `label-hub models list`: the registry, what of it is here, and how fast it is where that is known.
+//! `label-hub models list`: the registry, what of it is here, and what it costs where that was measured. It reads no model.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{ListArgs, megabytes, shown};
 use crate::cli::exit::{CliError, Exit};
-use crate::cli::{tell, threads};
+use crate::cli::threads;
 use crate::engine::{device_words, open_device};
 use crate::models::{self, Entry, ModelsFolder, Origin, Registry, Speed, SpeedKey, Speeds};
-use crate::sam2::Sam2;
 use crate::sam2::checkpoint::{Checkpoint, CheckpointSource};
-use crate::sam2::model::LoadOptions;
 
 #[derive(Serialize)]
 struct List {
@@ -60,20 +56,12 @@ pub fn run(args: &ListArgs) -> Result<Exit, CliError> {
     let folder = ModelsFolder::of_user()?;
     let threads = threads::use_threads(args.threads.map(usize::from))?;
     let device = open_device(args.device)?;
-    let mut speeds = Speeds::load();
+    let speeds = Speeds::load();
     let mut rows = Vec::new();
     for entry in Registry::builtin().entries() {
-        let mut row = row(entry, &folder, args.measure)?;
+        let mut row = row(entry, &folder)?;
         let key = row.sha256.clone().map(|sha256| SpeedKey { sha256, device: device_words(&device), threads });
         row.speed = key.as_ref().and_then(|key| speeds.get(key));
-        if let (true, Some(key)) = (args.measure, &key) {
-            tell(&format!("measuring {} …", row.name));
-            let speed = measure(&source(&row), &device)?;
-            row.speed = Some(speed);
-            if let Err(error) = speeds.put(key, speed) {
-                tell(&format!("the speed of {} is not remembered: {error}", row.name));
-            }
-        }
         rows.push(row);
     }
     let own_files = folder.own_files(Registry::builtin())?.into_iter().map(shown).collect();
@@ -84,8 +72,8 @@ pub fn run(args: &ListArgs) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// What is known of a model. One that is about to be measured is checked first, as before every use.
-fn row(entry: &Entry, folder: &ModelsFolder, checks: bool) -> Result<Row, CliError> {
+/// What is known of a model.
+fn row(entry: &Entry, folder: &ModelsFolder) -> Result<Row, CliError> {
     let mut row = Row {
         name: entry.id.clone(),
         state: State::Absent,
@@ -113,11 +101,7 @@ fn row(entry: &Entry, folder: &ModelsFolder, checks: bool) -> Result<Row, CliErr
     }
     if let (Some(file), Origin::Published { .. }) = (folder.installed(&entry.id), &entry.origin) {
         row.state = State::Unchecked;
-        let known = match checks {
-            true => Some(models::check_before_use(entry, &file, &mut |_, _| ())?),
-            false => models::known(entry, &file)?,
-        };
-        if let Some(known) = known {
+        if let Some(known) = models::known(entry, &file)? {
             row.state = State::Here;
             row.bytes = known.bytes;
             row.sha256 = Some(known.sha256);
@@ -128,16 +112,11 @@ fn row(entry: &Entry, folder: &ModelsFolder, checks: bool) -> Result<Row, CliErr
     Ok(row)
 }
 
-fn source(row: &Row) -> CheckpointSource {
-    match (&row.path, models::embedded(&row.name)) {
-        (None, Some(shipped)) => CheckpointSource::Embedded(shipped),
-        (path, _) => CheckpointSource::File(PathBuf::from(path.as_deref().unwrap_or(&row.name))),
-    }
-}
-
-fn measure(source: &CheckpointSource, device: &candle_core::Device) -> Result<Speed, CliError> {
-    let model = Sam2::from_checkpoint(&Checkpoint::of(source)?, &LoadOptions::default(), device)?;
-    Ok(models::measure_speed(Arc::new(model))?)
+/// What a model costs, in a line.
+pub(super) fn in_words_of_speed(speed: Speed, on: &str) -> String {
+    let memory = speed.memory_mib.map_or_else(String::new, |mib| format!(", {mib} MiB of memory"));
+    let (size, encode, tracked) = (speed.image_size, speed.encode_ms, speed.tracked_frame_ms);
+    format!("at {size} pixels on {on}: a new frame {encode:.0} ms, a tracked frame {tracked:.0} ms{memory}")
 }
 
 fn in_words(list: &List) -> String {
@@ -152,10 +131,8 @@ fn in_words(list: &List) -> String {
         lines.push(format!("{:24} {:>7}  {state}", row.name, megabytes(row.bytes)));
         lines.push(format!("    {}", row.good_for));
         if let Some(speed) = row.speed {
-            lines.push(format!(
-                "    at {} pixels on {}, {} threads: a new frame {:.0} ms, a tracked frame {:.0} ms",
-                speed.image_size, list.device, list.threads, speed.encode_ms, speed.tracked_frame_ms
-            ));
+            let on = format!("{}, {} threads", list.device, list.threads);
+            lines.push(format!("    {}", in_words_of_speed(speed, &on)));
         }
     }
     for file in &list.own_files {

@@ -1,9 +1,10 @@
-//! `label-hub models`: lists, gets, checks and removes model files. The work is the `models` room's; these files ask for
+//! `label-hub models`: lists, gets, checks, measures and removes model files. The work is the `models` room's; these files ask for
 //! consent and show what happens.
 
 mod files;
 mod get;
 mod list;
+mod measure;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -23,12 +24,14 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show which models there are, which are here, and how fast they are where that was measured
+    /// Show which models there are, which are here, and what they cost where that was measured
     List(ListArgs),
     /// Download a published model; asks first
     Get(GetArgs),
     /// Check that model files are what they claim to be: all of them, or one
     Verify(VerifyArgs),
+    /// Measure how fast a model is here and what memory it takes, and remember it
+    Measure(MeasureArgs),
     /// Print the folder of model files, or the file of one model
     Path(PathArgs),
     /// Remove a model's file
@@ -38,13 +41,10 @@ enum Verb {
 /// Arguments of `models list`.
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Measure how fast the models are that are here, and remember it
-    #[arg(long)]
-    measure: bool,
-    /// Where they are measured, or were: auto, cpu, cuda:N or metal:N
+    /// Where they were measured: auto, cpu, cuda:N or metal:N
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
     device: DeviceChoice,
-    /// Processor threads to use
+    /// With how many processor threads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Print one JSON object
@@ -78,6 +78,22 @@ struct VerifyArgs {
     json: bool,
 }
 
+/// Arguments of `models measure`.
+#[derive(Debug, Args)]
+struct MeasureArgs {
+    /// The model: a name, or a file
+    name: PathBuf,
+    /// Where: auto, cpu, cuda:N or metal:N
+    #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
+    device: DeviceChoice,
+    /// Processor threads to use
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Arguments of `models path`.
 #[derive(Debug, Args)]
 struct PathArgs {
@@ -101,6 +117,7 @@ pub fn run(args: &ModelsArgs) -> Result<Exit, CliError> {
         Verb::List(args) => list::run(args),
         Verb::Get(args) => get::run(args, &mut ask_on_terminal),
         Verb::Verify(args) => files::verify(args),
+        Verb::Measure(args) => measure::run(args),
         Verb::Path(args) => files::path(args),
         Verb::Remove(args) => files::remove(args),
     }

@@ -15,7 +15,7 @@ use crate::sam2::model::{LoadOptions, Observation};
 use crate::sam2::position_encoding::sine_2d;
 use crate::sam2::predictor::{ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
-use super::scenario::{Scenario, Step};
+use super::scenario::{Options, Scenario, Step};
 
 /// Samples and results by golden key.
 pub type Results = BTreeMap<String, Vec<f32>>;
@@ -39,7 +39,8 @@ pub fn run(
         scenario.frames,
         source.frame_count()
     );
-    let mut options = LoadOptions { image_size: scenario.options.image_size, ..LoadOptions::default() };
+    let Options { image_size, float32_memories, .. } = scenario.options;
+    let mut options = LoadOptions { image_size, float32_memories, ..LoadOptions::default() };
     if let Some(bias) = scenario.object_score_bias {
         options.replace.insert("sam_mask_decoder.pred_obj_score_head.layers.2.bias".to_owned(), vec![bias]);
     }

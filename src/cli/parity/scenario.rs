@@ -33,6 +33,9 @@ pub struct Options {
     /// Input size.
     #[serde(default)]
     pub image_size: Option<usize>,
+    /// Memories that are not rounded to bf16.
+    #[serde(default)]
+    pub float32_memories: bool,
 }
 
 /// One call.

@@ -9,7 +9,7 @@ use super::Sam2;
 
 /// A memory the predictor kept, and how it is placed in time.
 pub struct MemoryAt<'a> {
-    /// `[feature rows, memory channels]`, bf16.
+    /// `[feature rows, memory channels]`, bf16 unless the model keeps memories whole.
     pub memory: &'a Tensor,
     /// Row of the time table: 0 is the previous frame, the last is any prompted frame.
     pub time: usize,

@@ -53,6 +53,7 @@ pub struct Sam2 {
     no_object_pointer: Tensor,
     /// Marks memories of frames without the object, `[1, memory channels]`; SAM 2.1 only.
     no_object_memory: Option<Tensor>,
+    memory_dtype: DType,
     mask_downsample: Conv2d,
     pointer_projection: Mlp,
     pointer_time_projection: Option<Linear>,
@@ -66,6 +67,9 @@ pub struct LoadOptions {
     pub image_size: Option<usize>,
     /// Values to use in place of a tensor's own; for experiments and parity scenarios.
     pub replace: BTreeMap<String, Vec<f32>>,
+    /// Keeps memories as they come out of the memory encoder, where they are otherwise rounded to bf16. For parity
+    /// scenarios: the rounding makes a long chain of corrections hang on the last bit of a sum.
+    pub float32_memories: bool,
 }
 
 /// Sees what each module returned and how long it took; for parity tests and the benchmark.
@@ -149,7 +153,10 @@ impl Sam2 {
             config = config.at_image_size(image_size)?;
         }
         let root = Root::new(checkpoint, device.clone(), &options.replace);
-        let model = Self::build(&root.weights(), &config)?;
+        let mut model = Self::build(&root.weights(), &config)?;
+        if options.float32_memories {
+            model.memory_dtype = DType::F32;
+        }
         root.finish()?;
         Ok(model)
     }
@@ -173,6 +180,7 @@ impl Sam2 {
             } else {
                 None
             },
+            memory_dtype: DType::BF16,
             mask_downsample: Conv2d::new(
                 &w.at("mask_downsample"),
                 1,
@@ -374,7 +382,7 @@ impl Sam2 {
     }
 
     /// Makes the memory of a frame and a mask (`[low-res side, low-res side]` logits), rounded to bf16 as the reference
-    /// stores it. On frames the user prompted the mask enters as a hard one.
+    /// stores it, unless the model was loaded to keep it whole. On frames the user prompted the mask enters as a hard one.
     pub fn remember(
         &self,
         frame: &FrameFeatures,
@@ -393,6 +401,6 @@ impl Sam2 {
             Some(mark) if object_score <= 0.0 => memory.broadcast_add(mark)?,
             _ => memory,
         };
-        memory.to_dtype(DType::BF16)
+        memory.to_dtype(self.memory_dtype)
     }
 }

@@ -29,7 +29,7 @@ pub struct FrameState {
     pub object_score: f32,
     /// The model's guess of the mask's IoU.
     pub predicted_iou: f32,
-    /// `[feature rows, memory channels]` in bf16; not there before the frame takes part in tracking.
+    /// `[feature rows, memory channels]` as [`Sam2::remember`] gives it; not there before the frame takes part in tracking.
     pub memory: Option<Tensor>,
     /// A mask the user supplied.
     pub supplied: Option<Arc<Mask>>,
