@@ -23,6 +23,8 @@ fn is_harmless(action: &Action) -> bool {
             | Action::QuitAnyway
             | Action::NextClip
             | Action::OpenSample
+            | Action::Export(_)
+            | Action::ImportLabels(_)
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
             | Action::ImportClasses(_)

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import json
 import pathlib
 
 import torch
@@ -22,11 +23,12 @@ def main():
     arguments.add_argument("--out", type=pathlib.Path, default=net.ROOT / "models" / "starter.safetensors")
     a = arguments.parse_args()
     halves = {name: tensor.to(torch.float16) for name, tensor in weights_of(None, a.state).items()}
+    about = json.loads((a.state / "state.json").read_text())
     broken = [name for name, tensor in halves.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise SystemExit(f"these weights do not fit half precision: {', '.join(broken)}")
     part = a.out.with_suffix(".part")
-    save_file(halves, part)
+    save_file(halves, part, {"step": str(about["step"]), "seconds": str(round(about["seconds"]))})  # for train.py --weights
     if part.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{part} has {part.stat().st_size} bytes, more than {MOST_BYTES}")
     part.chmod(0o644)  # it is written for its owner only

@@ -2,6 +2,7 @@
 """Trains the starter model on made-up clips. Goes on where it was: its state lies in a folder, in files under 16 MiB.
 
     train.py --state DIR [--minutes M] [--photos DIR] [--device cuda]
+    train.py --state DIR --weights models/starter.safetensors    # a new state that goes on from exported weights
 
 Stages follow each other by number of steps (STAGES). The weights that count are the moving average of the trained ones.
 """
@@ -15,6 +16,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import clips
@@ -134,6 +136,7 @@ class State:
 
     def __init__(self, folder, device):
         self.folder, self.device, self.step, self.seconds = pathlib.Path(folder), device, 0, 0.0
+        self.began = 0  # the step that the optimizers are from
         self.network = net.build(STAGES[0][1]).to(device)
         self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
         self._optimizers()
@@ -166,6 +169,18 @@ class State:
         self.network = other
         return other
 
+    def begin_with(self, file):
+        """Takes over what `export.py` wrote: the average's weights, the step and the time. The optimizers begin anew."""
+        with safe_open(file, "pt", device=self.device) as exported:
+            about = exported.metadata() or {}
+            if "step" not in about:
+                raise SystemExit(f"{file} does not say which step it is from: export.py did not write it")
+            weights = {name: exported.get_tensor(name).float() for name in exported.keys()}
+        self.network.load_state_dict(weights, strict=True)
+        self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.step = self.began = int(about["step"])
+        self.seconds = float(about["seconds"])
+
     def reset_memory(self):
         """Memory encoder and memory attention from the beginning, with features of the size that the latter gives back.
 
@@ -184,7 +199,7 @@ class State:
 
     def descend(self, loss, cooled=0.0):
         """One step. `cooled` goes from 0 to 1 while the rate falls at the end."""
-        rate = PEAK_RATE * min(1, (self.step + 1) / WARM_UP) * (0.5 if self.step >= HALVED_FROM else 1)
+        rate = PEAK_RATE * min(1, (self.step - self.began + 1) / WARM_UP) * (0.5 if self.step >= HALVED_FROM else 1)
         rate *= 1 - (1 - COOLED) * cooled
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -220,7 +235,8 @@ class State:
         fresh.mkdir(parents=True)
         for number, shard in enumerate(shards):
             save_file(shard, fresh / f"state-{number:02}.safetensors")
-        (fresh / "state.json").write_text(json.dumps({"step": self.step, "seconds": self.seconds, "shards": len(shards)}))
+        (fresh / "state.json").write_text(json.dumps(
+            {"step": self.step, "began": self.began, "seconds": self.seconds, "shards": len(shards)}))
         old = self.folder.with_name(self.folder.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
         if self.folder.exists():
@@ -230,7 +246,7 @@ class State:
 
     def _load(self):
         about = json.loads((self.folder / "state.json").read_text())
-        self.step, self.seconds = about["step"], about["seconds"]
+        self.step, self.began, self.seconds = about["step"], about["began"], about["seconds"]
         tensors = {}
         for number in range(about["shards"]):
             tensors |= load_file(self.folder / f"state-{number:02}.safetensors", device=self.device)
@@ -272,6 +288,7 @@ def main():
     arguments.add_argument("--minutes", type=float, default=1e9, help="stop after so many (the state is saved)")
     arguments.add_argument("--steps", type=int, default=10**9, help="stop at this step")
     arguments.add_argument("--photos", type=pathlib.Path, help="folder of photographs to take textures from")
+    arguments.add_argument("--weights", type=pathlib.Path, help="begin a new state with the weights that export.py wrote")
     arguments.add_argument("--reset-memory", action="store_true", help="begin anew with what the model remembers by")
     arguments.add_argument("--cool", type=float, default=0, help="let the rate fall during the last so many of the minutes")
     arguments.add_argument("--device", default="cpu")
@@ -280,6 +297,10 @@ def main():
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     state = State(a.state, a.device)
+    if a.weights:
+        if state.step:
+            raise SystemExit(f"{a.state} is at step {state.step} already: --weights begins a new state, give another folder")
+        state.begin_with(a.weights)
     if a.reset_memory:
         state.reset_memory()
     print(f"{sum(p.numel() for p in state.network.parameters()) / 1e6:.2f} M parameters, step {state.step}", flush=True)

@@ -8,8 +8,11 @@ scenario with one of these variants says how far the reference is from itself th
   and rounds its result to float32
 * `float64` - no float32 anywhere: weights, tables, features and logits are float64. The nearest
   there is to the exact result
+* `nearest-sign` - where a prompted mask is made black and white for its memory, the one value
+  nearest to zero changes sides, if it is within 1e-5 of it: what a rounding error does to it
 
-Memories are rounded to bfloat16 in all of them, as the reference stores them.
+Memories are rounded to bfloat16 in all of them, as the reference stores them, unless the scenario
+has `float32_memories`.
 """
 
 import contextlib
@@ -19,7 +22,7 @@ from torch import nn
 
 from sam2.modeling.sam2_utils import LayerNorm2d
 
-NAMES = ("no-onednn", "float64-layers", "float64")
+NAMES = ("no-onednn", "float64-layers", "float64", "nearest-sign")
 
 _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LayerNorm, LayerNorm2d)
 
@@ -52,6 +55,8 @@ def variant(name):
                 _rebuild_tables(predictor)
 
             yield widen
+    elif name == "nearest-sign":
+        yield _turn_nearest_sign
     else:
         raise SystemExit(f"no variant is called {name!r}; there are {', '.join(NAMES)}")
 
@@ -78,6 +83,21 @@ def _widen_layers(predictor):
         if isinstance(module, _LAYERS):
             module.double()
             module.forward = lambda x, forward=module.forward: forward(x.double()).float()
+
+
+def _turn_nearest_sign(predictor):
+    encode = predictor._encode_new_memory
+
+    def encode_turned(*args, pred_masks_high_res, is_mask_from_pts, **more):
+        if is_mask_from_pts:
+            pred_masks_high_res = pred_masks_high_res.clone()
+            for mask in pred_masks_high_res.flatten(1):
+                nearest = mask.abs().argmin()
+                if mask[nearest].abs() < 1e-5:
+                    mask[nearest] = 1e-6 if mask[nearest] <= 0 else -1e-6
+        return encode(*args, pred_masks_high_res=pred_masks_high_res, is_mask_from_pts=is_mask_from_pts, **more)
+
+    predictor._encode_new_memory = encode_turned
 
 
 def _rebuild_tables(predictor):
