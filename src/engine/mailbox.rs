@@ -204,18 +204,9 @@ impl Slots {
         })
     }
 
-    /// A run that still waits goes by what is said when it begins, or it would take newer words back. The masks the app
-    /// held of the object when it asked are out of date then.
+    /// A run that still waits goes by what is said when it begins, or it would take newer words back.
     fn amend_waiting_runs(&mut self, object: ObjectId, frame: FrameIdx, prompt: Option<&FramePrompt>) {
-        for run in self.waiting_runs() {
-            for prompts in run.objects.iter_mut().filter(|prompts| prompts.object == object) {
-                match prompt {
-                    Some(prompt) => prompts.frames.insert(frame, prompt.clone()),
-                    None => prompts.frames.remove(&frame),
-                };
-                prompts.has.clear();
-            }
-        }
+        self.waiting_runs().for_each(|run| run.amend(object, frame, prompt));
     }
 
     fn end_runs(&mut self, generation: Generation) {

@@ -1,9 +1,9 @@
 //! The boundary to the model: what the window may ask, what it gets back, and the thread in between.
 //!
 //! The app sends [`EngineCommand`]s and drains [`EngineEvent`]s; no tensor and no decoder crosses. Every request carries
-//! what the labeller said in full, so the engine holds nothing that could not be rebuilt from the app's own state: after a
-//! failure, a change of model or a restart the same requests bring the same masks. The room uses `label`, `video` and
-//! `sam2`, never Bevy.
+//! what the labeller said in full, with the masks that her clicks correct and those she has accepted, so the engine holds
+//! nothing that decides a mask and could not be rebuilt from the app's own state: after a failure, a change of model or a
+//! restart work goes on from the masks on the screen. The room uses `label`, `video` and `sam2`, never Bevy.
 
 mod device;
 mod frames;
@@ -25,6 +25,6 @@ pub use protocol::{
     ModelSource, ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
 };
 pub use sam2::Sam2Segmenter;
-pub use segmenter::{Answered, Segmenter, StepDone};
+pub use segmenter::{Answered, Preparation, Segmenter, StepDone};
 pub use test_engine::TestEngine;
 pub use worker::{EngineThread, Loader, load_model};

@@ -4,6 +4,7 @@
 //! [`Generation`], and whoever asked drops answers that are older than what it asked last.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use crate::label::FramePrompt;
 use crate::label::{FrameIdx, Mask, ObjectId};
@@ -68,6 +69,9 @@ pub struct ObjectPrompts {
     pub object: ObjectId,
     /// By frame.
     pub frames: BTreeMap<FrameIdx, FramePrompt>,
+    /// The masks of those frames that the app holds as the answer to exactly these words. A model that has not answered
+    /// them itself takes these over and remembers them, instead of answering anew what the labeller has already accepted.
+    pub masks: BTreeMap<FrameIdx, Arc<Mask>>,
     /// Frame ranges (both ends included, ascending, apart) whose masks the app holds and that are up to date. The model
     /// may have to run there for its memory, but they are not delivered again.
     pub has: Vec<(FrameIdx, FrameIdx)>,
@@ -106,6 +110,21 @@ pub struct TrackRequest {
     pub last: FrameIdx,
     /// Which way.
     pub direction: TrackDirection,
+}
+
+impl TrackRequest {
+    /// Puts in what was said (`None`: taken back) after the run was asked for. The masks the app held of the object then
+    /// are out of date.
+    pub(super) fn amend(&mut self, object: ObjectId, frame: FrameIdx, prompt: Option<&FramePrompt>) {
+        for prompts in self.objects.iter_mut().filter(|prompts| prompts.object == object) {
+            match prompt {
+                Some(prompt) => prompts.frames.insert(frame, prompt.clone()),
+                None => prompts.frames.remove(&frame),
+            };
+            prompts.masks.remove(&frame);
+            prompts.has.clear();
+        }
+    }
 }
 
 /// What the engine can be asked for.
@@ -223,7 +242,7 @@ pub enum EngineEvent {
         /// Why.
         error: EngineError,
     },
-    /// A run has begun.
+    /// A run's prompts are remembered, and its frames begin.
     TrackStarted {
         /// The request.
         generation: Generation,

@@ -6,7 +6,11 @@
 //! exactly their masks, and other objects are not touched. A prompt that is said, taken back and said again before the
 //! next run changes nothing. Removing a frame's prompts also drops what was tracked, since it may have come from them.
 //! A prompt given during a run is shown when the run gets to its frame; other frames feel it in the next run.
+//!
+//! **What it does not remember.** A predictor that is new, because the program was started anew or another model loaded,
+//! takes over the masks that come with the request; it answers only what has no mask yet.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::label::{FrameIdx, ObjectId, Prompt};
@@ -20,9 +24,9 @@ use super::frames::ClipFrames;
 use super::memory::keep_freed;
 use super::plan::{Plan, PlannedFrame};
 use super::protocol::{
-    DeviceChoice, EngineError, FramePrompt, ModelInfo, ObjectPrompts, ObjectResult, PromptRequest, TrackRequest,
+    DeviceChoice, EngineError, FramePrompt, ModelInfo, ObjectResult, PromptRequest, TrackRequest,
 };
-use super::segmenter::{Answered, Segmenter, StepDone};
+use super::segmenter::{Answered, Preparation, Segmenter, StepDone};
 
 /// Frames assumed to fit in the feature cache before the first one says how large they are.
 const CAPACITY_UNKNOWN: usize = 1;
@@ -34,6 +38,8 @@ pub struct Sam2Segmenter {
     /// Made with the first request about a clip.
     predictor: Option<Predictor>,
     plan: Plan,
+    /// The run that is being prepared, and the prompts still to be gone through: frame, and place of the object in it.
+    preparing: Option<(TrackRequest, VecDeque<(FrameIdx, usize)>)>,
 }
 
 impl Sam2Segmenter {
@@ -53,7 +59,7 @@ impl Sam2Segmenter {
             resolution: u32::try_from(model.config().image_size).ok(),
             has_candidates: true,
         };
-        Ok(Sam2Segmenter { model: Arc::new(model), info, predictor: None, plan: Plan::default() })
+        Ok(Sam2Segmenter { model: Arc::new(model), info, predictor: None, plan: Plan::default(), preparing: None })
     }
 
     fn predictor(&mut self, frames: &ClipFrames) -> Result<&mut Predictor, EngineError> {
@@ -67,23 +73,33 @@ impl Sam2Segmenter {
         Ok(self.predictor.insert(predictor))
     }
 
-    /// Brings what the predictor was told about the request's objects in line with the request.
-    fn sync(&mut self, frames: &mut ClipFrames, objects: &[ObjectPrompts]) -> Result<(), EngineError> {
+    /// Sees to it that a prompt of the run is answered and remembered.
+    fn prepare_prompt(
+        &mut self,
+        frames: &mut ClipFrames,
+        request: &TrackRequest,
+        (frame, object): (FrameIdx, usize),
+    ) -> Result<Preparation, EngineError> {
         let predictor = self.predictor(frames)?;
-        for prompts in objects {
-            for frame in predictor.prompted_frames(prompts.object) {
-                if !prompts.frames.contains_key(&frame) {
-                    predictor.clear_prompts(frame, prompts.object);
-                }
-            }
-            for (&frame, prompt) in &prompts.frames {
-                let said = said(prompt);
-                if !predictor.is_answered(frame, prompts.object, &said).map_err(failed)? {
-                    predictor.answer(frames, frame, prompts.object, &said).map_err(failed)?;
-                }
+        let prompts = &request.objects[object];
+        // Taken back since the run was asked for.
+        let Some(prompt) = prompts.frames.get(&frame) else { return Ok(Preparation::GoesOn) };
+        let (object, said) = (prompts.object, said(prompt));
+        let is_answered = predictor.is_answered(frame, object, &said).map_err(failed)?;
+        if is_answered && !predictor.is_pending(object, frame) {
+            return Ok(Preparation::GoesOn);
+        }
+        if !predictor.is_warm(frame) {
+            return Ok(Preparation::Needs(frame));
+        }
+        if !is_answered {
+            match prompts.masks.get(&frame) {
+                Some(mask) => predictor.adopt(frames, frame, object, &said, mask).map_err(failed)?,
+                None => predictor.answer(frames, frame, object, &said).map(drop).map_err(failed)?,
             }
         }
-        Ok(())
+        predictor.take_up(frames, object, frame).map_err(failed)?;
+        Ok(Preparation::GoesOn)
     }
 }
 
@@ -95,6 +111,7 @@ impl Segmenter for Sam2Segmenter {
     fn forget_clip(&mut self) {
         self.predictor = None;
         self.plan = Plan::default();
+        self.preparing = None;
     }
 
     fn is_encoded(&self, frame: FrameIdx) -> bool {
@@ -113,10 +130,14 @@ impl Segmenter for Sam2Segmenter {
         let said = said(&request.prompt);
         let predictor = self.predictor(frames)?;
         let answer = predictor.answer(frames, request.frame, request.object, &said).map_err(failed)?;
-        Ok(Answered {
+        let answered = Answered {
             result: results(predictor, request.frame, vec![answer.mask]).remove(0),
             candidates: results(predictor, request.frame, answer.readings),
-        })
+        };
+        if let Some((run, _)) = &mut self.preparing {
+            run.amend(request.object, request.frame, Some(&request.prompt));
+        }
+        Ok(answered)
     }
 
     fn preview(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<ObjectResult, EngineError> {
@@ -129,22 +150,57 @@ impl Segmenter for Sam2Segmenter {
         if let Some(predictor) = &mut self.predictor {
             predictor.clear_prompts(frame, object);
         }
+        if let Some((run, _)) = &mut self.preparing {
+            run.amend(object, frame, None);
+        }
     }
 
     fn forget(&mut self, object: ObjectId) {
         if let Some(predictor) = &mut self.predictor {
             predictor.remove_object(object);
         }
+        if let Some((run, _)) = &mut self.preparing {
+            let of_object = run.objects.iter_mut().filter(|prompts| prompts.object == object);
+            of_object.for_each(|prompts| prompts.frames.clear());
+        }
     }
 
-    fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<u32, EngineError> {
+    fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<(), EngineError> {
         // Planned twice: a request that makes no sense should not cost a run of the model.
         self.plan = Plan::new(request, frames.frame_count(), &|_, _| false)?;
-        self.sync(frames, &request.objects)?;
         let predictor = self.predictor(frames)?;
-        predictor.take_up(frames).map_err(failed)?;
-        self.plan = Plan::new(request, frames.frame_count(), &|object, frame| predictor.is_current(object, frame))?;
-        Ok(self.plan.remaining())
+        let mut prompts = Vec::new();
+        for (place, object) in request.objects.iter().enumerate() {
+            for frame in predictor.prompted_frames(object.object) {
+                if !object.frames.contains_key(&frame) {
+                    predictor.clear_prompts(frame, object.object);
+                }
+            }
+            prompts.extend(object.frames.keys().map(|frame| (*frame, place)));
+        }
+        predictor.begin_run(&self.plan.objects);
+        // By frame, so that each is encoded once for all its objects.
+        prompts.sort_unstable();
+        self.preparing = Some((request.clone(), prompts.into()));
+        Ok(())
+    }
+
+    fn prepare(&mut self, frames: &mut ClipFrames) -> Result<Preparation, EngineError> {
+        let Some((request, mut prompts)) = self.preparing.take() else {
+            return Ok(Preparation::Ready(self.plan.remaining()));
+        };
+        let Some(&prompt) = prompts.front() else {
+            let predictor = self.predictor(frames)?;
+            let is_current = |object, frame| predictor.is_current(object, frame);
+            self.plan = Plan::new(&request, frames.frame_count(), &is_current)?;
+            return Ok(Preparation::Ready(self.plan.remaining()));
+        };
+        let prepared = self.prepare_prompt(frames, &request, prompt)?;
+        if prepared == Preparation::GoesOn {
+            prompts.pop_front();
+        }
+        self.preparing = Some((request, prompts));
+        Ok(prepared)
     }
 
     fn step(&mut self, frames: &mut ClipFrames) -> Result<Option<StepDone>, EngineError> {
@@ -176,7 +232,12 @@ impl Segmenter for Sam2Segmenter {
 fn said(prompt: &FramePrompt) -> Said<'_> {
     match &*prompt.prompt {
         Prompt::Clicks { points, bounds } => {
-            Said::Clicks { points, bounds: *bounds, choice: prompt.candidate.map(usize::from) }
+            Said::Clicks {
+                points,
+                bounds: *bounds,
+                choice: prompt.candidate.map(usize::from),
+                base: prompt.base.as_ref(),
+            }
         }
         Prompt::Mask(mask) => Said::Mask(mask),
     }

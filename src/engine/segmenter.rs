@@ -30,6 +30,17 @@ pub struct StepDone {
     pub remaining: u32,
 }
 
+/// How far a run's preparation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preparation {
+    /// This frame is to be encoded first.
+    Needs(FrameIdx),
+    /// A piece is done; there is more.
+    GoesOn,
+    /// All is done: the frames the run will visit.
+    Ready(u32),
+}
+
 /// A model with its state for one clip.
 pub trait Segmenter {
     /// What the status line says of it.
@@ -69,12 +80,19 @@ pub trait Segmenter {
     /// Forgets an object.
     fn forget(&mut self, object: ObjectId);
 
-    /// Plans a run, in place of an earlier one; returns the frames it will visit. What is known of the request's objects
-    /// is brought in line with the request first.
+    /// Takes up a run, in place of an earlier one. It runs no model.
     ///
     /// # Errors
-    /// When there is nothing to track, a prompt makes no sense, or the model fails.
-    fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<u32, EngineError>;
+    /// When there is nothing to track.
+    fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<(), EngineError>;
+
+    /// Does the next piece of what comes before a run's first frame: what is known of its objects is brought in line with
+    /// the request, a prompt at a time, so that a run with many of them can be stopped and watched. To be called until it
+    /// is ready.
+    ///
+    /// # Errors
+    /// When a prompt makes no sense, its frame cannot be read, or the model fails.
+    fn prepare(&mut self, frames: &mut ClipFrames) -> Result<Preparation, EngineError>;
 
     /// Does the next frame of the run; `None` when it is over.
     ///

@@ -24,7 +24,7 @@ use super::protocol::{
     TrackRequest,
 };
 use super::sam2::Sam2Segmenter;
-use super::segmenter::{Answered, Segmenter};
+use super::segmenter::{Answered, Preparation, Segmenter};
 use super::test_engine::TestEngine;
 
 /// Events that may wait to be drained; then the thread waits too.
@@ -133,13 +133,21 @@ struct Worker {
     /// The clip, or what to say to requests that need one.
     clip: Result<OpenClip, EngineError>,
     /// The run in progress.
-    run: Option<Generation>,
+    run: Option<Run>,
+}
+
+/// A run in progress.
+#[derive(Clone, Copy)]
+struct Run {
+    generation: Generation,
+    /// Whether its frames have begun.
+    is_ready: bool,
 }
 
 impl Worker {
     fn run(mut self) {
         while !self.mailbox.must_stop() {
-            match self.mailbox.next(self.run) {
+            match self.mailbox.next(self.run.map(|run| run.generation)) {
                 Next::EndRun => self.end_run(TrackEnd::Stopped),
                 Next::Dropped(generation) => {
                     self.tell(EngineEvent::TrackFinished { generation, end: TrackEnd::Stopped });
@@ -217,17 +225,17 @@ impl Worker {
 
     fn track(&mut self, generation: Generation, request: &TrackRequest) {
         match self.with_model(generation, |model, frames| model.start(frames, request)) {
-            Ok(frames) => {
-                self.run = Some(generation);
-                self.tell(EngineEvent::TrackStarted { generation, frames });
-            }
+            Ok(()) => self.run = Some(Run { generation, is_ready: false }),
             Err(error) => self.tell(EngineEvent::TrackFinished { generation, end: TrackEnd::Failed(error) }),
         }
     }
 
-    /// Does a frame of the run.
+    /// Does a frame of the run, or a piece of what comes before the first.
     fn step(&mut self) {
-        let Some(generation) = self.run else { return };
+        let Some(Run { generation, is_ready }) = self.run else { return };
+        if !is_ready {
+            return self.prepare(generation);
+        }
         match self.with_model(generation, |model, frames| model.step(frames)) {
             Ok(Some(done)) => self.tell(EngineEvent::Tracked {
                 generation,
@@ -242,8 +250,25 @@ impl Worker {
         }
     }
 
+    fn prepare(&mut self, generation: Generation) {
+        let prepared = self.with_model(generation, |model, frames| model.prepare(frames));
+        match prepared {
+            Ok(Preparation::Needs(frame)) => {
+                if let Err(error) = self.make_ready(generation, frame) {
+                    self.end_run(TrackEnd::Failed(error));
+                }
+            }
+            Ok(Preparation::GoesOn) => {}
+            Ok(Preparation::Ready(frames)) => {
+                self.run = Some(Run { generation, is_ready: true });
+                self.tell(EngineEvent::TrackStarted { generation, frames });
+            }
+            Err(error) => self.end_run(TrackEnd::Failed(error)),
+        }
+    }
+
     fn end_run(&mut self, end: TrackEnd) {
-        if let Some(generation) = self.run.take() {
+        if let Some(Run { generation, .. }) = self.run.take() {
             self.tell(EngineEvent::TrackFinished { generation, end });
         }
     }

@@ -3,10 +3,10 @@
 //! An [`Edit`] is what one action did. The app applies it to its world, keeps it for undo and hands it to the store. It
 //! names masks by id and copies none, so that a whole propagation is a small edit.
 
-use std::mem::size_of;
+use std::mem::{size_of, size_of_val};
 use std::sync::Arc;
 
-use super::{FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Prompt};
+use super::{FrameIdx, FrameMark, FramePrompt, Mask, ObjectFacts, ObjectId, Prompt};
 
 /// One change; `None` means that the thing does not exist.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ impl Change {
 
     /// Memory it takes, about; prompts that both sides of neighbouring edits share are counted in each.
     pub fn byte_count(&self) -> usize {
-        let prompt = |p: &Option<FramePrompt>| p.as_ref().map_or(0, |p| prompt_bytes(&p.prompt));
+        let prompt = |p: &Option<FramePrompt>| p.as_ref().map_or(0, frame_prompt_bytes);
         let heap = match self {
             Change::Object { before, after, .. } => {
                 before.iter().chain(after).map(|f| f.name.len() + f.class.as_ref().map_or(0, String::len)).sum()
@@ -101,11 +101,13 @@ impl Change {
     }
 }
 
-fn prompt_bytes(prompt: &Prompt) -> usize {
-    match prompt {
-        Prompt::Clicks { points, .. } => size_of::<Prompt>() + std::mem::size_of_val(points.as_slice()),
-        Prompt::Mask(mask) => size_of::<Prompt>() + std::mem::size_of_val(mask.runs()),
-    }
+fn frame_prompt_bytes(said: &FramePrompt) -> usize {
+    let mask_bytes = |mask: &Mask| size_of_val(mask.runs());
+    let words = match &*said.prompt {
+        Prompt::Clicks { points, .. } => size_of_val(points.as_slice()),
+        Prompt::Mask(mask) => mask_bytes(mask),
+    };
+    size_of::<Prompt>() + words + said.base.as_deref().map_or(0, mask_bytes)
 }
 
 /// What one action changed.

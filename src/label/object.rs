@@ -34,6 +34,9 @@ pub struct FramePrompt {
     pub prompt: Arc<Prompt>,
     /// Which of the candidates of the first click stands; `None` is the model's own choice.
     pub candidate: Option<u8>,
+    /// The mask the frame had before anything was said there, which clicks correct; `None` when they start from the
+    /// picture alone. It is kept with the words, so that they mean the same to every model at any time.
+    pub base: Option<Arc<Mask>>,
 }
 
 /// Where a mask came from.

@@ -16,7 +16,7 @@ use crate::sam2::predictor::FrameSource;
 use super::frames::ClipFrames;
 use super::plan::{Plan, PlannedFrame};
 use super::protocol::{EngineError, FramePrompt, ModelInfo, ObjectPrompts, ObjectResult, PromptRequest, TrackRequest};
-use super::segmenter::{Answered, Segmenter, StepDone};
+use super::segmenter::{Answered, Preparation, Segmenter, StepDone};
 
 use follow::{Likeness, follow};
 use grow::{Words, readings};
@@ -52,8 +52,6 @@ struct Track {
 /// A prompted frame.
 struct Given {
     prompt: FramePrompt,
-    /// The mask the clicks correct, shrunk; `None` when they start from the picture alone.
-    base: Option<Mask>,
     /// Shrunk.
     shape: Mask,
     result: ObjectResult,
@@ -95,15 +93,6 @@ impl TestEngine {
         Ok(picture)
     }
 
-    /// What the clicks on a frame correct.
-    fn base(&self, object: ObjectId, frame: FrameIdx) -> Option<Mask> {
-        let track = self.tracks.get(&object)?;
-        match track.given.get(&frame) {
-            Some(given) => given.base.clone(),
-            None => track.found.get(&frame).map(|found| found.shape.clone()),
-        }
-    }
-
     /// The readings of what is said, the likeliest first, and which of them stands.
     fn read(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<(Vec<Read>, usize), EngineError> {
         let (object, frame) = (request.object, request.frame);
@@ -125,8 +114,12 @@ impl TestEngine {
         if !points.iter().flat_map(|p| [p.x, p.y]).chain(corners.into_iter().flatten()).all(f32::is_finite) {
             return Err(wrong("a coordinate is not a number"));
         }
+        let base = request.prompt.base.as_deref();
+        if let Some(base) = base.filter(|base| base.size() != frames.size()) {
+            return Err(wrong(&format!("the mask to correct is {}, the clip {}", base.size(), frames.size())));
+        }
         let picture = self.picture(frames, frame)?;
-        let base = self.base(object, frame).map(|base| Shape::of(&base));
+        let base = base.map(Shape::shrunk);
         let choice = request.prompt.candidate.map_or(0, usize::from);
         let read = readings(&picture, &Words::new(points, bounds, frames.size()), base.as_ref(), choice);
         let read: Vec<Read> = read
@@ -153,12 +146,39 @@ impl TestEngine {
             }
             for (&frame, prompt) in &prompts.frames {
                 let given = self.tracks.get(&prompts.object).and_then(|track| track.given.get(&frame));
-                if given.is_none_or(|given| given.prompt != *prompt) {
-                    self.answer(frames, &PromptRequest { object: prompts.object, frame, prompt: prompt.clone() })?;
+                if given.is_some_and(|given| given.prompt == *prompt) {
+                    continue;
+                }
+                match prompts.masks.get(&frame) {
+                    Some(mask) => {
+                        let result = result(prompts.object, Mask::clone(mask), 1.0, 1.0);
+                        self.give(prompts.object, frame, prompt.clone(), &Shape::shrunk(mask), result);
+                    }
+                    None => {
+                        let request = PromptRequest { object: prompts.object, frame, prompt: prompt.clone() };
+                        self.answer(frames, &request)?;
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Remembers an answer.
+    fn give(
+        &mut self,
+        object: ObjectId,
+        frame: FrameIdx,
+        prompt: FramePrompt,
+        shape: &Shape,
+        result: ObjectResult,
+    ) {
+        let track = self.tracks.entry(object).or_default();
+        let is_new = track.given.get(&frame).is_none_or(|before| before.prompt != prompt);
+        track.given.insert(frame, Given { prompt, shape: shape.packed(), result });
+        if is_new {
+            track.changed();
+        }
     }
 
     fn is_current(&self, object: ObjectId, frame: FrameIdx) -> bool {
@@ -260,15 +280,9 @@ impl Segmenter for TestEngine {
 
     fn answer(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<Answered, EngineError> {
         let (read, standing) = self.read(frames, request)?;
-        let base = self.base(request.object, request.frame);
         let Read { shape, result } = &read[standing];
         let result = result.clone();
-        let given = Given { prompt: request.prompt.clone(), base, shape: shape.packed(), result: result.clone() };
-        let track = self.tracks.entry(request.object).or_default();
-        let before = track.given.insert(request.frame, given);
-        if before.is_none_or(|before| before.prompt != request.prompt) {
-            track.changed();
-        }
+        self.give(request.object, request.frame, request.prompt.clone(), shape, result.clone());
         let candidates = if read.len() > 1 { read.into_iter().map(|read| read.result).collect() } else { Vec::new() };
         Ok(Answered { result, candidates })
     }
@@ -292,13 +306,17 @@ impl Segmenter for TestEngine {
         self.tracks.remove(&object);
     }
 
-    fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<u32, EngineError> {
+    fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<(), EngineError> {
         self.plan = Plan::new(request, frames.frame_count(), &|_, _| false)?;
         self.sync(frames, &request.objects)?;
         let is_current = |object, frame| self.is_current(object, frame);
         let plan = Plan::new(request, frames.frame_count(), &is_current)?;
         self.plan = plan;
-        Ok(self.plan.remaining())
+        Ok(())
+    }
+
+    fn prepare(&mut self, _frames: &mut ClipFrames) -> Result<Preparation, EngineError> {
+        Ok(Preparation::Ready(self.plan.remaining()))
     }
 
     fn step(&mut self, frames: &mut ClipFrames) -> Result<Option<StepDone>, EngineError> {

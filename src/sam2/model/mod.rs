@@ -367,11 +367,7 @@ impl Sam2 {
     pub fn take_mask(&self, frame: &FrameFeatures, mask: &[f32]) -> candle_core::Result<HeadsOutput> {
         let side = self.config.image_size;
         let is_there = mask.iter().any(|&v| v > 0.0);
-        let logits: Vec<f32> = mask.iter().map(|v| v * MASK_SCALE as f32 + MASK_OFFSET as f32).collect();
-        let low_side = side / 4;
-        let low = resize_antialias(&logits, MapSize::square(side), MapSize::square(low_side));
-        let low_res = Tensor::from_vec(low, (low_side, low_side), &self.device)?;
-
+        let low_res = self.mask_logits(mask)?;
         let plane = Tensor::from_slice(mask, (side * side, 1), &self.device)?;
         let (downsampled, _) = self.mask_downsample.forward(&plane, MapSize::square(side))?;
         // The reference gives the heads the raw features here, without the no-memory embedding.
@@ -379,6 +375,14 @@ impl Sam2 {
         let pointer = if is_there { made.pointer } else { self.no_object_pointer.clone() };
         let object_score = if is_there { MASK_SCALE + MASK_OFFSET } else { MASK_OFFSET } as f32;
         Ok(HeadsOutput { low_res, predicted_iou: 1.0, pointer, object_score })
+    }
+
+    /// A supplied mask (0.0 or 1.0 at the input size) as logits, `[low-res side, low-res side]`.
+    pub fn mask_logits(&self, mask: &[f32]) -> candle_core::Result<Tensor> {
+        let (side, low_side) = (self.config.image_size, self.config.image_size / 4);
+        let logits: Vec<f32> = mask.iter().map(|v| v * MASK_SCALE as f32 + MASK_OFFSET as f32).collect();
+        let low = resize_antialias(&logits, MapSize::square(side), MapSize::square(low_side));
+        Tensor::from_vec(low, (low_side, low_side), &self.device)
     }
 
     /// Makes the memory of a frame and a mask (`[low-res side, low-res side]` logits), rounded to bf16 as the reference

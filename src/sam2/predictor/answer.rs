@@ -1,9 +1,10 @@
 //! Answers to everything said about an object on a frame, for a labeller who may change her mind: the same words give
 //! the same mask, whatever was said and taken back in between. Used by the engine; [`Mode::App`](super::Mode::App) only.
 //!
-//! Clicks are answered one by one, each refining the mask before, a box first. What they start from is remembered with
-//! the first of them: the picture alone, or the mask the frame had been tracked to. A list that only appends to the one
-//! answered before goes on from its answer, any other one starts over.
+//! Clicks are answered one by one, each refining the mask before, a box first. What they start from comes with them: the
+//! picture alone, or the mask they correct. Where that is what the frame was tracked to, its logits are used and the
+//! object's memories, as the reference does; any other mask is taken as it is. A list that only appends to the one answered
+//! before goes on from its answer, any other one starts over.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use candle_core::Tensor;
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point};
 
 use super::super::error::Sam2Error;
+use super::super::masks::mask_at_input_size;
 use super::super::model::FrameFeatures;
 use super::super::prompt_encoder::{PointKind, PromptPoint};
 use super::spill::LOGIT_LIMIT;
@@ -29,6 +31,8 @@ pub enum Said<'a> {
         bounds: Option<BoxPrompt>,
         /// Which of the first click's readings stands; `None` is the likeliest. A box has one reading only.
         choice: Option<usize>,
+        /// The mask they correct; `None` where there was none.
+        base: Option<&'a Arc<Mask>>,
     },
     /// The mask itself.
     Mask(&'a Mask),
@@ -72,6 +76,36 @@ impl Predictor {
     ) -> Result<Answer, Sam2Error> {
         let draft = self.draft(frames, frame, object, said)?;
         let answer = draft.answer(object)?;
+        self.keep_draft(frame, object, draft)?;
+        Ok(answer)
+    }
+
+    /// Remembers what was said with a mask that came of it elsewhere: from another model, or before the program was
+    /// started anew. The frame keeps exactly this mask.
+    ///
+    /// # Errors
+    /// As [`Predictor::answer`].
+    pub fn adopt(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        said: &Said,
+        mask: &Arc<Mask>,
+    ) -> Result<(), Sam2Error> {
+        let (points, heard) = match *said {
+            Said::Clicks { points, bounds, choice, base } => {
+                let points = self.checked_points(frame, object, points, bounds)?;
+                (points, Heard { choice, base: self.base(frame, object, base)? })
+            }
+            Said::Mask(_) => (Vec::new(), Heard { choice: None, base: None }),
+        };
+        let output = self.take_mask(frames, frame, object, mask)?;
+        let state = self.settled(FrameState::new(output, Some(mask.clone())), frame, object)?;
+        self.keep_draft(frame, object, Draft { points, heard, state, readings: Vec::new() })
+    }
+
+    fn keep_draft(&mut self, frame: FrameIdx, object: ObjectId, draft: Draft) -> Result<(), Sam2Error> {
         let is_standing = self.is_standing(frame, object, &draft.state)?;
         let track = self.track_mut(object);
         track.heard.insert(frame.0, draft.heard);
@@ -86,7 +120,7 @@ impl Predictor {
         } else {
             track.set_pending(true, frame.0, draft.state);
         }
-        Ok(answer)
+        Ok(())
     }
 
     /// Answers as [`Predictor::answer`] would, and remembers nothing.
@@ -110,10 +144,10 @@ impl Predictor {
             return Ok(false);
         }
         match said {
-            Said::Clicks { points, bounds, choice } => {
+            Said::Clicks { points, bounds, choice, base } => {
                 let wanted = self.checked_points(frame, object, points, *bounds)?;
-                let is_chosen = track.heard.get(&frame.0).is_some_and(|heard| heard.choice == *choice);
-                Ok(is_chosen && track.points.get(&frame.0) == Some(&wanted))
+                let is_heard = track.heard.get(&frame.0).is_some_and(|heard| heard.is(*choice, *base));
+                Ok(is_heard && track.points.get(&frame.0) == Some(&wanted))
             }
             Said::Mask(mask) => {
                 let state = track.latest(frame.0, &self.spill, self.model.device())?;
@@ -130,13 +164,14 @@ impl Predictor {
         said: &Said,
     ) -> Result<Draft, Sam2Error> {
         match *said {
-            Said::Clicks { points, bounds, choice } => {
+            Said::Clicks { points, bounds, choice, base } => {
                 let points = self.checked_points(frame, object, points, bounds)?;
-                self.draft_clicks(frames, frame, object, points, choice)
+                let heard = Heard { choice, base: self.base(frame, object, base)? };
+                self.draft_clicks(frames, frame, object, points, heard)
             }
             Said::Mask(mask) => {
                 let output = self.take_mask(frames, frame, object, mask)?;
-                let heard = Heard { choice: None, base: self.base(frame, object)? };
+                let heard = Heard { choice: None, base: None };
                 let state = self.settled(FrameState::new(output, Some(Arc::new(mask.clone()))), frame, object)?;
                 Ok(Draft { points: Vec::new(), heard, state, readings: Vec::new() })
             }
@@ -149,11 +184,10 @@ impl Predictor {
         frame: FrameIdx,
         object: ObjectId,
         points: Vec<PromptPoint>,
-        choice: Option<usize>,
+        heard: Heard,
     ) -> Result<Draft, Sam2Error> {
-        let heard = Heard { choice, base: self.base(frame, object)? };
         // A single click always starts over: its readings are wanted as well as its mask.
-        let going_on = if points.len() > 1 { self.appended_to(frame, object, &points, choice)? } else { None };
+        let going_on = if points.len() > 1 { self.appended_to(frame, object, &points, &heard)? } else { None };
         let (mut done, mut state) = match going_on {
             Some((done, state)) => (done, Some(state)),
             None => (0, None),
@@ -171,7 +205,7 @@ impl Predictor {
                 let made = model.predict_readings(&features, &conditioned, &points[..1], previous.as_ref())?;
                 let made = made.into_iter().map(|output| self.settled(FrameState::new(output, None), frame, object));
                 readings = made.collect::<Result<Vec<_>, _>>()?;
-                let chosen = choice.unwrap_or(0);
+                let chosen = heard.choice.unwrap_or(0);
                 let count = readings.len();
                 state = Some(readings.get(chosen).cloned().ok_or_else(|| {
                     let reason = format!("reading {chosen} was chosen of a click that has {count}");
@@ -195,11 +229,12 @@ impl Predictor {
         frame: FrameIdx,
         object: ObjectId,
         points: &[PromptPoint],
-        choice: Option<usize>,
+        heard: &Heard,
     ) -> Result<Option<(usize, FrameState)>, Sam2Error> {
         let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(None) };
-        let is_chosen = track.heard.get(&frame.0).is_some_and(|heard| heard.choice == choice);
-        let Some(answered) = track.points.get(&frame.0).filter(|_| is_chosen) else { return Ok(None) };
+        let base = heard.base.as_ref().map(|base| &base.mask);
+        let is_same = track.heard.get(&frame.0).is_some_and(|before| before.is(heard.choice, base));
+        let Some(answered) = track.points.get(&frame.0).filter(|_| is_same) else { return Ok(None) };
         if !points.starts_with(answered) {
             return Ok(None);
         }
@@ -207,15 +242,33 @@ impl Predictor {
         Ok(state.map(|state| (answered.len(), FrameState { memory: None, ..FrameState::clone(&state) })))
     }
 
-    /// What clicks on the frame start from: remembered with the first of them, else what it was tracked to.
-    fn base(&self, frame: FrameIdx, object: ObjectId) -> Result<Option<Base>, Sam2Error> {
-        let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(None) };
-        if let Some(heard) = track.heard.get(&frame.0) {
-            return Ok(heard.base.clone());
+    /// What clicks on the frame start from: as it was with the first of them, what the frame was tracked to where that is
+    /// this mask, else the mask as it is.
+    fn base(
+        &self,
+        frame: FrameIdx,
+        object: ObjectId,
+        mask: Option<&Arc<Mask>>,
+    ) -> Result<Option<Base>, Sam2Error> {
+        let Some(mask) = mask else { return Ok(None) };
+        self.check_size(frame, object, mask)?;
+        let track = self.objects.iter().find(|track| track.id == object);
+        let heard = track.and_then(|track| track.heard.get(&frame.0)).and_then(|heard| heard.base.as_ref());
+        if let Some(base) = heard.filter(|base| base.mask == *mask) {
+            return Ok(Some(base.clone()));
         }
-        let Some(visit) = track.tracked.get(&frame.0).filter(|_| !track.is_prompted(frame.0)) else { return Ok(None) };
-        let state = track.latest(frame.0, &self.spill, self.model.device())?;
-        Ok(state.map(|state| Base { low_res: state.low_res.clone(), is_reverse: visit.is_reverse }))
+        if let Some(track) = track.filter(|track| !track.is_prompted(frame.0))
+            && let Some(visit) = track.tracked.get(&frame.0)
+            && let Some(state) = track.latest(frame.0, &self.spill, self.model.device())?
+            && state.object_mask(object, false)?.logits.mask(self.size) == **mask
+        {
+            let (low_res, is_reverse) = (state.low_res.clone(), visit.is_reverse);
+            return Ok(Some(Base { mask: mask.clone(), low_res, is_reverse }));
+        }
+        let low_res = self.model.mask_logits(&mask_at_input_size(mask, self.model.config().image_size))?;
+        // A frame before all prompts would be reached from behind.
+        let is_reverse = track.and_then(|track| track.cond_frames().next()).is_some_and(|first| frame.0 < first);
+        Ok(Some(Base { mask: mask.clone(), low_res, is_reverse }))
     }
 
     /// The frame's features as its clicks see them: with the object's memories where they correct a tracked mask.
@@ -259,6 +312,13 @@ impl Predictor {
         let prompt = ClickPrompt { points, bounds, keep_earlier: false };
         self.check_clicks(frame, object, &prompt)?;
         Ok(self.to_model_points(&prompt))
+    }
+}
+
+impl Heard {
+    /// Whether exactly this was said.
+    fn is(&self, choice: Option<usize>, base: Option<&Arc<Mask>>) -> bool {
+        self.choice == choice && self.base.as_ref().map(|base| &base.mask) == base
     }
 }
 

@@ -97,14 +97,19 @@ impl Predictor {
         object: ObjectId,
         mask: &Mask,
     ) -> Result<HeadsOutput, Sam2Error> {
-        if mask.size() != self.size {
-            let reason = format!("the mask is {}, the clip {}", mask.size(), self.size);
-            return Err(Sam2Error::Prompt { object, frame, reason });
-        }
+        self.check_size(frame, object, mask)?;
         self.check_frame(frame, object)?;
         let features = self.features.get(&self.model, frames, frame)?;
         let input = mask_at_input_size(mask, self.model.config().image_size);
         Ok(self.model.take_mask(&features, &input)?)
+    }
+
+    pub(super) fn check_size(&self, frame: FrameIdx, object: ObjectId, mask: &Mask) -> Result<(), Sam2Error> {
+        if mask.size() == self.size {
+            return Ok(());
+        }
+        let reason = format!("the mask is {}, the clip {}", mask.size(), self.size);
+        Err(Sam2Error::Prompt { object, frame, reason })
     }
 
     fn check_frame(&self, frame: FrameIdx, object: ObjectId) -> Result<(), Sam2Error> {

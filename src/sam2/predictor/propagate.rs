@@ -109,16 +109,35 @@ impl Predictor {
         Ok(None)
     }
 
-    /// Takes up what was said since the last run. [`Predictor::start`] does so too; this is for callers who lead through
-    /// the frames themselves, by [`Predictor::visit`].
+    /// Begins a run over these objects that the caller leads through the frames, by [`Predictor::visit`], after
+    /// [`Predictor::take_up`] of their prompts. [`Predictor::start`] does both.
+    pub fn begin_run(&mut self, objects: &[ObjectId]) {
+        self.correction = None;
+        self.objects.iter_mut().filter(|track| objects.contains(&track.id)).for_each(ObjectTrack::begin_run);
+    }
+
+    /// Whether what was said of an object on a frame takes part in tracking from the next [`Predictor::take_up`] on.
+    pub fn is_pending(&self, object: ObjectId, frame: FrameIdx) -> bool {
+        let is_pending = |track: &ObjectTrack| track.pending(true, frame.0).is_some();
+        self.objects.iter().any(|track| track.id == object && is_pending(track))
+    }
+
+    /// Takes up what was said of an object on a frame since the last run.
     ///
     /// An object with a new or changed prompt is stale from then on, on all its frames: which of them the prompt reaches
     /// is known only once they are tracked again.
     ///
     /// # Errors
-    /// When there is no object, a prompted frame cannot be read, or the model fails.
-    pub fn take_up(&mut self, frames: &mut dyn FrameSource) -> Result<(), Sam2Error> {
-        self.take_up_prompts(frames)
+    /// When the frame cannot be read, or the model fails.
+    pub fn take_up(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        object: ObjectId,
+        frame: FrameIdx,
+    ) -> Result<(), Sam2Error> {
+        let Some(index) = self.objects.iter().position(|track| track.id == object) else { return Ok(()) };
+        let Some(state) = self.objects[index].pending(true, frame.0).cloned() else { return Ok(()) };
+        self.take_up_answer(frames, index, (true, frame.0, state))
     }
 
     /// Whether a frame of an object carries a prompt, or was tracked with everything that was said and taken up.
@@ -213,24 +232,36 @@ impl Predictor {
         }
         self.correction = None;
         for index in 0..self.objects.len() {
-            // An answer leaves the list only when it is stored: after an error the next attempt finds it again.
-            while let Some((conditions, frame, mut state)) = self.objects[index].next_pending() {
-                let features = self.features.get(&self.model, frames, FrameIdx(frame))?;
-                state.memory = Some(self.model.remember(&features, &state.low_res, state.object_score, true)?);
-                let track = &mut self.objects[index];
-                if conditions {
-                    track.store_cond(frame, state, &self.spill)?;
-                } else {
-                    // On a frame that conditions already, the reference drops this answer again; so do we.
-                    track.store_other(frame, state, &self.spill)?;
-                }
-                track.taken_up(conditions, frame);
+            self.objects[index].begin_run();
+            while let Some(pending) = self.objects[index].next_pending() {
+                self.take_up_answer(frames, index, pending)?;
             }
             let track = &self.objects[index];
             if track.cond_frames().next().is_none() && self.options.mode == Mode::Upstream {
                 return Err(Sam2Error::NoPrompt { object: track.id });
             }
         }
+        Ok(())
+    }
+
+    /// Makes the memory of an answer and files it. An answer leaves the list only when it is stored: after an error the
+    /// next attempt finds it again.
+    fn take_up_answer(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        index: usize,
+        (conditions, frame, mut state): (bool, u32, FrameState),
+    ) -> Result<(), Sam2Error> {
+        let features = self.features.get(&self.model, frames, FrameIdx(frame))?;
+        state.memory = Some(self.model.remember(&features, &state.low_res, state.object_score, true)?);
+        let track = &mut self.objects[index];
+        if conditions {
+            track.store_cond(frame, state, &self.spill)?;
+        } else {
+            // On a frame that conditions already, the reference drops this answer again; so do we.
+            track.store_other(frame, state, &self.spill)?;
+        }
+        track.taken_up(conditions, frame);
         Ok(())
     }
 

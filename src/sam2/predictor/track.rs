@@ -97,21 +97,23 @@ pub struct Visit {
     pub revision: u32,
 }
 
-/// What the clicks on a frame start from, so that they can be answered anew and mean the same.
+/// What was said on a frame beside the clicks themselves.
 #[derive(Debug, Clone)]
 pub struct Heard {
     /// Which reading of the first click was chosen.
     pub choice: Option<usize>,
-    /// What the frame had been tracked to when the first of them came; `None` when they start from the picture alone.
+    /// What they correct; `None` when they start from the picture alone.
     pub base: Option<Base>,
 }
 
-/// A tracked frame before it was corrected.
+/// The mask that clicks correct.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// Its logits, `[low-res side, low-res side]`.
+    /// As the caller gave it.
+    pub mask: Arc<Mask>,
+    /// Its logits, `[low-res side, low-res side]`: those it was tracked to, or made from it.
     pub low_res: Tensor,
-    /// Whether it was tracked backward.
+    /// Whether it was, or would have been, tracked backward.
     pub is_reverse: bool,
 }
 
@@ -133,6 +135,8 @@ pub struct ObjectTrack {
     pub tracked: BTreeMap<u32, Visit>,
     /// Counts changes of prompts taken up: frames tracked at an older revision are stale.
     pub revision: u32,
+    /// Prompts were taken back since the last run began. A run that is under way goes on without what it remembered.
+    is_cut_off: bool,
 }
 
 impl ObjectTrack {
@@ -148,6 +152,7 @@ impl ObjectTrack {
             other: BTreeMap::new(),
             tracked: BTreeMap::new(),
             revision: 0,
+            is_cut_off: false,
         }
     }
 
@@ -203,6 +208,13 @@ impl ObjectTrack {
             pending.first().map(|(frame, state)| (conditions, *frame, state.clone()))
         };
         next(false, &self.pending_other).or_else(|| next(true, &self.pending_cond))
+    }
+
+    /// A run begins: what an earlier one tracked after prompts were taken back is stale.
+    pub fn begin_run(&mut self) {
+        if std::mem::take(&mut self.is_cut_off) {
+            self.revision += 1;
+        }
     }
 
     /// Removes an answer that was taken up. Frames tracked without it are stale from now on.
@@ -287,6 +299,7 @@ impl ObjectTrack {
                     spill.remove_state(self.id, other);
                 }
                 self.tracked.clear();
+                self.is_cut_off = true;
             }
         }
     }

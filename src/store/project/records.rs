@@ -38,9 +38,13 @@ pub enum ChangeRecord {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ObjectRecord(String, Option<String>, Rgb, bool, bool, u64);
 
-/// What is said, and the chosen candidate.
+/// What is said, the chosen candidate, and the mask that is corrected, which version 1 of the file does not have.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct PromptRecord(SaidRecord, Option<u8>);
+pub struct PromptRecord(SaidRecord, Option<u8>, #[serde(default)] Option<MaskRecord>);
+
+/// A mask as `runs` writes it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MaskRecord(#[serde(with = "bytes")] Vec<u8>);
 
 #[derive(Debug, Serialize, Deserialize)]
 enum SaidRecord {
@@ -142,14 +146,15 @@ impl From<&FramePrompt> for PromptRecord {
             ),
             Prompt::Mask(mask) => SaidRecord::Mask(runs::encode(mask).into_vec()),
         };
-        PromptRecord(said, prompt.candidate)
+        let base = prompt.base.as_ref().map(|mask| MaskRecord(runs::encode(mask).into_vec()));
+        PromptRecord(said, prompt.candidate, base)
     }
 }
 
 impl TryFrom<PromptRecord> for FramePrompt {
     type Error = String;
 
-    fn try_from(PromptRecord(said, candidate): PromptRecord) -> Result<Self, String> {
+    fn try_from(PromptRecord(said, candidate, base): PromptRecord) -> Result<Self, String> {
         let prompt = match said {
             SaidRecord::Clicks(points, bounds) => {
                 let point = |(x, y, label)| Ok(Point { x, y, label: PointLabel::try_from(label)? });
@@ -160,7 +165,8 @@ impl TryFrom<PromptRecord> for FramePrompt {
             }
             SaidRecord::Mask(bytes) => Prompt::Mask(runs::decode(&bytes)?),
         };
-        Ok(FramePrompt { prompt: Arc::new(prompt), candidate })
+        let base = base.map(|MaskRecord(bytes)| runs::decode(&bytes)).transpose()?.map(Arc::new);
+        Ok(FramePrompt { prompt: Arc::new(prompt), candidate, base })
     }
 }
 
@@ -209,5 +215,34 @@ impl TryFrom<ChangeRecord> for Change {
             ChangeRecord::InOut(before, after) => Change::InOut { before: frames(before), after: frames(after) },
             ChangeRecord::Classes(before, after) => Change::Classes { before: before.into(), after: after.into() },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::{FrameSize, Mask};
+
+    #[test]
+    fn words_come_back_with_the_mask_they_correct_and_without_in_records_of_version_1() {
+        #[derive(Serialize)]
+        struct Version1(SaidRecord, Option<u8>);
+        let points = vec![Point { x: 3.0, y: 4.5, label: PointLabel::Negative }];
+        let prompt = Arc::new(Prompt::Clicks { points, bounds: None });
+        let base = Arc::new(Mask::from_fn(FrameSize { width: 7, height: 5 }, |i| i % 3 == 0));
+        let said = FramePrompt { prompt, candidate: Some(1), base: Some(base) };
+        let written = |record: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = Vec::new();
+            record(&mut bytes);
+            let record: PromptRecord = ciborium::from_reader(bytes.as_slice()).expect("a record");
+            FramePrompt::try_from(record).expect("words")
+        };
+        let now = written(&|bytes| ciborium::into_writer(&PromptRecord::from(&said), bytes).expect("memory"));
+        assert_eq!(now, said);
+        let then = written(&|bytes| {
+            let PromptRecord(words, candidate, _) = PromptRecord::from(&said);
+            ciborium::into_writer(&Version1(words, candidate), bytes).expect("memory");
+        });
+        assert_eq!(then, FramePrompt { base: None, ..said.clone() });
     }
 }

@@ -35,7 +35,10 @@ pub struct Schema {
 }
 
 /// What this program writes.
-pub const SCHEMA: Schema = Schema { first: FIRST, migrations: &[] };
+pub const SCHEMA: Schema = Schema { first: FIRST, migrations: &[CORRECTED] };
+
+// Version 2: the record of what is said may hold the mask it corrects. Older programs cannot read such a record.
+const CORRECTED: &str = "";
 
 // Short, so that it fits the first page with room to spare: recovery of a file whose first page is damaged relies on it.
 const FIRST: &str = "

@@ -49,16 +49,18 @@ fn an_older_project_is_copied_and_then_brought_up_to_date() {
     let (mut store, ..) = open_plainly(&path);
     click(&mut store, 3);
     drop(store);
+    const MIGRATIONS: &[&str] = &[
+        SCHEMA.migrations[0],
+        "ALTER TABLE object ADD COLUMN note TEXT",
+        "CREATE TABLE third(id INTEGER PRIMARY KEY)",
+    ];
     let newer = Surroundings {
-        schema: Schema {
-            first: SCHEMA.first,
-            migrations: &["ALTER TABLE object ADD COLUMN note TEXT", "CREATE TABLE third(id INTEGER PRIMARY KEY)"],
-        },
+        schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS },
         ..Surroundings::default()
     };
     let (store, snapshot, notices) = open(&path, &clip(), &options(|| {}), &newer).expect("an older project");
-    let backup = folder.path().join("clip.mp4.version-1-1.labelhub");
-    assert_eq!(notices, [OpenNotice::Migrated { from: 1, to: 3, backup: backup.clone() }]);
+    let backup = folder.path().join("clip.mp4.version-2-1.labelhub");
+    assert_eq!(notices, [OpenNotice::Migrated { from: 2, to: 4, backup: backup.clone() }]);
     assert_eq!(frames(&store, &snapshot), [3]);
     drop(store);
     let (store, snapshot, notices) = open_plainly(&backup);
@@ -72,7 +74,7 @@ fn an_older_project_is_copied_and_then_brought_up_to_date() {
     let before = std::fs::read(&path).expect("the project");
     let (mut store, snapshot, notices) = open_plainly(&path);
     assert!(
-        matches!(&notices[..], [OpenNotice::ReadOnly { reason, .. }] if reason.contains("version 3")),
+        matches!(&notices[..], [OpenNotice::ReadOnly { reason, .. }] if reason.contains("version 4")),
         "{notices:?}"
     );
     assert_eq!((frames(&store, &snapshot), store.is_read_only()), (vec![3], true));
@@ -89,8 +91,9 @@ fn a_migration_that_fails_leaves_the_old_project() {
     let (mut store, ..) = open_plainly(&path);
     click(&mut store, 3);
     drop(store);
+    const MIGRATIONS: &[&str] = &[SCHEMA.migrations[0], "CREATE TABLE second(id); CREATE TABLE mask(id)"];
     let broken = Surroundings {
-        schema: Schema { first: SCHEMA.first, migrations: &["CREATE TABLE second(id); CREATE TABLE mask(id)"] },
+        schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS },
         ..Surroundings::default()
     };
     let error = refusal(open(&path, &clip(), &options(|| {}), &broken));
@@ -103,15 +106,16 @@ fn a_migration_that_fails_leaves_the_old_project() {
 fn a_newer_project_that_cannot_be_read_is_refused_with_its_version() {
     let folder = folder();
     let path = folder.path().join("p.labelhub");
+    const MIGRATIONS: &[&str] = &[SCHEMA.migrations[0], "ALTER TABLE object RENAME TO thing"];
     let newer = Surroundings {
-        schema: Schema { first: SCHEMA.first, migrations: &["ALTER TABLE object RENAME TO thing"] },
+        schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS },
         ..Surroundings::default()
     };
     // It can be made, though not read by this test's reader; that is what an older program would find.
     super::super::create::create(&path, &clip(), &newer.schema).expect("a writable folder");
     let before = std::fs::read(&path).expect("the project");
     let error = refusal(open(&path, &clip(), &options(|| {}), &Surroundings::default()));
-    assert!(matches!(error, StoreError::Newer { version: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { version: 3, .. }), "{error}");
     assert_eq!(std::fs::read(&path).expect("the project"), before);
     assert_eq!(names(folder.path()), ["p.labelhub"]);
 }
