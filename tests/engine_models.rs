@@ -3,12 +3,14 @@
 
 mod engine_support;
 
+use std::sync::Arc;
+
 use engine_support::{
-    A, B, Brought, DiscClip, ask, clicks, engine, negative, object, painted, positive, preview, rectangle, request,
-    run, small_clip, small_model, test_engine, track,
+    A, B, Brought, DiscClip, ask, clicks, correcting, engine, negative, object, painted, positive, preview, rectangle,
+    request, run, small_clip, small_model, test_engine, track,
 };
 use label_hub::engine::{EngineCommand, EngineThread, FramePrompt, ModelChoice, TrackDirection};
-use label_hub::label::{FrameIdx, Point};
+use label_hub::label::{FrameIdx, Mask, Point};
 use label_hub::video::Clip;
 
 /// A model with a clip it makes sense of, and clicks on that clip: on an object, and elsewhere.
@@ -178,11 +180,11 @@ fn a_correction_keeps_exactly_its_mask_and_reaches_later_frames() {
         let engine = case.engine();
         let first = (0, case.click());
         let before = track(&engine, run(vec![object(A, std::slice::from_ref(&first), &[])], 0, 9, FORWARD));
-        let correction = clicks(&[negative(case.on.x + 4.0, case.on.y)]);
+        let correction = correcting(before.mask(4, A), &[negative(case.on.x + 4.0, case.on.y)]);
         let (corrected, candidates) = ask(&engine, request(A, 4, &correction));
         assert_ne!(corrected.mask, *before.mask(4, A), "{}: the click does something", case.name);
         // Said differently and taken back, it is the same correction still.
-        ask(&engine, request(A, 4, &clicks(&[case.off])));
+        ask(&engine, request(A, 4, &correcting(before.mask(4, A), &[case.off])));
         assert_eq!(ask(&engine, request(A, 4, &correction)), (corrected.clone(), candidates), "{}", case.name);
         let after = track(&engine, run(vec![object(A, &[first, (4, correction)], &[])], 0, 9, FORWARD));
         assert_eq!(*after.mask(4, A), corrected.mask, "{}: what the labeller saw is what stays", case.name);
@@ -193,6 +195,42 @@ fn a_correction_keeps_exactly_its_mask_and_reaches_later_frames() {
         let prompts = [(0, case.click()), (4, painted)];
         let after = track(&engine, run(vec![object(A, &prompts, &[])], 0, 9, FORWARD));
         assert_eq!(*after.mask(4, A), painted_mask, "{}: a painted frame stays", case.name);
+    }
+}
+
+#[test]
+fn an_engine_that_knows_nothing_takes_over_the_masks_of_the_request() {
+    for case in cases() {
+        // No answer of the model's own looks like these.
+        let masks = [(0, rectangle(&case.clip, 8, 8, 40, 40)), (4, rectangle(&case.clip, 30, 10, 60, 50))];
+        let correction = correcting(&masks[0].1, &[negative(case.on.x + 4.0, case.on.y)]);
+        let mut prompts = object(A, &[(0, case.click()), (4, correction.clone())], &[]);
+        prompts.masks = masks.iter().map(|(frame, mask)| (FrameIdx(*frame), Arc::new(mask.clone()))).collect();
+        let engine = case.engine();
+        let brought = track(&engine, run(vec![prompts.clone()], 0, 6, FORWARD));
+        for (frame, mask) in &masks {
+            assert_eq!(brought.mask(*frame, A), mask, "{}: frame {frame} keeps its mask", case.name);
+        }
+        // It is remembered like an answer: nothing is to be done for it again, and later frames go by it.
+        prompts.has = vec![(FrameIdx(0), FrameIdx(5))];
+        assert_eq!(track(&engine, run(vec![prompts], 0, 6, FORWARD)).visited, [6], "{}", case.name);
+        let own = [object(A, &[(0, case.click()), (4, correction)], &[])];
+        let own = track(&case.engine(), run(own.to_vec(), 0, 6, FORWARD));
+        assert!((5..=6).any(|frame| own.mask(frame, A) != brought.mask(frame, A)), "{}", case.name);
+    }
+}
+
+#[test]
+fn clicks_correct_the_mask_that_comes_with_them() {
+    for case in cases() {
+        let (one, other) = (rectangle(&case.clip, 8, 8, 40, 40), rectangle(&case.clip, 30, 10, 60, 50));
+        let points = [negative(case.on.x + 4.0, case.on.y)];
+        let answer = |engine: &EngineThread, base: &Mask| ask(engine, request(A, 4, &correcting(base, &points))).0;
+        let engine = case.engine();
+        let of_one = answer(&engine, &one);
+        assert_ne!(answer(&engine, &other), of_one, "{}", case.name);
+        assert_eq!(answer(&engine, &one), of_one, "{}: the same words again", case.name);
+        assert_eq!(answer(&case.engine(), &one), of_one, "{}: on a fresh engine", case.name);
     }
 }
 

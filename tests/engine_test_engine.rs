@@ -48,7 +48,7 @@ fn negative_clicks_and_boxes_limit_what_grows() {
     assert!(halved.mask.area() < everything_else.mask.area() * 9 / 10, "two clicks on one colour share it");
     assert!(halved.mask.area() > 0);
     let bounds = Some(BoxPrompt { x0: 100.0, y0: 10.0, x1: 120.0, y1: 30.0 });
-    let boxed = FramePrompt { prompt: Prompt::Clicks { points: vec![], bounds }.into(), candidate: None };
+    let boxed = FramePrompt { prompt: Prompt::Clicks { points: vec![], bounds }.into(), candidate: None, base: None };
     assert_eq!(ask(&engine, request(A, 0, &boxed)).0.mask.area(), 21 * 21, "a box holds the region");
     let nothing = ask(&engine, request(A, 0, &clicks(&[negative(80.0, 48.0)]))).0;
     assert!(nothing.mask.is_empty() && nothing.object_score < 0.0);

@@ -12,7 +12,7 @@ use bevy::ecs::lifecycle::HookContext;
 use bevy::ecs::world::DeferredWorld;
 use bevy::prelude::*;
 
-use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, Mask, MaskId, ObjectFacts, ObjectId};
+use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, Mask, MaskId, ObjectFacts, ObjectId, Provenance};
 
 /// The state of every frame an object has a mask on.
 #[derive(Component, Debug, Default)]
@@ -264,6 +264,12 @@ pub fn said(world: &World, object: ObjectId, frame: FrameIdx) -> Option<&FramePr
 /// The marks of an object.
 pub fn marks(world: &World, object: ObjectId) -> Option<&Marks> {
     world.get::<Marks>(world.resource::<LabelIndex>().object(object)?)
+}
+
+/// Whether what is said on a frame has no answer yet: there is no mask, or still the one that is corrected.
+pub fn is_unanswered(world: &World, object: ObjectId, frame: FrameIdx) -> bool {
+    let is_older = |mark: FrameMark| mark.provenance == Provenance::Tracked;
+    said(world, object, frame).is_some() && mark(world, object, frame).is_none_or(is_older)
 }
 
 /// The mark of an object on a frame.

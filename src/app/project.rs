@@ -278,7 +278,7 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
 fn unanswered(world: &World) -> Vec<(ObjectId, FrameIdx)> {
     let index = world.resource::<LabelIndex>();
     let prompts = index.objects().flat_map(|(id, _)| index.prompts_of(id).map(move |(frame, _)| (id, frame)));
-    prompts.filter(|(id, frame)| labels::mark(world, *id, *frame).is_none()).collect()
+    prompts.filter(|(id, frame)| labels::is_unanswered(world, *id, *frame)).collect()
 }
 
 /// With its first change a project takes the classes of the clip before it, unless that change is about classes.

@@ -1,15 +1,17 @@
 //! Asks the threads for what the state calls for: the playhead's picture, the preview, frames encoded ahead.
 
+use std::sync::Arc;
+
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, PromptRequest};
-use crate::label::{FrameIdx, FramePrompt, Prompt};
+use crate::label::{FrameIdx, FramePrompt, Mask, MaskId, Prompt};
 use crate::video::VideoCommand;
 
-use super::labels::{LabelIndex, Said};
+use super::labels::{LabelIndex, Marks, Said};
 use super::state::{
     Answers, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Playback, Playhead, Preview, Selection, Shown,
-    VideoLink,
+    StoreLink, VideoLink,
 };
 
 /// Frames ahead of the playhead that are encoded while there is nothing else to do.
@@ -46,9 +48,11 @@ pub(super) fn ask_preview(
     playhead: Res<Playhead>,
     selection: Res<Selection>,
     index: Res<LabelIndex>,
-    said: Query<&Said>,
+    store: Res<StoreLink>,
+    (said, marks): (Query<&Said>, Query<&Marks>),
     mut preview: ResMut<Preview>,
     mut last_asked: Local<Option<crate::label::Point>>,
+    mut corrected: Local<Option<(MaskId, Arc<Mask>)>>,
 ) {
     let Some(point) = preview.point else {
         *last_asked = None;
@@ -68,11 +72,27 @@ pub(super) fn ask_preview(
         Some(Prompt::Mask(_)) | None => (Vec::new(), None),
     };
     points.push(point);
+    let base = match here {
+        Some(said) => said.0.base.clone(),
+        None => {
+            let mark = index.object(object).and_then(|entity| marks.get(entity).ok()?.frames.get(&playhead.0));
+            mark.and_then(|mark| mask_of(mark.mask, &store, &mut corrected))
+        }
+    };
     let candidate = here.and_then(|said| said.0.candidate);
-    let prompt = FramePrompt { prompt: std::sync::Arc::new(Prompt::Clicks { points, bounds }), candidate };
+    let prompt = FramePrompt { prompt: Arc::new(Prompt::Clicks { points, bounds }), candidate, base };
     let request = PromptRequest { object, frame: playhead.0, prompt };
     preview.pending = Some(engine.0.send(EngineCommand::Preview(request)));
     *last_asked = Some(point);
+}
+
+/// The mask that is looked at, read once. `None` when it cannot be read: the click itself will say why.
+fn mask_of(id: MaskId, store: &StoreLink, kept: &mut Option<(MaskId, Arc<Mask>)>) -> Option<Arc<Mask>> {
+    if kept.as_ref().is_none_or(|(of, _)| *of != id) {
+        let mask = store.0.read().expect("no holder of the store panics while writing").get(id).ok()?;
+        *kept = Some((id, Arc::new(mask)));
+    }
+    kept.as_ref().map(|(_, mask)| mask.clone())
 }
 
 /// Frames near the playhead, so that the next click answers at once. The engine bounds what it keeps.

@@ -232,8 +232,9 @@ pub struct Tracking {
     pub total: u32,
     /// Frames still to be visited.
     pub remaining: u32,
-    /// Objects it tracks.
-    pub objects: usize,
+    /// Objects it tracks, with their revisions when it was asked for: words that come later reach its frames in the next
+    /// run only, so its masks are stale then.
+    pub revisions: BTreeMap<ObjectId, u64>,
     /// It also answers clicks and boxes anew that were answered before.
     pub is_anew: bool,
     /// Masks taken up.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
@@ -29,7 +30,7 @@ use crate::formats::{
 };
 use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance};
 use crate::sam2::checkpoint::Checkpoint;
-use crate::store::{Durability, LabelStore, SaveState};
+use crate::store::{Durability, LabelStore, SaveState, StoreError};
 
 /// How often a run that waits for the model looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -119,7 +120,7 @@ fn objects_to_track(
         if !args.objects.is_empty() && !is_named {
             continue;
         }
-        let prompts = prompts_of(project, *id, facts);
+        let prompts = prompts_of(project, *id, facts)?;
         let reason = match (facts.is_locked, prompts.frames.is_empty()) {
             (true, _) => "is locked",
             (false, true) => "has no prompt",
@@ -139,18 +140,24 @@ fn objects_to_track(
     Ok(objects)
 }
 
-fn prompts_of(project: &Project, object: ObjectId, facts: &ObjectFacts) -> ObjectPrompts {
+fn prompts_of(project: &Project, object: ObjectId, facts: &ObjectFacts) -> Result<ObjectPrompts, StoreError> {
     let said = project.snapshot.prompts.iter().filter(|(of, ..)| *of == object);
     let frames: BTreeMap<FrameIdx, FramePrompt> = said.map(|(_, frame, said)| (*frame, said.clone())).collect();
     let mut has: Vec<(FrameIdx, FrameIdx)> = Vec::new();
     let marks = project.marks.range((object, FrameIdx(0))..=(object, FrameIdx(u32::MAX)));
+    let mut masks = BTreeMap::new();
+    for ((_, frame), mark) in marks.clone() {
+        if mark.provenance == Provenance::Prompted && frames.contains_key(frame) {
+            masks.insert(*frame, Arc::new(project.store.get(mark.mask)?));
+        }
+    }
     for ((_, frame), _) in marks.filter(|(_, mark)| !mark.is_stale(facts.revision)) {
         match has.last_mut() {
             Some((_, last)) if last.0 + 1 == frame.0 => *last = *frame,
             _ => has.push((*frame, *frame)),
         }
     }
-    ObjectPrompts { object, frames, has }
+    Ok(ObjectPrompts { object, frames, masks, has })
 }
 
 /// `--range`, or the project's in and out frames, or the whole clip.

@@ -162,10 +162,12 @@ mod tests {
 
     fn object(id: u32, prompts: &[u32], has: &[(u32, u32)]) -> ObjectPrompts {
         let prompt = Arc::new(Prompt::Clicks { points: Vec::new(), bounds: None });
-        let frames =
-            prompts.iter().map(|f| (FrameIdx(*f), FramePrompt { prompt: prompt.clone(), candidate: None })).collect();
+        let frames = prompts
+            .iter()
+            .map(|f| (FrameIdx(*f), FramePrompt { prompt: prompt.clone(), candidate: None, base: None }))
+            .collect();
         let has = has.iter().map(|(a, b)| (FrameIdx(*a), FrameIdx(*b))).collect();
-        ObjectPrompts { object: ObjectId(id), frames, has }
+        ObjectPrompts { object: ObjectId(id), frames, masks: BTreeMap::new(), has }
     }
 
     /// Frame, and each object with whether it is wanted.

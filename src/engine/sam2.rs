@@ -23,9 +23,7 @@ use super::device::{device_words, open_device};
 use super::frames::ClipFrames;
 use super::memory::keep_freed;
 use super::plan::{Plan, PlannedFrame};
-use super::protocol::{
-    DeviceChoice, EngineError, FramePrompt, ModelInfo, ObjectResult, PromptRequest, TrackRequest,
-};
+use super::protocol::{DeviceChoice, EngineError, FramePrompt, ModelInfo, ObjectResult, PromptRequest, TrackRequest};
 use super::segmenter::{Answered, Preparation, Segmenter, StepDone};
 
 /// Frames assumed to fit in the feature cache before the first one says how large they are.
@@ -168,6 +166,7 @@ impl Segmenter for Sam2Segmenter {
     fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<(), EngineError> {
         // Planned twice: a request that makes no sense should not cost a run of the model.
         self.plan = Plan::new(request, frames.frame_count(), &|_, _| false)?;
+        let run = self.plan.objects.clone();
         let predictor = self.predictor(frames)?;
         let mut prompts = Vec::new();
         for (place, object) in request.objects.iter().enumerate() {
@@ -178,7 +177,7 @@ impl Segmenter for Sam2Segmenter {
             }
             prompts.extend(object.frames.keys().map(|frame| (*frame, place)));
         }
-        predictor.begin_run(&self.plan.objects);
+        predictor.begin_run(&run);
         // By frame, so that each is encoded once for all its objects.
         prompts.sort_unstable();
         self.preparing = Some((request.clone(), prompts.into()));
@@ -231,14 +230,12 @@ impl Segmenter for Sam2Segmenter {
 
 fn said(prompt: &FramePrompt) -> Said<'_> {
     match &*prompt.prompt {
-        Prompt::Clicks { points, bounds } => {
-            Said::Clicks {
-                points,
-                bounds: *bounds,
-                choice: prompt.candidate.map(usize::from),
-                base: prompt.base.as_ref(),
-            }
-        }
+        Prompt::Clicks { points, bounds } => Said::Clicks {
+            points,
+            bounds: *bounds,
+            choice: prompt.candidate.map(usize::from),
+            base: prompt.base.as_ref(),
+        },
         Prompt::Mask(mask) => Said::Mask(mask),
     }
 }

@@ -121,11 +121,16 @@ pub fn negative(x: f32, y: f32) -> Point {
 
 pub fn clicks(points: &[Point]) -> FramePrompt {
     let prompt = Prompt::Clicks { points: points.to_vec(), bounds: None };
-    FramePrompt { prompt: Arc::new(prompt), candidate: None }
+    FramePrompt { prompt: Arc::new(prompt), candidate: None, base: None }
+}
+
+/// Clicks that correct a mask.
+pub fn correcting(base: &Mask, points: &[Point]) -> FramePrompt {
+    FramePrompt { base: Some(Arc::new(base.clone())), ..clicks(points) }
 }
 
 pub fn painted(mask: &Mask) -> FramePrompt {
-    FramePrompt { prompt: Arc::new(Prompt::Mask(mask.clone())), candidate: None }
+    FramePrompt { prompt: Arc::new(Prompt::Mask(mask.clone())), candidate: None, base: None }
 }
 
 pub fn request(object: ObjectId, frame: u32, prompt: &FramePrompt) -> PromptRequest {
@@ -134,7 +139,8 @@ pub fn request(object: ObjectId, frame: u32, prompt: &FramePrompt) -> PromptRequ
 
 pub fn object(object: ObjectId, prompts: &[(u32, FramePrompt)], has: &[(u32, u32)]) -> ObjectPrompts {
     let frames: BTreeMap<FrameIdx, FramePrompt> = prompts.iter().map(|(f, p)| (FrameIdx(*f), p.clone())).collect();
-    ObjectPrompts { object, frames, has: has.iter().map(|(a, b)| (FrameIdx(*a), FrameIdx(*b))).collect() }
+    let masks = BTreeMap::new();
+    ObjectPrompts { object, frames, masks, has: has.iter().map(|(a, b)| (FrameIdx(*a), FrameIdx(*b))).collect() }
 }
 
 pub fn run(objects: Vec<ObjectPrompts>, first: u32, last: u32, direction: TrackDirection) -> TrackRequest {

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{A, next, small_clip, test_engine};
 use label_hub::engine::{
     Answered, ClipFrames, EngineCommand, EngineError, EngineEvent, EngineThread, FramePrompt, ModelInfo, ObjectResult,
-    PromptRequest, Segmenter, StepDone, TrackRequest,
+    Preparation, PromptRequest, Segmenter, StepDone, TrackRequest,
 };
 use label_hub::label::{FrameIdx, Mask, ObjectId, Prompt};
 
@@ -105,10 +105,13 @@ impl Segmenter for Scripted {
     fn forget(&mut self, _object: ObjectId) {
         panic!("forgetting is not in the script");
     }
-    fn start(&mut self, _frames: &mut ClipFrames, request: &TrackRequest) -> Result<u32, EngineError> {
+    fn start(&mut self, _frames: &mut ClipFrames, request: &TrackRequest) -> Result<(), EngineError> {
         self.script.started.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         self.steps_left = 3;
-        Ok(self.steps_left)
+        Ok(())
+    }
+    fn prepare(&mut self, _frames: &mut ClipFrames) -> Result<Preparation, EngineError> {
+        Ok(Preparation::Ready(self.steps_left))
     }
     fn step(&mut self, frames: &mut ClipFrames) -> Result<Option<StepDone>, EngineError> {
         self.script.in_work.send(()).expect("the test watches");

@@ -70,7 +70,8 @@ pub fn prompt(seed: u32) -> FramePrompt {
         1 => Prompt::Clicks { points: (0..=seed % 9).map(point).collect(), bounds: None },
         _ => Prompt::Mask(mask(seed)),
     };
-    FramePrompt { prompt: Arc::new(prompt), candidate: (seed % 4 == 1).then_some(seed as u8 % 3) }
+    let base = (seed % 5 == 2).then(|| Arc::new(mask(seed)));
+    FramePrompt { prompt: Arc::new(prompt), candidate: (seed % 4 == 1).then_some(seed as u8 % 3), base }
 }
 
 pub fn mark(id: MaskId, seed: u32) -> FrameMark {

@@ -7,7 +7,7 @@ use crate::label::Change;
 
 use super::super::action::Action;
 use super::super::history::{History, Joins};
-use super::super::labels::{self, InOut, LabelIndex};
+use super::super::labels::{InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{CurrentRun, EngineLink};
 use super::super::wording::counted;
@@ -60,10 +60,6 @@ fn reset_all(world: &mut World) {
     let masks = changes.iter().filter(|change| matches!(change, Change::Mark { .. })).count();
     changes.push(Change::InOut { before: world.resource::<InOut>().0, after: None });
     commit(world, "reset all", changes, Joins::Nothing);
-    for object in ids {
-        debug_assert!(labels::facts(world, object).is_none());
-        world.resource::<EngineLink>().0.send(EngineCommand::Forget { object });
-    }
     let gone = if masks == 1 { "is" } else { "are" };
     let text = format!("Everything was reset: {} {gone} gone.", counted(masks, "mask"));
     tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);

@@ -108,12 +108,11 @@ fn failed(world: &mut World, generation: Generation, frame: FrameIdx, object: Op
     tell(world, Severity::Error, format!("No mask for the click on frame {frame}: {error}"), Vec::new());
 }
 
-/// The facts of a mask that a model made.
-fn mark_of(world: &World, result: &ObjectResult, provenance: Provenance) -> Option<FrameMark> {
-    let revision = labels::facts(world, result.object)?.revision;
+/// The facts of a mask that a model made when the object was at a revision.
+fn mark_of(world: &World, result: &ObjectResult, provenance: Provenance, revision: u64) -> FrameMark {
     let store = world.resource::<StoreLink>().clone();
     let mask = store.0.write().expect("no holder of the store panics while writing").put(&result.mask);
-    Some(FrameMark {
+    FrameMark {
         mask,
         provenance,
         revision,
@@ -122,7 +121,7 @@ fn mark_of(world: &World, result: &ObjectResult, provenance: Provenance) -> Opti
         object_score: result.object_score,
         predicted_iou: result.predicted_iou,
         stability: result.stability,
-    })
+    }
 }
 
 fn answer(
@@ -147,11 +146,9 @@ fn answer(
     if before.is_some_and(|mark| mark.is_approved) {
         return;
     }
-    let after = mark_of(world, &result, Provenance::Prompted);
-    if after.is_none() {
-        return;
-    }
-    let change = Change::Mark { object, frame, before, after };
+    let Some(revision) = labels::facts(world, object).map(|facts| facts.revision) else { return };
+    let after = mark_of(world, &result, Provenance::Prompted, revision);
+    let change = Change::Mark { object, frame, before, after: Some(after) };
     let is_about_this = |edit: &Edit| {
         edit.changes
             .iter()
@@ -170,7 +167,9 @@ fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut sup
 
 fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: Vec<ObjectResult>) {
     let run = world.resource::<CurrentRun>().0.as_ref().filter(|run| run.generation == generation && !run.is_disowned);
-    let Some((name, is_anew)) = run.map(|run| (run.name.clone(), run.is_anew)) else { return };
+    let Some((name, is_anew, revisions)) = run.map(|run| (run.name.clone(), run.is_anew, run.revisions.clone())) else {
+        return;
+    };
     let mut changes = Vec::new();
     for result in results {
         let object = result.object;
@@ -187,7 +186,8 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
             continue;
         }
         let provenance = if is_prompted { Provenance::Prompted } else { Provenance::Tracked };
-        let Some(after) = mark_of(world, &result, provenance) else { continue };
+        let Some(revision) = revisions.get(&object) else { continue };
+        let after = mark_of(world, &result, provenance, *revision);
         changes.push(Change::Mark { object, frame, before, after: Some(after) });
     }
     if changes.is_empty() {
@@ -211,7 +211,7 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     };
     let (visited, secs) = (run.total - run.remaining.min(run.total), run.since.elapsed().as_secs_f32());
     if visited >= LEAST_MEASURED_FRAMES {
-        world.resource_mut::<Pace>().0 = Some(secs / visited as f32 / run.objects.max(1) as f32);
+        world.resource_mut::<Pace>().0 = Some(secs / visited as f32 / run.revisions.len().max(1) as f32);
     }
     let masks = run.masks;
     let new = counted(masks, "new mask");

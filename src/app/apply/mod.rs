@@ -16,7 +16,7 @@ mod view;
 
 use bevy::prelude::*;
 
-use crate::engine::EngineEvent;
+use crate::engine::{EngineCommand, EngineEvent};
 use crate::label::{Change, Edit, FrameIdx, ObjectId};
 use crate::store::Durability;
 
@@ -28,7 +28,7 @@ use super::labels;
 use super::model_files;
 use super::notices::{Notices, Severity};
 use super::project::{self, session};
-use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
+use super::state::{ActionQueue, Answers, CurrentRun, EngineLink, Playhead, Selection, StoreLink};
 
 pub(super) use clips::{clip_failed, clip_indexed, clip_opened, close_clip, is_test_engine};
 pub(super) use prompts::ask_model;
@@ -198,14 +198,23 @@ fn make(world: &mut World, edit: &Edit) {
     mend_selection(world);
 }
 
-/// Keeps the open questions in step with the prompts an edit touched. A prompt that came with its mask needs no answer;
-/// the mask of one that was undone or removed must not arrive any more.
+/// Keeps the open questions, and what the model remembers, in step with the prompts and objects an edit touched. A
+/// prompt that came with its mask needs no answer; the mask of one that was undone or removed must not arrive any more,
+/// nor lead others.
 fn ask_about(world: &mut World, edit: &Edit) {
     for change in &edit.changes {
+        match change {
+            Change::Object { id, after: None, .. } => {
+                world.resource::<EngineLink>().0.send(EngineCommand::Forget { object: *id });
+            }
+            Change::Prompt { object, frame, after: None, .. } => {
+                world.resource::<EngineLink>().0.send(EngineCommand::ClearPrompt { object: *object, frame: *frame });
+            }
+            _ => {}
+        }
         let Change::Prompt { object, frame, .. } = change else { continue };
         let key = (*object, *frame);
-        let needs_answer =
-            labels::said(world, *object, *frame).is_some() && labels::mark(world, *object, *frame).is_none();
+        let needs_answer = labels::is_unanswered(world, *object, *frame);
         let mut answers = world.resource_mut::<Answers>();
         answers.pending.remove(&key);
         answers.candidates = answers.candidates.take().filter(|c| (c.object, c.frame) != key);

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use crate::engine::EngineCommand;
 use crate::label::{Change, ObjectFacts, ObjectId, palette};
 
 use super::super::action::Action;
 use super::super::history::Joins;
 use super::super::labels::{self, Classes, LabelIndex, Said};
 use super::super::notices::Severity;
-use super::super::state::{EngineLink, Overlay, Revisions, Selection};
+use super::super::state::{Overlay, Revisions, Selection};
 use super::super::wording::counted;
 use super::{commit, tell};
 
@@ -156,7 +155,6 @@ fn delete(world: &mut World, which: Option<ObjectId>) {
     let changes = removal(world, id);
     let masks = changes.iter().filter(|change| matches!(change, Change::Mark { .. })).count();
     commit(world, format!("delete {}", facts.name), changes, Joins::Nothing);
-    world.resource::<EngineLink>().0.send(EngineCommand::Forget { object: id });
     let text = format!("{} was deleted with {}.", facts.name, counted(masks, "mask"));
     tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
 }

@@ -65,6 +65,18 @@ fn clicks(world: &World, frame: FrameIdx) -> Vec<Point> {
     }
 }
 
+/// The mask that words on a frame correct: what the frame had before anything was said there. `Err` when it cannot be
+/// read, which the labeller is told.
+fn base(world: &mut World, object: ObjectId, frame: FrameIdx) -> Result<Option<Arc<Mask>>, ()> {
+    if let Some(said) = labels::said(world, object, frame) {
+        return Ok(said.base.clone());
+    }
+    let Some(mark) = labels::mark(world, object, frame) else { return Ok(None) };
+    let store = world.resource::<StoreLink>().clone();
+    let mask = store.0.read().expect("no holder of the store panics while writing").get(mark.mask);
+    mask.map(|mask| Some(Arc::new(mask))).map_err(|error| tell(world, Severity::Error, error.to_string(), Vec::new()))
+}
+
 fn add_point(world: &mut World, frame: FrameIdx, point: Point) {
     let Some(size) = world.resource::<OpenClip>().clip().map(crate::video::Clip::size) else { return };
     let is_inside = |at: f32, side: u32| at >= -0.5 && at <= side as f32 - 0.5;
@@ -141,8 +153,9 @@ fn use_mask(world: &mut World, frame: FrameIdx) {
 /// Replaces what is said about the selected object on a frame; makes an object when there is none.
 fn say(world: &mut World, frame: FrameIdx, name: &str, prompt: Prompt, candidate: Option<u8>) {
     let (object, mut changes) = target(world);
+    let Ok(base) = base(world, object, frame) else { return };
     let before = labels::said(world, object, frame).cloned();
-    let after = Some(FramePrompt { prompt: Arc::new(prompt), candidate });
+    let after = Some(FramePrompt { prompt: Arc::new(prompt), candidate, base });
     changes.push(Change::Prompt { object, frame, before, after });
     commit(world, name, changes, Joins::Nothing);
     world.resource_mut::<Answers>().wanted.insert((object, frame));
@@ -154,12 +167,13 @@ fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
         return;
     }
     let (object, mut changes) = target(world);
+    let Ok(base) = base(world, object, frame) else { return };
     let revision = world.resource_mut::<Revisions>().give();
     let store = world.resource::<StoreLink>().clone();
     let id = store.0.write().expect("no holder of the store panics while writing").put(&mask);
     let after = FrameMark::painted(id, &mask, revision);
     let before = labels::said(world, object, frame).cloned();
-    let said = FramePrompt { prompt: Arc::new(Prompt::Mask(mask)), candidate: None };
+    let said = FramePrompt { prompt: Arc::new(Prompt::Mask(mask)), candidate: None, base };
     changes.push(Change::Prompt { object, frame, before, after: Some(said) });
     let before = labels::mark(world, object, frame);
     changes.push(Change::Mark { object, frame, before, after: Some(after) });
@@ -181,7 +195,6 @@ fn clear(world: &mut World, frame: FrameIdx) {
         }
     }
     commit(world, "clear prompts", changes, Joins::Nothing);
-    world.resource::<EngineLink>().0.send(EngineCommand::ClearPrompt { object, frame });
 }
 
 fn cycle_candidate(world: &mut World, frame: FrameIdx) {

@@ -1,17 +1,19 @@
 //! Starting and stopping runs: which objects, which frames, and what the model need not bring again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest};
-use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Provenance};
+use crate::label::{FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Provenance};
+use crate::store::StoreError;
 
 use super::super::action::{Action, TrackScope};
 use super::super::labels::{self, InOut, LabelIndex, Said};
 use super::super::notices::Severity;
-use super::super::state::{CurrentRun, EngineLink, OpenClip, Selection, Tracking};
+use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, StoreLink, Tracking};
 use super::{playhead, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
@@ -36,8 +38,19 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     }
     let Some(frame_count) = world.resource::<OpenClip>().clip().map(crate::video::Clip::frame_count) else { return };
     let mut objects = objects_to_track(world, only);
+    for object in &mut objects {
+        match answers_of(world, object) {
+            Ok(masks) => object.masks = masks,
+            // Tracked from other masks than those on the screen, a run would undo what was accepted.
+            Err(error) => return tell(world, Severity::Error, error.to_string(), Vec::new()),
+        }
+    }
     if scope == TrackScope::Anew {
-        objects.iter_mut().for_each(|object| object.has = kept_anew(world, object.object));
+        for object in &mut objects {
+            object.has = kept_anew(world, object.object);
+            // What is made again is answered again.
+            object.masks.retain(|frame, _| object.has.iter().any(|(first, last)| (first..=last).contains(&frame)));
+        }
     }
     if objects.is_empty() {
         let text = "Nothing to track: the objects are locked or have no prompt. Click an object first.";
@@ -49,7 +62,8 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         [one] => format!("track {}", labels::facts(world, one.object).map_or("object", |facts| facts.name.as_str())),
         several => format!("track {} objects", several.len()),
     };
-    let object_count = objects.len();
+    let revision_of = |object: &ObjectPrompts| Some((object.object, labels::facts(world, object.object)?.revision));
+    let revisions = objects.iter().filter_map(revision_of).collect();
     let request = TrackRequest { objects, first, last, direction };
     let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
     world.resource_mut::<CurrentRun>().0 = Some(Tracking {
@@ -57,7 +71,7 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         name,
         total: 0,
         remaining: 0,
-        objects: object_count,
+        revisions,
         is_anew: scope == TrackScope::Anew,
         masks: 0,
         damaged: std::collections::BTreeSet::new(),
@@ -74,9 +88,21 @@ fn objects_to_track(world: &World, only: Option<ObjectId>) -> Vec<ObjectPrompts>
     let with_prompts = ids.filter(is_free).map(|object| {
         let said = index.prompts_of(object).filter_map(|(f, entity)| Some((f, world.get::<Said>(entity)?.0.clone())));
         let frames: BTreeMap<FrameIdx, FramePrompt> = said.collect();
-        ObjectPrompts { object, frames, has: up_to_date(world, object) }
+        ObjectPrompts { object, frames, masks: BTreeMap::new(), has: up_to_date(world, object) }
     });
     with_prompts.filter(|prompts| !prompts.frames.is_empty()).collect()
+}
+
+/// The masks on the screen that answer the prompts, where they are no question any more.
+fn answers_of(world: &World, prompts: &ObjectPrompts) -> Result<BTreeMap<FrameIdx, Arc<Mask>>, StoreError> {
+    let (object, open) = (prompts.object, world.resource::<Answers>());
+    let is_open = |frame| open.pending.contains_key(&(object, frame)) || open.wanted.contains(&(object, frame));
+    let store = world.resource::<StoreLink>().0.read().expect("no holder of the store panics while writing");
+    let of_frame = |&frame: &FrameIdx| {
+        let mark = labels::mark(world, object, frame).filter(|mark| mark.provenance == Provenance::Prompted)?;
+        Some(store.get(mark.mask).map(|mask| (frame, Arc::new(mask))))
+    };
+    prompts.frames.keys().filter(|frame| !is_open(**frame)).filter_map(of_frame).collect()
 }
 
 /// The ranges of frames whose masks need not come again.

@@ -165,14 +165,7 @@ impl TestEngine {
     }
 
     /// Remembers an answer.
-    fn give(
-        &mut self,
-        object: ObjectId,
-        frame: FrameIdx,
-        prompt: FramePrompt,
-        shape: &Shape,
-        result: ObjectResult,
-    ) {
+    fn give(&mut self, object: ObjectId, frame: FrameIdx, prompt: FramePrompt, shape: &Shape, result: ObjectResult) {
         let track = self.tracks.entry(object).or_default();
         let is_new = track.given.get(&frame).is_none_or(|before| before.prompt != prompt);
         track.given.insert(frame, Given { prompt, shape: shape.packed(), result });

@@ -244,12 +244,7 @@ impl Predictor {
 
     /// What clicks on the frame start from: as it was with the first of them, what the frame was tracked to where that is
     /// this mask, else the mask as it is.
-    fn base(
-        &self,
-        frame: FrameIdx,
-        object: ObjectId,
-        mask: Option<&Arc<Mask>>,
-    ) -> Result<Option<Base>, Sam2Error> {
+    fn base(&self, frame: FrameIdx, object: ObjectId, mask: Option<&Arc<Mask>>) -> Result<Option<Base>, Sam2Error> {
         let Some(mask) = mask else { return Ok(None) };
         self.check_size(frame, object, mask)?;
         let track = self.objects.iter().find(|track| track.id == object);

@@ -54,10 +54,8 @@ fn an_older_project_is_copied_and_then_brought_up_to_date() {
         "ALTER TABLE object ADD COLUMN note TEXT",
         "CREATE TABLE third(id INTEGER PRIMARY KEY)",
     ];
-    let newer = Surroundings {
-        schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS },
-        ..Surroundings::default()
-    };
+    let newer =
+        Surroundings { schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS }, ..Surroundings::default() };
     let (store, snapshot, notices) = open(&path, &clip(), &options(|| {}), &newer).expect("an older project");
     let backup = folder.path().join("clip.mp4.version-2-1.labelhub");
     assert_eq!(notices, [OpenNotice::Migrated { from: 2, to: 4, backup: backup.clone() }]);
@@ -92,10 +90,8 @@ fn a_migration_that_fails_leaves_the_old_project() {
     click(&mut store, 3);
     drop(store);
     const MIGRATIONS: &[&str] = &[SCHEMA.migrations[0], "CREATE TABLE second(id); CREATE TABLE mask(id)"];
-    let broken = Surroundings {
-        schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS },
-        ..Surroundings::default()
-    };
+    let broken =
+        Surroundings { schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS }, ..Surroundings::default() };
     let error = refusal(open(&path, &clip(), &options(|| {}), &broken));
     assert!(matches!(error, StoreError::Open { .. }), "{error}");
     let (store, snapshot, notices) = open_plainly(&path);
@@ -107,10 +103,8 @@ fn a_newer_project_that_cannot_be_read_is_refused_with_its_version() {
     let folder = folder();
     let path = folder.path().join("p.labelhub");
     const MIGRATIONS: &[&str] = &[SCHEMA.migrations[0], "ALTER TABLE object RENAME TO thing"];
-    let newer = Surroundings {
-        schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS },
-        ..Surroundings::default()
-    };
+    let newer =
+        Surroundings { schema: Schema { first: SCHEMA.first, migrations: MIGRATIONS }, ..Surroundings::default() };
     // It can be made, though not read by this test's reader; that is what an older program would find.
     super::super::create::create(&path, &clip(), &newer.schema).expect("a writable folder");
     let before = std::fs::read(&path).expect("the project");

@@ -1,0 +1,193 @@
+//! What a correction is worth: during a run, after undoing, after the program was started anew, with another model.
+#![cfg(feature = "gui")]
+
+mod app_support;
+mod engine_support;
+
+use app_support::{Lab, click, exclude, test_engine};
+use engine_support::{DiscClip, small_model};
+use label_hub::app::action::{Action, TrackScope};
+use label_hub::app::labels;
+use label_hub::app::state::ActionQueue;
+use label_hub::engine::ModelChoice;
+use label_hub::label::{FrameIdx, Mask, ObjectId, Prompt, Provenance};
+
+const ALL: Action = Action::Track(TrackScope::StaleOrMissing);
+/// The frame that is corrected.
+const CORRECTED: u32 = 5;
+
+fn disc() -> DiscClip {
+    DiscClip::new(160, 96, 12, false)
+}
+
+fn load(lab: &mut Lab, model: ModelChoice) {
+    lab.act(Action::LoadModel(model));
+    lab.wait("the model is there", |world| {
+        let facts = world.resource::<label_hub::app::facts::AppFacts>();
+        facts.model == label_hub::app::facts::ModelState::Ready
+    });
+}
+
+fn tracked(clip: &DiscClip, model: ModelChoice) -> Lab {
+    let mut lab = Lab::with_clip(clip.path());
+    load(&mut lab, model);
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    lab
+}
+
+/// Takes away a part of the disc.
+fn correct(lab: &mut Lab, clip: &DiscClip) {
+    lab.act(Action::GoTo(FrameIdx(CORRECTED)));
+    let middle = clip.click(CORRECTED);
+    lab.act(exclude(middle.x - 12.0, middle.y));
+    lab.wait_for_answers();
+}
+
+fn masks(lab: &Lab, clip: &DiscClip) -> Vec<Mask> {
+    (0..clip.frames).map(|frame| lab.mask(1, frame).unwrap_or_else(|| panic!("a mask on frame {frame}"))).collect()
+}
+
+#[test]
+fn a_click_during_a_run_leaves_what_the_run_still_brings_stale() {
+    for model in [test_engine(), small_model()] {
+        let clip = disc();
+        let mut lab = Lab::with_clip(clip.path());
+        load(&mut lab, model.clone());
+        lab.act(click(clip.click(0)));
+        lab.wait_for_answers();
+        // In one update: whatever the model does, all of the run's masks come after the click.
+        let more = click(label_hub::label::Point { x: clip.click(0).x + 3.0, ..clip.click(0) });
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(ALL);
+        lab.act(more);
+        lab.wait_for_run();
+        lab.wait_for_answers();
+        let is_stale = |lab: &Lab| (1..clip.frames).map(|frame| lab.is_stale(1, frame)).collect::<Vec<_>>();
+        assert_eq!(is_stale(&lab), [true; 11], "{model:?}: they were asked for before the click");
+        lab.act(ALL);
+        lab.wait_for_run();
+        assert_eq!(is_stale(&lab), [false; 11], "{model:?}");
+    }
+}
+
+#[test]
+fn clicks_taken_back_during_a_run_leave_nothing_that_counts_as_up_to_date() {
+    for model in [test_engine(), small_model()] {
+        let clip = disc();
+        let mut lab = tracked(&clip, model.clone());
+        correct(&mut lab, &clip);
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(ALL);
+        lab.act(Action::ClearPrompts);
+        lab.wait_for_run();
+        lab.act(ALL);
+        lab.wait_for_run();
+        let other = disc();
+        let fresh = tracked(&other, model.clone());
+        assert_eq!(masks(&lab, &clip), masks(&fresh, &other), "{model:?}: as if the correction had never been");
+        assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame)), "{model:?}");
+    }
+}
+
+#[test]
+fn a_correction_starts_from_the_mask_on_the_screen_whoever_made_it() {
+    let clip = disc();
+    let mut lab = tracked(&clip, test_engine());
+    let shown = masks(&lab, &clip);
+    correct(&mut lab, &clip);
+    let at_once = lab.mask(1, CORRECTED).expect("answered");
+    assert_ne!(at_once, shown[CORRECTED as usize]);
+    let further = |lab: &mut Lab| {
+        lab.act(Action::Select(ObjectId(1)));
+        lab.act(Action::GoTo(FrameIdx(CORRECTED)));
+        lab.act(click(clip.click(CORRECTED)));
+        lab.wait_for_answers();
+        lab.mask(1, CORRECTED).expect("answered")
+    };
+    let then = further(&mut lab);
+    assert_ne!(then, at_once);
+    lab.act(Action::Undo);
+    lab.act(Action::Undo);
+    assert_eq!(lab.mask(1, CORRECTED).as_ref(), Some(&shown[CORRECTED as usize]));
+    drop(lab);
+
+    // The program is started anew: the engine knows nothing of the tracked frame.
+    let mut lab = Lab::with_project(clip.path());
+    correct(&mut lab, &clip);
+    let said = labels::said(lab.app.world(), ObjectId(1), FrameIdx(CORRECTED)).expect("a correction");
+    assert_eq!(said.base.as_deref(), Some(&shown[CORRECTED as usize]));
+    assert_eq!(lab.mask(1, CORRECTED), Some(at_once), "the same click means the same");
+    drop(lab);
+
+    // And once more, with the correction in the project: a further click goes on from it.
+    let mut lab = Lab::with_project(clip.path());
+    assert_eq!(further(&mut lab), then);
+}
+
+#[test]
+fn corrections_outlive_another_model_and_tracking_everything_again() {
+    let clip = disc();
+    let mut lab = tracked(&clip, test_engine());
+    correct(&mut lab, &clip);
+    lab.act(ALL);
+    lab.wait_for_run();
+    let before = masks(&lab, &clip);
+    load(&mut lab, test_engine());
+    lab.act(Action::Track(TrackScope::Anew));
+    lab.wait_for_run();
+    assert_eq!(masks(&lab, &clip), before, "a lone negative click means what it corrects, not the picture alone");
+}
+
+#[test]
+fn a_run_of_a_new_engine_goes_by_the_masks_on_the_screen() {
+    let clip = disc();
+    let mut lab = tracked(&clip, test_engine());
+    correct(&mut lab, &clip);
+    lab.act(ALL);
+    lab.wait_for_run();
+    let corrected = lab.mask(1, CORRECTED).expect("answered");
+    drop(lab);
+
+    // Another model would answer the click quite differently; the frame is the labeller's all the same.
+    let mut lab = Lab::with_project(clip.path());
+    load(&mut lab, small_model());
+    lab.act(Action::Select(ObjectId(1)));
+    lab.act(Action::GoTo(FrameIdx(9)));
+    lab.act(Action::Paint(clip.truth(9)));
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame)));
+    assert_eq!(lab.mask(1, CORRECTED), Some(corrected.clone()));
+    assert_eq!(lab.mark(1, CORRECTED).expect("a mark").provenance, Provenance::Prompted);
+    // What the engine remembers shows in its answer to the next click there, which goes on from the mask it was given.
+    lab.act(Action::GoTo(FrameIdx(CORRECTED)));
+    let said = labels::said(lab.app.world(), ObjectId(1), FrameIdx(CORRECTED)).expect("a correction").clone();
+    assert!(matches!(&*said.prompt, Prompt::Clicks { points, .. } if points.len() == 1) && said.base.is_some());
+}
+
+#[test]
+fn nothing_of_an_undone_object_reaches_the_one_that_gets_its_number() {
+    let clip = disc();
+    let elsewhere = label_hub::label::Point { x: 150.0, y: 5.0, ..clip.click(0) };
+    let answer = |before: &dyn Fn(&mut Lab)| {
+        let clip = disc();
+        let mut lab = Lab::with_clip(clip.path());
+        before(&mut lab);
+        lab.act(Action::GoTo(FrameIdx(4)));
+        lab.act(click(elsewhere));
+        lab.wait_for_answers();
+        assert_eq!(lab.facts().objects, [ObjectId(1)]);
+        lab.mask(1, 4).expect("answered")
+    };
+    let after_undo = answer(&|lab| {
+        lab.act(click(clip.click(0)));
+        lab.wait_for_answers();
+        lab.act(ALL);
+        lab.wait_for_run();
+        lab.act(Action::Undo);
+        lab.act(Action::Undo);
+        assert!(lab.facts().objects.is_empty());
+    });
+    assert_eq!(after_undo, answer(&|_| ()));
+}
