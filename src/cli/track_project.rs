@@ -21,8 +21,8 @@ use super::stages::Stages;
 use super::track::{Surroundings, TrackArgs};
 use super::tracker::Direction;
 use crate::engine::{
-    DeviceChoice, EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts,
-    ObjectResult, TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
+    EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts, ObjectResult,
+    TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
 };
 use crate::formats::{
     ClipPlan, ExportPlan, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split, check_target,
@@ -67,13 +67,12 @@ pub fn run(args: &TrackArgs, named: &Path, around: Surroundings<'_>) -> Result<E
 
 /// The model of `--model`; what can be checked of it is, before anything else takes time.
 fn model_choice(args: &TrackArgs) -> Result<ModelChoice, CliError> {
-    let device = DeviceChoice::parse(&args.device).map_err(CliError::usage)?;
     let source = model_source(&args.model)?;
     if let ModelSource::Checkpoint(found) = &source {
         Checkpoint::of(found)?;
-        open_device(device)?;
+        open_device(args.device)?;
     }
-    Ok(ModelChoice { source, device, resolution: args.resolution })
+    Ok(ModelChoice { source, device: args.device, resolution: args.resolution })
 }
 
 fn track(
