@@ -197,7 +197,11 @@ fn stopped_run_goes_on_to_the_same_bytes() {
 
     let world = World::new();
     world.state.interrupt_at.set(Some(1));
-    assert_eq!(world.track(CLICK).0.expect("it stops in order"), Exit::Interrupted);
+    let (outcome, stdout) = world.track(&format!("{CLICK} --json"));
+    assert_eq!(outcome.expect("it stops in order"), Exit::Interrupted);
+    let last = serde_json::from_str::<serde_json::Value>(stdout.lines().last().expect("some")).expect("JSON");
+    assert_eq!((&last["event"], &last["frames"], &last["masks"]), (&"stopped".into(), &2.into(), &2.into()));
+    assert!(last["message"].as_str().is_some_and(|text| text.contains("again to go on")), "{last}");
     assert_eq!(world.masks().len(), 2, "frames 0 and 1 are whole");
     world.state.interrupt_at.set(None);
     // A killed run may leave a part and no more.

@@ -15,13 +15,14 @@ use sha2::{Digest, Sha256};
 use super::exit::{CliError, Exit};
 use super::manifest::{ClipEntry, FORMAT, Manifest, ModelEntry, OptionsEntry};
 use super::model_file::open_model;
-use super::progress::{Event, Reporter, frames_per_second};
+use super::progress::{Kept, Reporter};
 use super::prompt_args::{MaskParser, PromptArg, parse_box, parse_point, parse_range};
 use super::prompt_file::{PromptFile, read_prompt_file};
 use super::prompts::{JobPrompts, Statements};
 use super::run_folder::{MAX_PAD, RunFolder, default_folder};
 use super::score::RunTruth;
 use super::signals::StopFlag;
+use super::track_events::{self, Done, MaskMade, Start};
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, Tracker, open_tracker};
 use crate::engine::{DeviceChoice, device_words, open_device};
 use crate::label::FrameIdx;
@@ -182,7 +183,7 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
 
     let mut reporter = Reporter::new(args.json, around.is_terminal, around.stdout, around.stderr);
     for message in clip.notices.iter().chain(&hints) {
-        reporter.show(&Event::Notice { message: message.clone() })?;
+        reporter.notice(message)?;
     }
     let folder_path = match &args.out {
         Some(folder) => folder.clone(),
@@ -192,9 +193,9 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
     let mut folder = RunFolder::open(&folder_path, manifest, args.overwrite)?;
     let exit = if folder.is_finished() {
         let masks = folder.done().len();
-        let message = format!("{}: all {masks} masks are already there", folder_path.display());
-        reporter.show(&Event::Notice { message })?;
-        reporter.show(&Event::Done { frames: 0, masks, seconds: 0.0, fps: 0.0, damaged: folder.damaged() })?;
+        reporter.notice(&format!("{}: all {masks} masks are already there", folder_path.display()))?;
+        let done = Done { frames: 0, masks, seconds: 0.0, fps: 0.0, damaged: folder.damaged() };
+        track_events::done(&mut reporter, &done)?;
         Exit::Success
     } else {
         let job = job(args, prompts, &clip, device, &folder);
@@ -203,9 +204,9 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
     if let (Some(truth), Exit::Success) = (truth, exit) {
         let (score, notices) = truth.score(&folder)?;
         for message in notices {
-            reporter.show(&Event::Notice { message })?;
+            reporter.notice(&message)?;
         }
-        reporter.show(&Event::Score(score))?;
+        track_events::score(&mut reporter, &score)?;
     }
     Ok(exit)
 }
@@ -289,13 +290,14 @@ fn follow(
     stop: &StopFlag,
     reporter: &mut Reporter<'_>,
 ) -> Result<Exit, CliError> {
-    reporter.show(&Event::Start {
+    let start = Start {
         clip: args.clip().display().to_string(),
         out: folder.path().display().to_string(),
         frames: tracker.frame_total(job),
         objects: job.prompts.objects.keys().copied().collect(),
         resumed: job.done.len(),
-    })?;
+    };
+    track_events::start(reporter, &start)?;
     let followed = follow_stream(tracker.start(model, job)?.as_mut(), folder, stop, reporter);
     if followed.is_err() {
         reporter.clear();
@@ -313,8 +315,7 @@ fn follow_stream(
     let mut frames = 0;
     loop {
         if let Some(exit) = stop.requested() {
-            let next = "run the same command again to go on".to_owned();
-            reporter.show(&Event::Stopped { frames, masks: folder.done().len(), next })?;
+            track_events::stopped(reporter, Kept { frames, masks: folder.done().len() })?;
             return Ok(exit);
         }
         let Some(frame) = stream.next_frame().transpose()? else { break };
@@ -324,20 +325,19 @@ fn follow_stream(
         }
         for made in frame.masks {
             let file = folder.write_mask(frame.frame, made.object, &made.mask)?;
-            reporter.show(&Event::Frame {
+            let made = MaskMade {
                 frame: frame.frame,
                 object: made.object,
                 area: made.mask.area(),
                 score: made.object_score,
                 iou: made.predicted_iou,
                 file: Some(file),
-            })?;
+            };
+            track_events::mask(reporter, &made)?;
         }
         reporter.frame_done();
     }
     folder.finish()?;
-    let (seconds, fps) = frames_per_second(frames, started);
-    let (masks, damaged) = (folder.done().len(), folder.damaged());
-    reporter.show(&Event::Done { frames, masks, seconds, fps, damaged })?;
+    track_events::done(reporter, &Done::since(started, frames, folder.done().len(), folder.damaged()))?;
     Ok(Exit::Success)
 }
