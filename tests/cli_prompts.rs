@@ -156,6 +156,15 @@ fn masks_are_read_and_checked() {
 }
 
 #[test]
+fn the_documented_prompt_file_is_one() {
+    let page = include_str!("../docs/command-line.md");
+    let (_, rest) = page.split_once("```json").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let file: PromptFile = serde_json::from_str(example).expect("as documented");
+    assert_eq!((file.objects.len(), file.range), (2, Some((FrameIdx(0), FrameIdx(80)))));
+}
+
+#[test]
 fn prompt_file_says_the_same_as_flags_and_survives_writing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("prompts.json");
