@@ -311,6 +311,23 @@ fn tensors_outside_their_storage_are_refused() {
 }
 
 #[test]
+fn tensors_that_share_a_storage_too_often_are_refused() {
+    let shared = Tensor::f32("w", 0, &[128, 128], &[0.5; 128 * 128]);
+    // Each names the one storage, whole or by its two ends.
+    let ends = Tensor { shape: vec![2], strides: vec![128 * 128 - 1], ..shared.clone() };
+    for (name, tensor) in [("whole", shared.clone()), ("ends", ends)] {
+        let sharing = |count: usize| {
+            let tensors: Vec<Tensor> = (0..count).map(|i| Tensor { name: format!("w{i}"), ..tensor.clone() }).collect();
+            pt_with_pickle(published_pickle(&tensors), std::slice::from_ref(&shared))
+        };
+        read_all(&sharing(2))
+            .unwrap_or_else(|error| panic!("{name}: two layers may have their weights in common: {error}"));
+        let error = fault_of(&sharing(100), name);
+        assert!(matches!(error, CheckpointError::TooLarge { .. }), "{name}: {error}");
+    }
+}
+
+#[test]
 fn element_types_no_weights_have_are_named() {
     let fault = tensor_fault(Tensor { class: "BoolStorage", ..Tensor::f32("w", 0, &[1], &[0.0]) }, "bool");
     assert_eq!(fault, TensorFault::UnsupportedType("BoolStorage".into()));

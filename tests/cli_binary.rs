@@ -112,3 +112,22 @@ fn closed_standard_output_ends_quietly() {
         assert_eq!(text(&output.stderr), "", "{args:?}");
     }
 }
+
+#[cfg(all(feature = "gui", target_os = "linux"))]
+#[test]
+fn a_screen_that_is_not_there_is_told_without_a_trace() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_label-hub"))
+        .env("LABEL_HUB_HOME", home.path())
+        .env("DISPLAY", ":7777")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("WAYLAND_SOCKET")
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program was built for this test");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("error: the screen cannot be reached (DISPLAY=:7777)"), "{stderr}");
+    assert!(!stderr.contains("panicked") && !stderr.contains("backtrace"), "{stderr}");
+}

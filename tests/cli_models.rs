@@ -183,7 +183,8 @@ fn a_published_model_comes_after_ctrl_c_too_and_is_checked() {
     let id = child.id().to_string();
     assert!(Command::new("sh").args(["-c", "kill -INT $0", &id]).status().expect("a shell").success());
     let (lines, _) = told(130, &args, child.wait_with_output().expect("it ends"));
-    assert_eq!(json(&lines)["event"], "stopped");
+    let stopped = json(&lines);
+    assert!(stopped["event"] == "stopped" && stopped["message"].is_string(), "{stopped}");
 
     let (lines, _) = expect(home.path(), 0, &args);
     let done = json(&lines);

@@ -6,6 +6,7 @@ use label_hub::cli::exit::{CliError, Exit};
 use label_hub::cli::prompt_args::{parse_box, parse_mask, parse_point};
 use label_hub::cli::prompt_file::{PromptFile, read_prompt_file};
 use label_hub::cli::prompts::{JobPrompts, Statements};
+use label_hub::cli::tracker::Direction;
 use label_hub::formats::npy;
 use label_hub::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Prompt};
 
@@ -44,7 +45,7 @@ fn prompts_that_make_no_sense_are_refused_with_their_place() {
     let many: Vec<String> = (0..1001).map(|i| format!("0:1:{},2", i % 8)).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     type List<'a> = &'a [&'a str];
-    let cases: [(&str, List, List, List); 11] = [
+    let cases: [(&str, List, List, List); 9] = [
         ("nothing", &[], &[], &["no prompt", "--point"]),
         ("right of the picture", &["0:1:7.6,2"], &[], &["object 1, frame 0", "7.6,2", "8x6"]),
         ("above the picture", &["0:1:2,-0.6"], &[], &["outside"]),
@@ -52,8 +53,6 @@ fn prompts_that_make_no_sense_are_refused_with_their_place() {
         ("box without width", &[], &["0:1:2,2,2,5"], &["covers nothing"]),
         ("box without height", &[], &["0:1:2,5,4,5"], &["covers nothing"]),
         ("box outside", &[], &["0:1:20,20,30,30"], &["covers nothing"]),
-        ("only negative", &["0:1:2,2:neg", "4:1:3,3:neg"], &[], &["object 1", "only negative"]),
-        ("negative beside another object's positive", &["0:1:2,2", "0:2:2,2:neg"], &[], &["object 2"]),
         ("two boxes", &[], &["0:1:1,1,2,2", "0:1:1,1,3,3"], &["two boxes"]),
         ("1001 clicks", &many, &[], &["1001 clicks", "1000"]),
     ];
@@ -61,6 +60,30 @@ fn prompts_that_make_no_sense_are_refused_with_their_place() {
         let message = refusal(statements(points, boxes), case);
         for part in parts {
             assert!(message.contains(part), "{case}: {part} is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn an_object_begins_with_something_positive() {
+    use Direction::{Backward, Both, Forward};
+    type List<'a> = &'a [&'a str];
+    let cases: [(&str, List, Direction, Option<&str>); 6] = [
+        ("only negative", &["0:1:2,2:neg", "4:1:3,3:neg"], Forward, Some("object 1 begins on frame 0")),
+        ("beside another object's positive", &["0:1:2,2", "0:2:2,2:neg"], Forward, Some("object 2 begins on frame 0")),
+        ("positive later", &["0:1:2,2:neg", "4:1:3,3"], Both, Some("object 1 begins on frame 0")),
+        ("positive later, backward", &["0:1:2,2:neg", "4:1:3,3"], Backward, None),
+        ("a correction", &["0:1:2,2", "4:1:3,3:neg"], Both, None),
+        ("a correction, backward", &["0:1:2,2", "4:1:3,3:neg"], Backward, Some("object 1 begins on frame 4")),
+    ];
+    for (case, points, direction, expected) in cases {
+        let (job, _) = statements(points, &[]).check(SIZE, FRAMES).expect("all inside");
+        match (job.expect_start(direction), expected) {
+            (Ok(()), None) => {}
+            (Err(CliError::Told { exit: Exit::Usage, message }), Some(part)) => {
+                assert!(message.contains(part) && message.contains("positive click"), "{case}: {message}");
+            }
+            (other, _) => panic!("{case}: {other:?}"),
         }
     }
 }
@@ -130,6 +153,15 @@ fn masks_are_read_and_checked() {
         assert_eq!(exit, expected, "{case}: {message}");
         assert!(message.contains(part), "{case}: {part} is not in: {message}");
     }
+}
+
+#[test]
+fn the_documented_prompt_file_is_one() {
+    let page = include_str!("../docs/command-line.md");
+    let (_, rest) = page.split_once("```json").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let file: PromptFile = serde_json::from_str(example).expect("as documented");
+    assert_eq!((file.objects.len(), file.range), (2, Some((FrameIdx(0), FrameIdx(80)))));
 }
 
 #[test]

@@ -197,7 +197,11 @@ fn stopped_run_goes_on_to_the_same_bytes() {
 
     let world = World::new();
     world.state.interrupt_at.set(Some(1));
-    assert_eq!(world.track(CLICK).0.expect("it stops in order"), Exit::Interrupted);
+    let (outcome, stdout) = world.track(&format!("{CLICK} --json"));
+    assert_eq!(outcome.expect("it stops in order"), Exit::Interrupted);
+    let last = serde_json::from_str::<serde_json::Value>(stdout.lines().last().expect("some")).expect("JSON");
+    assert_eq!((&last["event"], &last["frames"], &last["masks"]), (&"stopped".into(), &2.into(), &2.into()));
+    assert!(last["message"].as_str().is_some_and(|text| text.contains("again to go on")), "{last}");
     assert_eq!(world.masks().len(), 2, "frames 0 and 1 are whole");
     world.state.interrupt_at.set(None);
     // A killed run may leave a part and no more.
@@ -251,7 +255,6 @@ fn other_inputs_are_refused_and_named() {
         ("--point 0:1:2,2 --range 0..3 --direction both", "--direction was forward and is now both"),
         ("--point 0:1:2,2 --range 0..3 --resolution 512", "--resolution was the model's own and is now 512"),
         ("--point 0:1:2,2 --range 0..3 --damaged use", "--damaged was skip and is now use"),
-        ("--point 0:1:2,2 --range 0..3 --device cpu", "--device was auto and is now cpu"),
     ];
     for (flags, part) in cases {
         let (exit, message) = refusal(world.track(flags).0);
@@ -267,6 +270,22 @@ fn other_inputs_are_refused_and_named() {
     let (_, message) = refusal(world.track(CLICK).0);
     assert!(message.contains("the model was model.pt"), "{message}");
     assert_eq!(world.masks().len(), 4, "nothing was touched");
+}
+
+#[test]
+fn device_is_opened_before_anything_is_written_and_recorded_as_what_it_is() {
+    let world = World::new();
+    // No machine has that many, and a build without CUDA has none.
+    let (exit, message) = refusal(world.track(&format!("{CLICK} --device cuda:99")).0);
+    assert!(exit == Exit::Model && message.contains("cuda:99"), "{message}");
+    assert!(!world.path("out").exists());
+    world.track(&format!("{CLICK} --device cpu")).0.expect("it runs");
+    let path = world.path("out/labelhub-run.json");
+    let record = fs::read_to_string(&path).expect("the run made it");
+    assert!(record.contains(r#""device": "CPU""#), "{record}");
+    fs::write(&path, record.replace("CPU", "CUDA 0")).expect("writable");
+    let (_, message) = refusal(world.track(&format!("{CLICK} --device cpu")).0);
+    assert!(message.contains("--device was CUDA 0 and is now CPU"), "{message}");
 }
 
 #[test]

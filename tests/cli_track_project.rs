@@ -132,7 +132,10 @@ fn masks_are_written_too_when_a_folder_is_named() {
     let (clip, home) = (disc(), home());
     begin(&clip, &[fox(&[4])]);
     for _ in 0..2 {
-        expect(home.path(), 0, &track(&clip, &["--range", "3..4", "--out", "masks", "--overwrite"]));
+        let (stdout, _) = expect(home.path(), 0, &track(&clip, &["--range", "3..4", "--out", "masks", "--overwrite"]));
+        let lines = json_lines(&stdout);
+        assert_eq!(of_kind(&lines, "done").len(), 1);
+        assert_eq!(lines.last().expect("some")["event"], "done", "when the masks are written too: {stdout}");
         let masks = home.path().join("masks");
         let mask = label_hub::formats::npy::read_mask(&masks.join("3_1.npy"), clip.size).expect("a mask");
         assert_eq!(mask, look(clip.path()).masks[&(1, 3)]);
@@ -292,6 +295,7 @@ fn ctrl_c_ends_a_run_in_order_and_it_goes_on() {
     let stopped = of_kind(&lines, "stopped")[0];
     let kept = look(clip.path());
     assert_eq!(stopped["masks"], kept.marks.len(), "what it says it kept is there");
+    assert!(stopped["message"].as_str().is_some_and(|text| text.contains("again to go on")), "{stopped}");
     assert!(kept.marks.len() < 10 * clip.frames as usize);
     expect(home.path(), 0, &track(&clip, &[]));
     assert_eq!(look(clip.path()).marks.len(), 10 * clip.frames as usize);

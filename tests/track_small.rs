@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use label_hub::engine::{
+    ClipFrames, DeviceChoice, FramePrompt, ObjectPrompts, PromptRequest, Sam2Segmenter, Segmenter, TrackDirection,
+    TrackRequest,
+};
+use label_hub::formats::npy;
+use label_hub::label::{FrameIdx, ObjectId, Point, PointLabel, Prompt};
+use label_hub::sam2::checkpoint::CheckpointSource;
 
 const FRAMES: usize = 20;
 
@@ -75,12 +84,16 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
     // More prompted frames than attention takes, so that some wait on disk.
     let many = ["--point", "3:1:40,40", "--point", "6:1:42,41", "--point", "12:1:45,44", "--point", "15:1:46,45"];
     let more = ["--point", "17:1:48,46", "--point", "19:1:50,46"];
-    let cases: [(&str, Vec<&str>); 3] = [
-        ("forward", vec!["--direction", "forward"]),
-        ("both", vec!["--direction", "both"]),
-        ("many prompts", many.into_iter().chain(more).collect()),
+    // Corrections of what was tracked, some of them before the stop.
+    let corrections = ["--point", "4:1:40,40:neg", "--point", "6:1:42,41:neg", "--point", "11:2:45,44:neg"];
+    let cases: [(&str, usize, Vec<&str>); 5] = [
+        ("forward", 2, vec!["--direction", "forward"]),
+        ("both", 2, vec!["--direction", "both"]),
+        ("many prompts", 2, many.into_iter().chain(more).collect()),
+        ("before corrections", 2, corrections.to_vec()),
+        ("between corrections", 9, corrections.into_iter().chain(["--direction", "both"]).collect()),
     ];
-    for (name, options) in cases {
+    for (name, count, options) in cases {
         let whole = tempfile::tempdir().expect("a temporary folder");
         run(&mut track(whole.path(), &options));
         let expected = masks(whole.path());
@@ -92,19 +105,58 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
             .stderr(Stdio::null())
             .spawn()
             .expect("the program starts");
-        // Killed as soon as it reports its second mask.
+        // Killed as soon as it reports that mask.
         let lines = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
-        let reported = lines.map_while(Result::ok).filter(|line| line.contains(r#""event":"frame""#)).take(2).count();
-        assert_eq!(reported, 2);
+        let reported =
+            lines.map_while(Result::ok).filter(|line| line.contains(r#""event":"frame""#)).take(count).count();
+        assert_eq!(reported, count);
         child.kill().expect("the program still runs");
         child.wait().expect("the program ends");
         let left = masks(broken.path());
-        assert!(left.len() >= 2 && left.len() < expected.len(), "{name}: {} masks were left", left.len());
+        assert!(left.len() >= count && left.len() < expected.len(), "{name}: {} masks were left", left.len());
         assert!(left.iter().all(|(file, bytes)| expected[file] == *bytes), "{name}: what was left is whole");
 
         run(&mut track(broken.path(), &options));
         assert_eq!(masks(broken.path()), expected, "{name}");
     }
+}
+
+/// The engine is what the window asks: tracks the object to a frame and then hears the correction.
+#[test]
+fn a_correction_means_what_it_means_in_the_window() {
+    let (object, at) = (ObjectId(1), FrameIdx(6));
+    let point = |x: f32, y: f32, label| Point { x, y, label };
+    let said =
+        |points: Vec<Point>| FramePrompt { prompt: Arc::new(Prompt::Clicks { points, bounds: None }), candidate: None };
+    let first = said(vec![point(30.0, 40.0, PointLabel::Positive), point(70.0, 10.0, PointLabel::Negative)]);
+    let model = CheckpointSource::File(data().join("small.safetensors"));
+    let mut window = Sam2Segmenter::load(&model, DeviceChoice::Cpu, None).expect("it loads");
+    let mut frames = ClipFrames::open(&data().join("frames")).expect("it opens");
+    let objects = vec![ObjectPrompts { object, frames: [(FrameIdx(0), first)].into(), has: Vec::new() }];
+    let request = TrackRequest { objects, first: FrameIdx(0), last: at, direction: TrackDirection::Forward };
+    window.start(&mut frames, &request).expect("it starts");
+    let mut tracked = Vec::new();
+    while let Some(step) = window.step(&mut frames).expect("it tracks") {
+        tracked.extend(step.results.into_iter().map(|result| result.mask));
+    }
+    // Where the track has the object on that frame.
+    let (on, _) = tracked[6].spans().next().expect("the object is there");
+    let width = tracked[6].size().width as usize;
+    let (x, y) = (on % width, on / width);
+    let prompt = said(vec![point(x as f32, y as f32, PointLabel::Negative)]);
+    let answer = window.answer(&mut frames, &PromptRequest { object, frame: at, prompt }).expect("it answers");
+    assert_ne!(answer.result.mask, tracked[6], "the correction matters");
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&mut track(folder.path(), &["--device", "cpu", "--point", &format!("6:1:{x},{y}:neg")]));
+    let written = |frame: u32| {
+        let path = folder.path().join(format!("{frame}_1.npy"));
+        npy::read_mask(&path, tracked[6].size()).expect("a mask")
+    };
+    for frame in 0..6 {
+        assert!(written(frame) == tracked[frame as usize], "frame {frame} comes before the correction");
+    }
+    assert!(written(6) == answer.result.mask);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use bevy::prelude::*;
 
-use crate::engine::{DeviceChoice, ModelChoice, ModelSource, available_kib};
+use crate::engine::{DeviceChoice, ModelChoice, ModelSource, available_kib, device_words, open_device};
 use crate::models::{
     Entry, GetEvent, GetRequest, Getting, Got, HashStatus, Measured, ModelsError, ModelsFolder, Origin, Progress,
     Registry, STARTER_NAME, Speed, SpeedKey, Speeds, embedded, find, known,
@@ -132,19 +132,24 @@ impl ModelFiles {
     /// memory than there is, the best that was measured to be quick; on a GPU the best, elsewhere the quickest where none
     /// was. Else the one that ships.
     pub fn sensible(&self) -> Option<ModelChoice> {
-        let has_gpu = cfg!(any(feature = "cuda", feature = "metal"));
+        // A build that can use a GPU need not run where there is one: what opening it gives counts.
+        let device = open_device(DeviceChoice::Auto).ok()?;
+        let id = self.sensible_on(&device_words(&device), !device.is_cpu());
+        choice_of(id.as_deref().unwrap_or(STARTER_NAME), self.folder.as_ref()).ok()
+    }
+
+    /// The registry's name of the published model that [`ModelFiles::sensible`] chooses on a device.
+    fn sensible_on(&self, device: &str, is_gpu: bool) -> Option<String> {
         let free_mib = available_kib().map(|kib| kib / 1024);
         let families = ["sam2.1", "sam2"].iter();
         let best_first = families
             .flat_map(|family| ["large", "base_plus", "small", "tiny"].map(|size| format!("{family}_hiera_{size}")));
         let here: Vec<(String, Option<Speed>)> = best_first
             .filter(|id| self.file(id).is_some())
-            // A GPU is opened when the model is loaded; until then what was measured on it cannot be asked for.
-            .map(|id| (id.clone(), self.speed(&id, "CPU").filter(|_| !has_gpu)))
+            .map(|id| (id.clone(), self.speed(&id, device)))
             .filter(|(_, speed)| fits(*speed, free_mib))
             .collect();
-        let id = most_sensible(&here, has_gpu).unwrap_or(STARTER_NAME);
-        choice_of(id, self.folder.as_ref()).ok()
+        most_sensible(&here, is_gpu).map(str::to_owned)
     }
 }
 
@@ -157,12 +162,12 @@ fn fits(speed: Option<Speed>, free_mib: Option<u64>) -> bool {
 }
 
 /// See [`ModelFiles::sensible`]; `here` is best first.
-fn most_sensible(here: &[(String, Option<Speed>)], has_gpu: bool) -> Option<&str> {
+fn most_sensible(here: &[(String, Option<Speed>)], is_gpu: bool) -> Option<&str> {
     let is_quick = |speed: &Speed| speed.tracked_frame_ms <= QUICK_MS;
     let quick = here.iter().find(|(_, speed)| speed.as_ref().is_some_and(is_quick));
     // The last of the newer family, which comes first, is the quickest that is not older than it need be.
     let quickest = || here.iter().rev().find(|(id, _)| id.starts_with("sam2.1")).or(here.last());
-    let chosen = quick.or_else(|| if has_gpu { here.first() } else { quickest() });
+    let chosen = quick.or_else(|| if is_gpu { here.first() } else { quickest() });
     chosen.map(|(id, _)| id.as_str())
 }
 
@@ -387,9 +392,9 @@ mod tests {
 
     #[test]
     fn the_best_quick_model_is_sensible_and_without_measurements_the_quickest() {
-        let sensible = |here: &[(&str, Option<Speed>)], has_gpu| {
+        let sensible = |here: &[(&str, Option<Speed>)], is_gpu| {
             let here: Vec<_> = here.iter().map(|(id, speed)| ((*id).to_owned(), *speed)).collect();
-            most_sensible(&here, has_gpu).map(str::to_owned)
+            most_sensible(&here, is_gpu).map(str::to_owned)
         };
         let (large, tiny, old) = ("sam2.1_hiera_large", "sam2.1_hiera_tiny", "sam2_hiera_tiny");
         assert_eq!(sensible(&[], false), None);
@@ -398,6 +403,28 @@ mod tests {
         assert_eq!(sensible(&[(large, took(900.0, 1)), (tiny, took(90.0, 1))], false).as_deref(), Some(large));
         assert_eq!(sensible(&[(large, took(9000.0, 1)), (tiny, took(5000.0, 1))], false).as_deref(), Some(tiny));
         assert_eq!(sensible(&[(old, None)], false).as_deref(), Some(old));
+    }
+
+    #[test]
+    fn what_was_measured_counts_on_the_device_it_was_measured_on() {
+        let (large, tiny) = ("sam2.1_hiera_large", "sam2.1_hiera_tiny");
+        let mut files = ModelFiles::default();
+        for id in [large, tiny] {
+            files.here.push(Here { id: id.to_owned(), file: Some(id.into()), sha256: Some(id.to_owned()) });
+        }
+        let sensible = |files: &ModelFiles, device, is_gpu| files.sensible_on(device, is_gpu).expect("one is here");
+        let know = |files: &mut ModelFiles, id: &str, device: &str, ms| {
+            let threads = rayon::current_num_threads();
+            let key = SpeedKey { sha256: id.to_owned(), device: device.to_owned(), threads };
+            files.speeds.know(&key, took(ms, 1).expect("a speed"));
+        };
+        know(&mut files, large, "CPU", 9000.0);
+        know(&mut files, tiny, "CPU", 900.0);
+        assert_eq!(sensible(&files, "CPU", false), tiny);
+        assert_eq!(sensible(&files, "CUDA 0", true), large, "nothing was measured there");
+        know(&mut files, large, "CUDA 0", 9000.0);
+        know(&mut files, tiny, "CUDA 0", 900.0);
+        assert_eq!(sensible(&files, "CUDA 0", true), tiny, "an old GPU");
     }
 
     #[test]

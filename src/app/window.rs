@@ -3,11 +3,13 @@
 //! An idle window costs nothing: it waits for input, for a thread's waker or for egui's own wishes, and for nothing else.
 //! While the clip plays it draws without pause. What is drawn is decided elsewhere.
 
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bevy::app::TaskPoolThreadAssignmentPolicy;
+use bevy::app::{PluginGroupBuilder, TaskPoolThreadAssignmentPolicy};
 use bevy::asset::AssetEventSystems;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
@@ -50,7 +52,7 @@ const DEFAULT_SIZE: [u32; 2] = [1280, 720];
 /// closed. `log` is the file for `--log`.
 ///
 /// # Errors
-/// When a thread cannot be started or the log cannot be opened.
+/// When there is no screen or no graphics driver, a thread cannot be started, or the log cannot be opened.
 pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBuf>) -> anyhow::Result<()> {
     let folder = folders::config_folder();
     let (settings, message) = Settings::load(folder.as_deref());
@@ -61,7 +63,7 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
             .map_err(|e| anyhow::anyhow!("{}: the log cannot be written: {e}", path.display()))?,
     };
     let mut app = App::new();
-    app.add_plugins(default_plugins(&settings));
+    add_bevy(&mut app, default_plugins(&settings))?;
     let waker = waker(&app);
     let video = WorkerOptions { cache_bytes: (settings.frame_cache_mb as usize) << 20, ..WorkerOptions::default() };
     let wake = waker.0.clone();
@@ -102,7 +104,36 @@ fn loader() -> Loader {
     })
 }
 
-fn default_plugins(settings: &Settings) -> bevy::app::PluginGroupBuilder {
+/// Adds Bevy's plugins. They open the screen and the graphics device and panic where they cannot; whoever started the
+/// program is told what to do instead, without the insides of the program.
+fn add_bevy(app: &mut App, plugins: PluginGroupBuilder) -> anyhow::Result<()> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let added = panic::catch_unwind(AssertUnwindSafe(|| {
+        app.add_plugins(plugins);
+    }));
+    panic::set_hook(hook);
+    added.map_err(|cause| anyhow::anyhow!(why_no_window(&*cause)))
+}
+
+/// A plugin's panic in words. Only its text says what it was about.
+fn why_no_window(cause: &(dyn Any + Send)) -> String {
+    let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+    let text = text.and_then(|text| text.lines().next()).unwrap_or("no reason given");
+    let reason = if text.contains("event loop") {
+        let named = ["WAYLAND_DISPLAY", "DISPLAY"].map(|name| (name, std::env::var_os(name)));
+        let named = named.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?.to_string_lossy())));
+        let named: Vec<String> = named.collect();
+        format!("the screen cannot be reached ({}); check DISPLAY and WAYLAND_DISPLAY", named.join(", "))
+    } else if text.contains("find a GPU") {
+        "no graphics device was found; install a Vulkan driver (on Debian: mesa-vulkan-drivers)".to_owned()
+    } else {
+        format!("the window cannot be opened: {text}")
+    };
+    format!("{reason}; `label-hub track` works without a screen")
+}
+
+fn default_plugins(settings: &Settings) -> PluginGroupBuilder {
     let [width, height] = settings.window_size.unwrap_or(DEFAULT_SIZE);
     let window = Window {
         title: "Label Hub".to_owned(),

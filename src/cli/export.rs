@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::classes::{classes_of_projects, read_classes};
 use super::exit::{CliError, Exit};
 use super::extract::ImageFormat;
+use super::progress::Reporter;
 use super::project::{Project, no_object};
 use super::prompt_args::parse_range;
 use super::prompts::check_range;
 use super::signals::StopFlag;
-use super::stages::Stages;
 use super::track::{Surroundings, with_surroundings};
 use crate::formats::{
     self, CheckReport, ClipPlan, ExportPlan, ExportReport, FormatError, FormatId, FrameChoice, FramePicture,
@@ -190,17 +190,17 @@ pub fn run_with(args: &ExportArgs, around: Surroundings<'_>) -> Result<Exit, Cli
         _ => {}
     }
     let classes = args.classes.as_deref().map(read_classes).transpose()?;
-    let mut stages = Stages::new(args.json, around.is_terminal, around.stdout, around.stderr);
-    let exported = gather(args, around.stop, &mut stages).and_then(|projects| match around.stop.requested() {
-        Some(exit) => stages.stopped("stopped; nothing was left behind").map(|()| exit),
-        None => export(args, format, out, classes, &projects, around.stop, &mut stages),
+    let mut reporter = Reporter::new(args.json, around.is_terminal, around.stdout, around.stderr);
+    let exported = gather(args, around.stop, &mut reporter).and_then(|projects| match around.stop.requested() {
+        Some(exit) => reporter.stopped("stopped; nothing was left behind", None).map(|()| exit),
+        None => export(args, format, out, classes, &projects, around.stop, &mut reporter),
     });
-    stages.clear();
+    reporter.clear();
     exported
 }
 
 /// Opens all projects, in the order they are numbered.
-fn gather(args: &ExportArgs, stop: &StopFlag, stages: &mut Stages<'_>) -> Result<Vec<(Project, Split)>, CliError> {
+fn gather(args: &ExportArgs, stop: &StopFlag, reporter: &mut Reporter<'_>) -> Result<Vec<(Project, Split)>, CliError> {
     let parts = [(&args.projects, Split::Train), (&args.val, Split::Val), (&args.test, Split::Test)];
     let mut projects: Vec<(Project, Split)> = Vec::new();
     for (named, split) in parts.into_iter().flat_map(|(list, split)| list.iter().map(move |named| (named, split))) {
@@ -209,7 +209,7 @@ fn gather(args: &ExportArgs, stop: &StopFlag, stages: &mut Stages<'_>) -> Result
         }
         let project = Project::open_to_read(named, stop)?;
         for notice in &project.notices {
-            stages.notice(&format!("{}: {notice}", named.display()))?;
+            reporter.notice(&format!("{}: {notice}", named.display()))?;
         }
         if projects.iter().any(|(other, _)| other.store.path() == project.store.path()) {
             let path = project.store.path().display();
@@ -230,7 +230,7 @@ fn export(
     classes: Option<Vec<String>>,
     projects: &[(Project, Split)],
     stop: &StopFlag,
-    stages: &mut Stages<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Exit, CliError> {
     let all: Vec<&Project> = projects.iter().map(|(project, _)| project).collect();
     let longest = all.iter().map(|project| project.clip.frame_count()).max();
@@ -268,15 +268,15 @@ fn export(
     });
     let (name, shown) = (format.name(), out.display());
     let start = Event::Start { format: name, out: shown.to_string(), clips: clips.collect(), classes: &classes };
-    stages.tell(&start, &format!("exporting {} as {name} into {shown}", counted(all.len() as u64, "clip")))?;
-    let exported = export_plan(format, plan, out, stop, stages)?;
+    reporter.tell(&start, &format!("exporting {} as {name} into {shown}", counted(all.len() as u64, "clip")))?;
+    let exported = export_plan(format, plan, out, stop, reporter)?;
     match exported {
         None => {
-            stages.stopped("stopped; nothing was left behind")?;
+            reporter.stopped("stopped; nothing was left behind", None)?;
             Ok(stop.requested().unwrap_or(Exit::Interrupted))
         }
         Some(report) => {
-            stages.result(&Event::Done(DoneLine::of(&report)), &in_words(&report))?;
+            reporter.result(&Event::Done(DoneLine::of(&report)), &in_words(&report))?;
             Ok(Exit::Success)
         }
     }
@@ -288,7 +288,7 @@ pub(super) fn export_plan(
     plan: ExportPlan<'_>,
     out: &Path,
     stop: &StopFlag,
-    stages: &mut Stages<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Option<ExportReport>, CliError> {
     let mut closed = None;
     let exported = formats::export(format, plan, out, &mut |Progress { stage, done, total }| {
@@ -296,7 +296,7 @@ pub(super) fn export_plan(
             Stage::Writing => "writing",
             Stage::Checking => "checking",
         };
-        let told = stages.progress(stage, done, (total > 0).then_some(total));
+        let told = reporter.progress(stage, done, (total > 0).then_some(total));
         closed = told.err();
         if closed.is_some() || stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

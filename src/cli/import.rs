@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::exit::{CliError, Exit};
 use super::export::counted;
+use super::progress::Reporter;
 use super::project::{Project, WithoutProject};
 use super::signals::StopFlag;
-use super::stages::Stages;
 use super::track::{Surroundings, with_surroundings};
 use crate::formats::{self, ClipFacts, FormatError, FormatId, ImportTarget, Imported, ItemError};
 use crate::label::{Change, ObjectId};
@@ -66,34 +66,34 @@ pub fn run(args: &ImportArgs) -> Result<Exit, CliError> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(args: &ImportArgs, around: Surroundings<'_>) -> Result<Exit, CliError> {
-    let mut stages = Stages::new(args.json, around.is_terminal, around.stdout, around.stderr);
-    let imported = import(args, around.stop, &mut stages);
-    stages.clear();
+    let mut reporter = Reporter::new(args.json, around.is_terminal, around.stdout, around.stderr);
+    let imported = import(args, around.stop, &mut reporter);
+    reporter.clear();
     imported
 }
 
-fn import(args: &ImportArgs, stop: &StopFlag, stages: &mut Stages<'_>) -> Result<Exit, CliError> {
+fn import(args: &ImportArgs, stop: &StopFlag, reporter: &mut Reporter<'_>) -> Result<Exit, CliError> {
     let mut project = Project::open_to_write(&args.project, WithoutProject::Make, stop)?;
     for notice in &project.notices {
-        stages.notice(notice)?;
+        reporter.notice(notice)?;
     }
     let (dataset, shown) = (args.dataset.display().to_string(), project.store.path().display().to_string());
     let words = format!("importing {dataset} into {shown}");
-    stages.tell(&Event::Start { dataset, project: shown.clone() }, &words)?;
-    let Some(imported) = read(args, &project, stop, stages)? else {
-        stages.stopped("stopped; nothing was imported")?;
+    reporter.tell(&Event::Start { dataset, project: shown.clone() }, &words)?;
+    let Some(imported) = read(args, &project, stop, reporter)? else {
+        reporter.stopped("stopped; nothing was imported", None)?;
         return Ok(stop.requested().unwrap_or(Exit::Interrupted));
     };
     let Imported { format, objects, errors, error_count, notices } = imported;
     for notice in &notices {
-        stages.notice(notice)?;
+        reporter.notice(notice)?;
     }
     for ItemError { item, cause } in &errors {
-        stages.tell(&Event::Item { item, cause }, &format!("not imported: {item}: {cause}"))?;
+        reporter.tell(&Event::Item { item, cause }, &format!("not imported: {item}: {cause}"))?;
     }
     let untold = error_count - errors.len() as u64;
     if untold > 0 {
-        stages.notice(&format!("{untold} more items were not imported"))?;
+        reporter.notice(&format!("{untold} more items were not imported"))?;
     }
     if objects.is_empty() {
         let message = "no masks for this clip could be imported from it; check that it was made for this clip";
@@ -115,7 +115,7 @@ fn import(args: &ImportArgs, stop: &StopFlag, stages: &mut Stages<'_>) -> Result
     let masks = lines.iter().map(|line| line.masks).sum();
     let words = in_words(&shown, format, &lines, masks, error_count);
     let done = Event::Done { format: format.name(), project: shown, objects: lines, masks, failed: error_count };
-    stages.result(&done, &words)?;
+    reporter.result(&done, &words)?;
     Ok(if error_count == 0 { Exit::Success } else { Exit::SomeFailed })
 }
 
@@ -124,12 +124,12 @@ fn read(
     args: &ImportArgs,
     project: &Project,
     stop: &StopFlag,
-    stages: &mut Stages<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Option<Imported>, CliError> {
     let target = ImportTarget::of(&ClipFacts::of(&project.clip));
     let mut closed = None;
     let read = formats::import(args.format, &args.dataset, &target, &mut |masks| {
-        closed = stages.progress("reading", masks, None).err();
+        closed = reporter.progress("reading", masks, None).err();
         if closed.is_some() || stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     match (read, closed) {

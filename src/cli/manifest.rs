@@ -70,7 +70,7 @@ pub struct OptionsEntry {
     pub resolution: Option<u32>,
     /// `--damaged`
     pub damaged: DamagedFrames,
-    /// `--device`, as given.
+    /// The device in words: `auto` may be another one tomorrow.
     pub device: String,
     /// `--pad`
     pub pad: usize,

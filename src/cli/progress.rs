@@ -1,9 +1,8 @@
-//! What a track run says while it works: a bar on a terminal, JSON lines with `--json`, plain lines elsewhere.
+//! How commands show what they do: a bar on a terminal, JSON lines with `--json`, plain lines elsewhere.
 //!
-//! JSON goes to standard output, one object a line, for programs; bars and lines go to standard error, for people. A
-//! score is a result and goes to standard output in either form.
+//! JSON and results go to standard output; bars, notices and what failed go to standard error. What any command may tell
+//! is here; a command's own events are beside it. `docs/command-line.md` lists them all.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -11,206 +10,181 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::CliError;
-use super::score::Score;
-use super::tell;
-use crate::label::{FrameIdx, ObjectId};
 
-/// What happens in a run. With `--json` each is a line, its kind under `event`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Shortest time between two JSON lines about progress.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// What any command may tell.
+#[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-pub enum Event {
-    /// The run begins.
-    Start {
-        /// The clip's path.
-        clip: String,
-        /// The output folder, or the project.
-        out: String,
-        /// Frames that will be tracked.
-        frames: u32,
-        /// Objects that will be tracked.
-        objects: Vec<ObjectId>,
-        /// Masks that are there already.
-        resumed: usize,
+enum Event<'a> {
+    Progress {
+        stage: &'a str,
+        done: u64,
+        total: Option<u64>,
     },
-    /// A mask is on the disk, or on its way into the project.
-    Frame {
-        /// Frame.
-        frame: FrameIdx,
-        /// Object.
-        object: ObjectId,
-        /// Object pixels.
-        area: u64,
-        /// Object score; above 0 the object is there.
-        score: f32,
-        /// The model's guess of the mask's IoU.
-        iou: f32,
-        /// File name in the output folder; masks in a project have none.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        file: Option<String>,
-    },
-    /// Something the user should know.
     Notice {
-        /// In words.
-        message: String,
+        message: &'a str,
     },
-    /// The run came to its end.
-    Done {
-        /// Frames tracked by this call.
-        frames: u32,
-        /// Masks in the folder; with a project, masks this call put into it.
-        masks: usize,
-        /// Time this call took.
-        seconds: f64,
-        /// Frames per second of this call.
-        fps: f64,
-        /// Frames that did not decode.
-        damaged: Vec<FrameIdx>,
-    },
-    /// How close the masks are to the ground truth.
-    Score(Score),
-    /// The run was asked to stop; the same command goes on.
     Stopped {
-        /// Frames tracked by this call.
-        frames: u32,
-        /// Masks in the folder; with a project, masks this call put into it.
-        masks: usize,
-        /// How to go on, in words.
-        next: String,
+        message: &'a str,
+        #[serde(flatten)]
+        kept: Option<Kept>,
     },
 }
 
-/// How events are shown.
-pub enum Reporter<'a> {
-    /// JSON lines.
-    Json(&'a mut dyn Write),
-    /// A bar with frames per second and time left.
-    Bar {
-        /// Where a score goes.
-        stdout: &'a mut dyn Write,
-        /// It draws itself on standard error.
-        bar: ProgressBar,
-    },
-    /// A line per mask.
-    Plain {
-        /// Where a score goes.
-        stdout: &'a mut dyn Write,
-        /// Where lines go.
-        stderr: &'a mut dyn Write,
-        /// Frames in the run, once known.
-        frame_total: u32,
-        /// Frames that have a mask now.
-        seen: BTreeSet<FrameIdx>,
-    },
+/// What a tracking run that was asked to stop leaves behind.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Kept {
+    /// Frames tracked by this call.
+    pub frames: u32,
+    /// Masks in the folder; with a project, masks this call put into it.
+    pub masks: usize,
+}
+
+/// Shows what a command does.
+pub struct Reporter<'a> {
+    wants_json: bool,
+    bar: Option<ProgressBar>,
+    stdout: &'a mut dyn Write,
+    stderr: &'a mut dyn Write,
+    last_progress: Option<Instant>,
+    /// Frames done, and frames in the run.
+    frames: (u32, u32),
 }
 
 impl<'a> Reporter<'a> {
     /// JSON when asked for, otherwise what suits standard error.
     pub fn new(wants_json: bool, is_terminal: bool, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
-        if wants_json {
-            return Reporter::Json(stdout);
-        }
-        if is_terminal {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}");
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(style.expect("the template is fixed"));
-            return Reporter::Bar { stdout, bar };
-        }
-        Reporter::Plain { stdout, stderr, frame_total: 0, seen: BTreeSet::new() }
+        let bar =
+            (is_terminal && !wants_json).then(|| ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()));
+        let reporter = Reporter { wants_json, bar, stdout, stderr, last_progress: None, frames: (0, 0) };
+        reporter.look_like("{bar:30} {msg} {human_pos}/{human_len}  {eta} left");
+        reporter
     }
 
-    /// Shows an event.
+    /// Shows numbers as bytes, with their pace.
+    pub fn in_bytes(self) -> Self {
+        self.look_like("{bar:30} {msg} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left");
+        self
+    }
+
+    fn look_like(&self, template: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(ProgressStyle::with_template(template).expect("the templates are fixed"));
+        }
+    }
+
+    /// Tells how far a stage is; `total` is `None` where nobody knows.
     ///
     /// # Errors
     /// When standard output is closed or full.
-    pub fn show(&mut self, event: &Event) -> Result<(), CliError> {
-        match (self, event) {
-            (Reporter::Json(stdout), _) => {
-                let line = serde_json::to_string(event).expect("events have no maps and no foreign types");
-                writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(CliError::from_stdout)?;
+    pub fn progress(&mut self, stage: &str, done: u64, total: Option<u64>) -> Result<(), CliError> {
+        if let Some(bar) = &self.bar {
+            if bar.is_finished() {
+                bar.reset();
             }
-            (Reporter::Bar { stdout, .. } | Reporter::Plain { stdout, .. }, Event::Score(score)) => {
-                writeln!(stdout, "{score}").and_then(|()| stdout.flush()).map_err(CliError::from_stdout)?;
-            }
-            (Reporter::Bar { bar, .. }, _) => show_on_bar(bar, event),
-            (Reporter::Plain { stderr, frame_total, seen, .. }, _) => {
-                // Nobody may be reading; the masks matter more than the words about them.
-                writeln!(stderr, "{}", line_for(frame_total, seen, event)).ok();
-            }
+            bar.set_message(stage.to_owned());
+            bar.set_length(total.unwrap_or(done));
+            bar.set_position(done);
+        }
+        let is_due = self.last_progress.is_none_or(|last| last.elapsed() >= INTERVAL) || total == Some(done);
+        if self.wants_json && is_due {
+            self.last_progress = Some(Instant::now());
+            self.json(&Event::Progress { stage, done, total })?;
         }
         Ok(())
     }
 
-    /// Takes the bar away, so that an error does not stand in its middle.
-    pub fn clear(&self) {
-        match self {
-            Reporter::Bar { bar, .. } => bar.finish_and_clear(),
-            Reporter::Json(_) | Reporter::Plain { .. } => {}
-        }
-    }
-
-    /// Counts a frame, whether or not it gave masks.
-    pub fn frame_done(&self) {
-        match self {
-            Reporter::Bar { bar, .. } => bar.inc(1),
-            Reporter::Json(_) | Reporter::Plain { .. } => {}
-        }
-    }
-}
-
-fn show_on_bar(bar: &ProgressBar, event: &Event) {
-    match event {
-        Event::Start { frames, .. } => {
-            bar.set_length(u64::from(*frames));
+    /// From here on frames are counted, with their pace.
+    pub fn expect_frames(&mut self, total: u32) {
+        self.frames = (0, total);
+        self.look_like("{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {wide_msg}");
+        if let Some(bar) = &self.bar {
+            bar.set_length(u64::from(total));
             bar.enable_steady_tick(Duration::from_secs(1));
         }
-        Event::Frame { frame, object, file, .. } => {
-            bar.set_message(file.clone().unwrap_or_else(|| format!("frame {frame} object {object}")));
-        }
-        Event::Notice { message } => bar.suspend(|| tell(message)),
-        Event::Done { .. } | Event::Score(_) | Event::Stopped { .. } => {
-            bar.finish_and_clear();
-            tell(&summary(event));
-        }
     }
-}
 
-fn line_for(frame_total: &mut u32, seen: &mut BTreeSet<FrameIdx>, event: &Event) -> String {
-    match event {
-        Event::Start { frames, out, .. } => {
-            *frame_total = *frames;
-            format!("tracking {frames} frames into {out}")
-        }
-        Event::Frame { frame, object, area, file, .. } => {
-            seen.insert(*frame);
-            let file = file.as_ref().map_or_else(String::new, |file| format!(", {file}"));
-            format!("{}/{frame_total} frame {frame} object {object}: {area} pixels{file}", seen.len())
-        }
-        Event::Notice { message } => message.clone(),
-        Event::Done { .. } | Event::Score(_) | Event::Stopped { .. } => summary(event),
-    }
-}
-
-fn summary(event: &Event) -> String {
-    match event {
-        Event::Done { frames, masks, seconds, fps, damaged } => {
-            let mut text = format!("done: {frames} frames in {seconds:.1} s ({fps:.2} frames/s), {masks} masks");
-            if !damaged.is_empty() {
-                let list: Vec<String> = damaged.iter().map(FrameIdx::to_string).collect();
-                text.push_str(&format!("; {} damaged frames: {}", damaged.len(), list.join(" ")));
+    /// Tells something that came of a frame: as JSON, on the bar, or as a line.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn of_frame(&mut self, event: &impl Serialize, words: String) -> Result<(), CliError> {
+        let (done, total) = self.frames;
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(words);
+                Ok(())
             }
-            text
+            None => self.tell(event, &format!("{}/{total} {words}", done + 1)),
         }
-        Event::Stopped { frames, masks, next } => {
-            format!("stopped after {frames} frames; {masks} masks are kept; {next}")
-        }
-        Event::Score(score) => score.to_string(),
-        Event::Start { .. } | Event::Frame { .. } | Event::Notice { .. } => String::new(),
     }
-}
 
-/// Frames per second since `start`; 0 before any time has passed.
-pub fn frames_per_second(frames: u32, start: Instant) -> (f64, f64) {
-    let seconds = start.elapsed().as_secs_f64();
-    let fps = if seconds > 0.0 { f64::from(frames) / seconds } else { 0.0 };
-    (seconds, fps)
+    /// Counts a frame, whether or not anything came of it.
+    pub fn frame_done(&mut self) {
+        self.frames.0 += 1;
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+
+    /// Tells something the user should know.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn notice(&mut self, message: &str) -> Result<(), CliError> {
+        self.tell(&Event::Notice { message }, message)
+    }
+
+    /// Tells that the command ends because somebody asked it to.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn stopped(&mut self, message: &str, kept: Option<Kept>) -> Result<(), CliError> {
+        self.clear();
+        self.tell(&Event::Stopped { message, kept }, message)
+    }
+
+    /// Tells an event: as JSON, or in words beside the progress.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn tell(&mut self, event: &impl Serialize, words: &str) -> Result<(), CliError> {
+        if self.wants_json {
+            return self.json(event);
+        }
+        let stderr = &mut self.stderr;
+        // Nobody may be reading; the work matters more than the words about it.
+        let mut write = || writeln!(stderr, "{words}").ok();
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        };
+        Ok(())
+    }
+
+    /// Tells the result: as JSON, or in words on standard output.
+    ///
+    /// # Errors
+    /// When standard output is closed or full.
+    pub fn result(&mut self, event: &impl Serialize, words: &str) -> Result<(), CliError> {
+        self.clear();
+        if self.wants_json {
+            return self.json(event);
+        }
+        writeln!(self.stdout, "{words}").and_then(|()| self.stdout.flush()).map_err(CliError::from_stdout)
+    }
+
+    /// Takes the bar away, so that what comes does not stand in its middle.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn json(&mut self, event: &impl Serialize) -> Result<(), CliError> {
+        let line = serde_json::to_string(event).expect("events have no maps and no foreign types");
+        writeln!(self.stdout, "{line}").and_then(|()| self.stdout.flush()).map_err(CliError::from_stdout)
+    }
 }

@@ -1,12 +1,14 @@
 //! All prompts of a run, gathered from flags and a file, and checked against the clip.
 //!
 //! `track` fills it before the model is loaded, so that a typing error costs seconds. After [`Statements::check`] every
-//! prompt lies in the clip and in the picture, and every object has something positive to start from.
+//! prompt lies in the clip and in the picture, and after [`JobPrompts::expect_start`] every object has something positive
+//! to start from.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::exit::CliError;
+use super::tracker::Direction;
 use crate::formats::{mask_png, npy};
 use crate::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Point, PointLabel, Prompt};
 
@@ -112,15 +114,29 @@ impl Statements {
                 prompts.name = Some(name);
             }
         }
-        for (object, prompts) in &job.objects {
-            if !prompts.frames.values().any(is_positive) {
-                let message = format!(
-                    "object {object} has only negative clicks; add a positive click, a box or a mask that shows where it is"
-                );
-                return Err(CliError::usage(message));
+        Ok((job, hints))
+    }
+}
+
+impl JobPrompts {
+    /// Checks that each object is shown where its track begins: negative clicks can only correct what was tracked.
+    ///
+    /// # Errors
+    /// Naming the object, the frame and the way out.
+    pub fn expect_start(&self, direction: Direction) -> Result<(), CliError> {
+        for (object, prompts) in &self.objects {
+            let start = match direction {
+                Direction::Forward | Direction::Both => prompts.frames.first_key_value(),
+                Direction::Backward => prompts.frames.last_key_value(),
+            };
+            if let Some((frame, _)) = start.filter(|(_, prompt)| !is_positive(prompt)) {
+                return Err(CliError::usage(format!(
+                    "object {object} begins on frame {frame} with only negative clicks; \
+                     add a positive click, a box or a mask there that shows where it is"
+                )));
             }
         }
-        Ok((job, hints))
+        Ok(())
     }
 }
 

@@ -1,15 +1,15 @@
 //! The real [`Tracker`]: the clip's decoder and SAM 2.1.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::{self, ClipFrames};
+use crate::engine::ClipFrames;
 use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::LoadOptions;
-use crate::sam2::predictor::{ClickPrompt, FrameMasks, Predictor, PredictorOptions, Propagation, PropagationRequest};
+use crate::sam2::predictor::{FrameMasks, Predictor, PredictorOptions, Said};
 use crate::video::Clip;
 
 use super::clip::open_clip;
@@ -46,126 +46,129 @@ impl Tracker for Sam2Tracker {
     }
 
     fn frame_total(&self, job: &TrackJob) -> u32 {
-        let spans: Vec<(ObjectId, FrameIdx, FrameIdx)> = job
-            .prompts
-            .objects
-            .iter()
-            .filter_map(|(id, o)| Some((*id, *o.frames.keys().next()?, *o.frames.keys().next_back()?)))
-            .collect();
-        let forward = |f: FrameIdx, earliest: FrameIdx| f >= earliest;
-        // A backward pass after a forward one finds everything from the first prompt on done.
-        let backward = |f: FrameIdx, earliest: FrameIdx, latest: FrameIdx| match job.direction {
-            Direction::Both => f < earliest,
-            Direction::Forward | Direction::Backward => f <= latest,
+        let has_work = |&(frame, is_reverse): &(FrameIdx, bool)| {
+            reached(job, frame, is_reverse).any(|(id, prompt)| prompt.is_some() || !job.done.contains(&(frame, id)))
         };
-        let count = |is_reached: &dyn Fn(FrameIdx, FrameIdx, FrameIdx) -> bool| {
-            let has_work = |f: &FrameIdx| {
-                spans.iter().any(|&(id, earliest, latest)| {
-                    let is_prompted = job.prompts.objects[&id].frames.contains_key(f);
-                    is_reached(*f, earliest, latest) && (is_prompted || !job.done.contains(&(*f, id)))
-                })
-            };
-            (job.first.0..=job.last.0).map(FrameIdx).filter(has_work).count() as u32
-        };
-        passes(job.direction)
-            .iter()
-            .map(
-                |is_reverse| if *is_reverse { count(&backward) } else { count(&|f, earliest, _| forward(f, earliest)) },
-            )
-            .sum()
+        visits(job).filter(has_work).count() as u32
     }
 
     fn start<'a>(&'a mut self, model: &Checkpoint, job: &'a TrackJob) -> Result<Box<dyn MaskStream + 'a>, CliError> {
         super::threads::use_threads(job.threads)?;
-        let device = engine::open_device(job.device)?;
         let options = LoadOptions { image_size: job.resolution.map(|side| side as usize), ..LoadOptions::default() };
-        let model = Arc::new(Sam2::from_checkpoint(model, &options, &device)?);
+        let model = Arc::new(Sam2::from_checkpoint(model, &options, &job.device)?);
         let options =
             PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::unattended() };
         let predictor = Predictor::new(model, self.clip.frame_count(), self.clip.size(), options)?;
         let frames = ClipFrames::of(self.clip.clone(), job.damaged == DamagedFrames::Use)?;
-        let objects = job.prompts.objects.iter();
-        let prompts = objects.flat_map(|(id, o)| o.frames.iter().map(|(frame, prompt)| (*id, *frame, prompt)));
+        let objects = job.prompts.objects.keys().copied().collect();
         Ok(Box::new(Stream {
             predictor,
             frames,
             job,
-            prompts: prompts.collect(),
-            passes: passes(job.direction),
-            run: None,
+            objects,
+            visits: Box::new(visits(job)),
+            is_reverse: false,
             held: BTreeMap::new(),
         }))
     }
 }
 
-/// The passes of a direction, the next one last; true is backward.
-fn passes(direction: Direction) -> Vec<bool> {
-    match direction {
-        Direction::Forward => vec![false],
-        Direction::Backward => vec![true],
-        Direction::Both => vec![true, false],
-    }
+/// The frames of a run in the order of tracking, each with whether the pass goes backward.
+fn visits(job: &TrackJob) -> impl Iterator<Item = (FrameIdx, bool)> + use<> {
+    let (first, last) = (job.first.0, job.last.0);
+    let passes: &[bool] = match job.direction {
+        Direction::Forward => &[false],
+        Direction::Backward => &[true],
+        Direction::Both => &[false, true],
+    };
+    passes.iter().flat_map(move |&is_reverse| {
+        (first..=last).map(move |at| (FrameIdx(if is_reverse { last - (at - first) } else { at }), is_reverse))
+    })
+}
+
+/// The objects that a pass reaches on a frame, each with what is said about it there.
+fn reached(
+    job: &TrackJob,
+    frame: FrameIdx,
+    is_reverse: bool,
+) -> impl Iterator<Item = (ObjectId, Option<&Prompt>)> + use<'_> {
+    job.prompts.objects.iter().filter_map(move |(&id, said)| {
+        let (&earliest, &latest) = (said.frames.keys().next()?, said.frames.keys().next_back()?);
+        let is_reached = match (job.direction, is_reverse) {
+            (_, false) => frame >= earliest,
+            // The forward pass has done everything from the first prompt on.
+            (Direction::Both, true) => frame < earliest,
+            (Direction::Forward | Direction::Backward, true) => frame <= latest,
+        };
+        is_reached.then(|| (id, said.frames.get(&frame)))
+    })
 }
 
 /// A run: one pass or two.
+///
+/// What is said about a frame is answered when its pass gets there. Clicks then correct what the frame was tracked to,
+/// as they do in the window, and count from there on; the frames before are not tracked again. A run that goes on does
+/// the same with what the stopped one left in its state folder, and so comes to the same masks.
 struct Stream<'a> {
     predictor: Predictor,
     frames: ClipFrames,
     job: &'a TrackJob,
-    /// Prompts still to be answered.
-    prompts: VecDeque<(ObjectId, FrameIdx, &'a Prompt)>,
-    /// Passes still to come, the next one last; true is backward.
-    passes: Vec<bool>,
-    run: Option<Propagation>,
+    /// All objects of the run.
+    objects: Vec<ObjectId>,
+    /// Frames still to be visited; true is backward.
+    visits: Box<dyn Iterator<Item = (FrameIdx, bool)>>,
+    /// Whether the present pass goes backward.
+    is_reverse: bool,
     /// The latest mask of each object, for `--damaged hold`.
     held: BTreeMap<ObjectId, TrackedMask>,
 }
 
 impl Stream<'_> {
     fn next(&mut self) -> Result<Option<TrackedFrame>, CliError> {
-        loop {
-            let Some(run) = &mut self.run else {
-                let Some(is_reverse) = self.passes.pop() else { return Ok(None) };
-                self.run = Some(self.begin(is_reverse)?);
-                continue;
-            };
-            match self.predictor.step(run, &mut self.frames)? {
-                Some(masks) => return self.deliver(&masks).map(Some),
-                None => {
-                    self.run = None;
-                    self.held.clear();
-                }
+        while let Some((frame, is_reverse)) = self.visits.next() {
+            if std::mem::replace(&mut self.is_reverse, is_reverse) != is_reverse {
+                self.held.clear();
+            }
+            if let Some(masks) = self.visit(frame)? {
+                return self.deliver(&masks).map(Some);
             }
         }
+        Ok(None)
+    }
+
+    /// Tracks a frame; `None` where no object is reached, or an earlier, stopped run has done it.
+    fn visit(&mut self, frame: FrameIdx) -> Result<Option<FrameMasks>, CliError> {
+        let (job, mut due, mut is_prompted) = (self.job, Vec::new(), false);
+        for (object, prompt) in reached(job, frame, self.is_reverse) {
+            if let Some(prompt) = prompt {
+                self.answer(object, frame, prompt)?;
+                is_prompted = true;
+            } else if job.done.contains(&(frame, object)) && self.predictor.resume_frame(frame, object, self.is_reverse)
+            {
+                continue;
+            }
+            due.push(object);
+        }
+        if is_prompted {
+            self.predictor.take_up(&mut self.frames)?;
+        }
+        if due.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.predictor.visit(&mut self.frames, frame, &due, &self.objects, self.is_reverse)?))
     }
 
     fn answer(&mut self, object: ObjectId, frame: FrameIdx, prompt: &Prompt) -> Result<(), CliError> {
-        match prompt {
+        let said = match prompt {
             Prompt::Clicks { points, bounds } => {
-                let prompt = ClickPrompt { points, bounds: *bounds, keep_earlier: false };
-                self.predictor.add_clicks(&mut self.frames, frame, object, prompt)?;
+                // What the clicks start from, unless they are the object's first.
+                self.predictor.visit(&mut self.frames, frame, &[object], &self.objects, self.is_reverse)?;
+                Said::Clicks { points, bounds: *bounds, choice: None }
             }
-            Prompt::Mask(mask) => {
-                self.predictor.add_mask(&mut self.frames, frame, object, mask)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Plans a pass over the range and takes up what an earlier, stopped run has done of it.
-    fn begin(&mut self, is_reverse: bool) -> Result<Propagation, CliError> {
-        let (first, last) = (self.job.first, self.job.last);
-        let request = PropagationRequest {
-            start: Some(if is_reverse { last } else { first }),
-            max_frames: Some(last.0 - first.0),
-            is_reverse,
-            objects: None,
+            Prompt::Mask(mask) => Said::Mask(mask),
         };
-        let run = self.predictor.start(&mut self.frames, &request)?;
-        for &(frame, object) in &self.job.done {
-            self.predictor.resume_frame(frame, object, is_reverse);
-        }
-        Ok(run)
+        self.predictor.answer(&mut self.frames, frame, object, &said)?;
+        Ok(())
     }
 
     /// What is written for a frame: its masks, and on a damaged one what `--damaged` says.
@@ -202,10 +205,9 @@ impl Stream<'_> {
 
     /// The object's latest mask before a damaged frame; after a resumed start, the one the stopped run left behind.
     fn held_mask(&mut self, object: ObjectId, frame: FrameIdx) -> Result<Option<TrackedMask>, CliError> {
-        let is_reverse = self.run.as_ref().is_some_and(Propagation::is_reverse);
-        let mut at = frame.0;
-        while !self.held.contains_key(&object) && at != if is_reverse { self.job.last.0 } else { self.job.first.0 } {
-            at = if is_reverse { at + 1 } else { at - 1 };
+        let (start, mut at) = (if self.is_reverse { self.job.last.0 } else { self.job.first.0 }, frame.0);
+        while !self.held.contains_key(&object) && at != start {
+            at = if self.is_reverse { at + 1 } else { at - 1 };
             let masks = self.predictor.masks(FrameIdx(at))?;
             self.held.extend(self.tracked_masks(&masks).into_iter().find(|m| m.object == object).map(|m| (object, m)));
         }
@@ -214,11 +216,6 @@ impl Stream<'_> {
 }
 
 impl MaskStream for Stream<'_> {
-    fn prepare(&mut self) -> Option<Result<(), CliError>> {
-        let (object, frame, prompt) = self.prompts.pop_front()?;
-        Some(self.answer(object, frame, prompt))
-    }
-
     fn next_frame(&mut self) -> Option<Result<TrackedFrame, CliError>> {
         self.next().transpose()
     }

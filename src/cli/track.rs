@@ -9,20 +9,22 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use candle_core::Device;
 use sha2::{Digest, Sha256};
 
 use super::exit::{CliError, Exit};
 use super::manifest::{ClipEntry, FORMAT, Manifest, ModelEntry, OptionsEntry};
 use super::model_file::open_model;
-use super::progress::{Event, Reporter, frames_per_second};
+use super::progress::{Kept, Reporter};
 use super::prompt_args::{MaskParser, PromptArg, parse_box, parse_point, parse_range};
 use super::prompt_file::{PromptFile, read_prompt_file};
 use super::prompts::{JobPrompts, Statements};
 use super::run_folder::{MAX_PAD, RunFolder, default_folder};
 use super::score::RunTruth;
 use super::signals::StopFlag;
+use super::track_events::{self, Done, MaskMade, Start};
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, Tracker, open_tracker};
-use crate::engine::DeviceChoice;
+use crate::engine::{DeviceChoice, device_words, open_device};
 use crate::label::FrameIdx;
 use crate::sam2::checkpoint::Checkpoint;
 
@@ -44,9 +46,10 @@ pub struct TrackArgs {
     #[arg(long, value_name = "NAME|PATH")]
     pub(super) model: PathBuf,
     /// Where the model runs: auto, cpu, cuda:0, metal:0
-    #[arg(long, default_value = "auto", value_parser = parse_device)]
-    pub(super) device: String,
-    /// Click on an object; `:neg` beside it. Pixels from the top left. Repeatable
+    #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
+    pub(super) device: DeviceChoice,
+    /// Click on an object; `:neg` beside it. Pixels from the top left. Where the object was tracked to the frame already,
+    /// clicks correct what it was tracked to, from that frame on. Repeatable
     #[arg(long = "point", value_name = "FRAME:OBJECT:X,Y[:neg]", value_parser = parse_point, allow_hyphen_values = true)]
     points: Vec<PromptArg>,
     /// Box around an object. Repeatable
@@ -100,11 +103,6 @@ impl TrackArgs {
     fn direction(&self) -> Direction {
         self.direction.unwrap_or(Direction::Forward)
     }
-}
-
-/// Keeps the text, which the manifest records as given.
-fn parse_device(text: &str) -> Result<String, String> {
-    DeviceChoice::parse(text).map(|_| text.to_owned())
 }
 
 pub(super) fn parse_resolution(text: &str) -> Result<u32, String> {
@@ -176,37 +174,39 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
     let statements = gather_statements(args)?;
     statements.expect_some()?;
     let model = open_model(&args.model)?;
+    let device = open_device(args.device)?;
     let mut tracker = open(args.clip())?;
     let clip = tracker.clip().clone();
     let (prompts, hints) = statements.check(clip.size, clip.frame_count)?;
+    prompts.expect_start(args.direction())?;
     let truth = args.truth.as_deref().map(|folder| RunTruth::open(folder, &clip, &prompts)).transpose()?;
 
     let mut reporter = Reporter::new(args.json, around.is_terminal, around.stdout, around.stderr);
     for message in clip.notices.iter().chain(&hints) {
-        reporter.show(&Event::Notice { message: message.clone() })?;
+        reporter.notice(message)?;
     }
     let folder_path = match &args.out {
         Some(folder) => folder.clone(),
         None => default_folder(args.clip(), Path::new("")),
     };
-    let manifest = manifest(args, &clip, &model, &prompts)?;
+    let manifest = manifest(args, &clip, &model, &device, &prompts)?;
     let mut folder = RunFolder::open(&folder_path, manifest, args.overwrite)?;
     let exit = if folder.is_finished() {
         let masks = folder.done().len();
-        let message = format!("{}: all {masks} masks are already there", folder_path.display());
-        reporter.show(&Event::Notice { message })?;
-        reporter.show(&Event::Done { frames: 0, masks, seconds: 0.0, fps: 0.0, damaged: folder.damaged() })?;
+        reporter.notice(&format!("{}: all {masks} masks are already there", folder_path.display()))?;
+        let done = Done { frames: 0, masks, seconds: 0.0, fps: 0.0, damaged: folder.damaged() };
+        track_events::done(&mut reporter, &done)?;
         Exit::Success
     } else {
-        let job = job(args, prompts, &clip, &folder)?;
+        let job = job(args, prompts, &clip, device, &folder);
         follow(args, tracker.as_mut(), &model, &job, &mut folder, around.stop, &mut reporter)?
     };
     if let (Some(truth), Exit::Success) = (truth, exit) {
         let (score, notices) = truth.score(&folder)?;
         for message in notices {
-            reporter.show(&Event::Notice { message })?;
+            reporter.notice(&message)?;
         }
-        reporter.show(&Event::Score(score))?;
+        track_events::score(&mut reporter, &score)?;
     }
     Ok(exit)
 }
@@ -226,6 +226,7 @@ fn manifest(
     args: &TrackArgs,
     clip: &TrackedClip,
     model: &Checkpoint,
+    device: &Device,
     prompts: &JobPrompts,
 ) -> Result<Manifest, CliError> {
     let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -248,7 +249,7 @@ fn manifest(
             direction: args.direction(),
             resolution: args.resolution,
             damaged: args.damaged,
-            device: args.device.clone(),
+            device: device_words(device),
             pad: args.pad,
         },
         damaged: BTreeSet::new(),
@@ -262,21 +263,21 @@ fn description_sha256(model: &Checkpoint) -> Result<Option<String>, CliError> {
     Ok(description.map(|(_, text)| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
-fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, folder: &RunFolder) -> Result<TrackJob, CliError> {
+fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, device: Device, folder: &RunFolder) -> TrackJob {
     let last_of_clip = FrameIdx(clip.frame_count.saturating_sub(1));
     let (first, last) = prompts.range.unwrap_or((FrameIdx(0), last_of_clip));
-    Ok(TrackJob {
+    TrackJob {
         prompts,
         first,
         last,
         direction: args.direction(),
         resolution: args.resolution,
         damaged: args.damaged,
-        device: DeviceChoice::parse(&args.device).map_err(CliError::usage)?,
+        device,
         threads: args.threads.map(usize::from),
         done: folder.done().clone(),
         state_folder: folder.state_folder(),
-    })
+    }
 }
 
 /// Takes frames from the model until the end or until somebody asks to stop.
@@ -289,13 +290,14 @@ fn follow(
     stop: &StopFlag,
     reporter: &mut Reporter<'_>,
 ) -> Result<Exit, CliError> {
-    reporter.show(&Event::Start {
+    let start = Start {
         clip: args.clip().display().to_string(),
         out: folder.path().display().to_string(),
         frames: tracker.frame_total(job),
         objects: job.prompts.objects.keys().copied().collect(),
         resumed: job.done.len(),
-    })?;
+    };
+    track_events::start(reporter, &start)?;
     let followed = follow_stream(tracker.start(model, job)?.as_mut(), folder, stop, reporter);
     if followed.is_err() {
         reporter.clear();
@@ -311,16 +313,10 @@ fn follow_stream(
 ) -> Result<Exit, CliError> {
     let started = Instant::now();
     let mut frames = 0;
-    let mut is_prepared = false;
     loop {
         if let Some(exit) = stop.requested() {
-            let next = "run the same command again to go on".to_owned();
-            reporter.show(&Event::Stopped { frames, masks: folder.done().len(), next })?;
+            track_events::stopped(reporter, Kept { frames, masks: folder.done().len() })?;
             return Ok(exit);
-        }
-        if !is_prepared {
-            is_prepared = stream.prepare().transpose()?.is_none();
-            continue;
         }
         let Some(frame) = stream.next_frame().transpose()? else { break };
         frames += 1;
@@ -329,20 +325,19 @@ fn follow_stream(
         }
         for made in frame.masks {
             let file = folder.write_mask(frame.frame, made.object, &made.mask)?;
-            reporter.show(&Event::Frame {
+            let made = MaskMade {
                 frame: frame.frame,
                 object: made.object,
                 area: made.mask.area(),
                 score: made.object_score,
                 iou: made.predicted_iou,
                 file: Some(file),
-            })?;
+            };
+            track_events::mask(reporter, &made)?;
         }
         reporter.frame_done();
     }
     folder.finish()?;
-    let (seconds, fps) = frames_per_second(frames, started);
-    let (masks, damaged) = (folder.done().len(), folder.damaged());
-    reporter.show(&Event::Done { frames, masks, seconds, fps, damaged })?;
+    track_events::done(reporter, &Done::since(started, frames, folder.done().len(), folder.damaged()))?;
     Ok(Exit::Success)
 }

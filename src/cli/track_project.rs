@@ -14,19 +14,20 @@ use crossbeam_channel::RecvTimeoutError;
 use super::exit::{CliError, Exit};
 use super::export::{counted, export_plan};
 use super::model_file::model_source;
-use super::progress::{Event, Reporter, frames_per_second};
+use super::progress::{Kept, Reporter};
 use super::project::{Project, WithoutProject, no_object};
 use super::prompts::check_range;
 use super::signals::StopFlag;
-use super::stages::Stages;
 use super::track::{Surroundings, TrackArgs};
+use super::track_events::{self, Done, MaskMade, Start};
 use super::tracker::Direction;
 use crate::engine::{
-    DeviceChoice, EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts,
-    ObjectResult, TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
+    EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts, ObjectResult,
+    TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
 };
 use crate::formats::{
-    ClipPlan, ExportPlan, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split, check_target,
+    ClipPlan, ExportPlan, ExportReport, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split,
+    check_target,
 };
 use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance};
 use crate::sam2::checkpoint::Checkpoint;
@@ -47,34 +48,56 @@ pub fn run(args: &TrackArgs, named: &Path, around: Surroundings<'_>) -> Result<E
         // Tracking takes long; a folder that cannot be had is told before.
         check_target(out, &[project.clip.path().to_owned()], args.overwrite)?;
     }
-    let exit = {
-        let mut reporter = Reporter::new(args.json, is_terminal, stdout, stderr);
-        let tracked = track(args, model, &mut project, stop, &mut reporter);
-        if tracked.is_err() {
-            reporter.clear();
-        }
-        tracked?
+    let mut reporter = Reporter::new(args.json, is_terminal, stdout, stderr);
+    let ended = work(args, model, &mut project, stop, &mut reporter);
+    reporter.clear();
+    ended
+}
+
+/// How a run ended.
+enum Ended {
+    /// All is in the project. Not told yet: with `--out` the masks are still to be written.
+    Done(Done),
+    /// Somebody asked for it, and it was told.
+    Stopped(Exit),
+}
+
+fn work(
+    args: &TrackArgs,
+    model: ModelChoice,
+    project: &mut Project,
+    stop: &StopFlag,
+    reporter: &mut Reporter<'_>,
+) -> Result<Exit, CliError> {
+    let done = match track(args, model, project, stop, reporter)? {
+        Ended::Done(done) => done,
+        Ended::Stopped(exit) => return Ok(exit),
     };
-    match (&args.out, exit) {
-        (Some(out), Exit::Success) => {
-            let mut stages = Stages::new(args.json, is_terminal, stdout, stderr);
-            let written = write_masks(args, &project, out, stop, &mut stages);
-            stages.clear();
-            written
+    if let Some(out) = &args.out {
+        match write_masks(args, project, out, stop, reporter)? {
+            Some(report) => {
+                let masks = counted(report.masks, "mask");
+                reporter.notice(&format!("{}: {masks} written as FRAME_OBJECT.npy", report.folder.display()))?;
+            }
+            None => {
+                let words = format!("{}: nothing was written; the masks are in the project", out.display());
+                reporter.stopped(&words, Some(Kept { frames: done.frames, masks: done.masks }))?;
+                return Ok(stop.requested().unwrap_or(Exit::Interrupted));
+            }
         }
-        _ => Ok(exit),
     }
+    track_events::done(reporter, &done)?;
+    Ok(Exit::Success)
 }
 
 /// The model of `--model`; what can be checked of it is, before anything else takes time.
 fn model_choice(args: &TrackArgs) -> Result<ModelChoice, CliError> {
-    let device = DeviceChoice::parse(&args.device).map_err(CliError::usage)?;
     let source = model_source(&args.model)?;
     if let ModelSource::Checkpoint(found) = &source {
         Checkpoint::of(found)?;
-        open_device(device)?;
+        open_device(args.device)?;
     }
-    Ok(ModelChoice { source, device, resolution: args.resolution })
+    Ok(ModelChoice { source, device: args.device, resolution: args.resolution })
 }
 
 fn track(
@@ -83,9 +106,9 @@ fn track(
     project: &mut Project,
     stop: &StopFlag,
     reporter: &mut Reporter<'_>,
-) -> Result<Exit, CliError> {
+) -> Result<Ended, CliError> {
     for message in std::mem::take(&mut project.notices) {
-        reporter.show(&Event::Notice { message })?;
+        reporter.notice(&message)?;
     }
     let objects = objects_to_track(args, project, reporter)?;
     let (first, last) = range(args, project)?;
@@ -96,10 +119,8 @@ fn track(
     };
     let request = TrackRequest { objects, first, last, direction };
     if lacking_frames(&request, project.clip.frame_count())? == 0 {
-        let message = "nothing to do: all masks in the range are up to date".to_owned();
-        reporter.show(&Event::Notice { message })?;
-        reporter.show(&Event::Done { frames: 0, masks: 0, seconds: 0.0, fps: 0.0, damaged: Vec::new() })?;
-        return Ok(Exit::Success);
+        reporter.notice("nothing to do: all masks in the range are up to date")?;
+        return Ok(Ended::Done(Done { frames: 0, masks: 0, seconds: 0.0, fps: 0.0, damaged: Vec::new() }));
     }
     super::threads::use_threads(args.threads.map(usize::from))?;
     Run::new(project, &request, reporter).follow(model, request, stop)
@@ -129,8 +150,7 @@ fn objects_to_track(
                 continue;
             }
         };
-        let message = format!("object {id} ({}) {reason} and is left alone", facts.name);
-        reporter.show(&Event::Notice { message })?;
+        reporter.notice(&format!("object {id} ({}) {reason} and is left alone", facts.name))?;
     }
     if objects.is_empty() {
         return Err(CliError::usage(
@@ -212,7 +232,7 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     /// Has the engine make the run and takes up what it brings, until it ends or somebody asks to stop.
-    fn follow(mut self, model: ModelChoice, request: TrackRequest, stop: &StopFlag) -> Result<Exit, CliError> {
+    fn follow(mut self, model: ModelChoice, request: TrackRequest, stop: &StopFlag) -> Result<Ended, CliError> {
         let engine = EngineThread::spawn(|| {})?;
         engine.send(EngineCommand::UseClip(self.project.clip.clone()));
         engine.send(EngineCommand::Load(model));
@@ -251,13 +271,14 @@ impl<'a, 'r> Run<'a, 'r> {
         match event {
             EngineEvent::TrackStarted { frames, .. } => {
                 self.started = Instant::now();
-                self.reporter.show(&Event::Start {
+                let start = Start {
                     clip: self.project.clip.path().display().to_string(),
                     out: self.project.store.path().display().to_string(),
                     frames,
                     objects: self.objects.clone(),
                     resumed: self.resumed,
-                })?;
+                };
+                track_events::start(self.reporter, &start)?;
             }
             EngineEvent::Tracked { frame, results, skipped, .. } => {
                 self.frames += 1;
@@ -318,31 +339,23 @@ impl<'a, 'r> Run<'a, 'r> {
         }
         self.masks += kept.len();
         for (object, mark) in kept {
-            self.reporter.show(&Event::Frame {
-                frame,
-                object,
-                area: mark.area,
-                score: mark.object_score,
-                iou: mark.predicted_iou,
-                file: None,
-            })?;
+            let (score, iou) = (mark.object_score, mark.predicted_iou);
+            let made = MaskMade { frame, object, area: mark.area, score, iou, file: None };
+            track_events::mask(self.reporter, &made)?;
         }
         Ok(())
     }
 
-    fn finish(self, end: TrackEnd, stop: &StopFlag) -> Result<Exit, CliError> {
-        let (seconds, fps) = frames_per_second(self.frames, self.started);
+    fn finish(self, end: TrackEnd, stop: &StopFlag) -> Result<Ended, CliError> {
         let (frames, masks) = (self.frames, self.masks);
         match end {
             TrackEnd::Completed => {
                 let damaged = self.damaged.into_iter().collect();
-                self.reporter.show(&Event::Done { frames, masks, seconds, fps, damaged })?;
-                Ok(Exit::Success)
+                Ok(Ended::Done(Done::since(self.started, frames, masks, damaged)))
             }
             TrackEnd::Stopped => {
-                let next = "run the same command again to go on".to_owned();
-                self.reporter.show(&Event::Stopped { frames, masks, next })?;
-                Ok(stop.requested().unwrap_or(Exit::SomeFailed))
+                track_events::stopped(self.reporter, Kept { frames, masks })?;
+                Ok(Ended::Stopped(stop.requested().unwrap_or(Exit::SomeFailed)))
             }
             TrackEnd::Failed(error) => match CliError::from(error) {
                 CliError::Told { exit, message } => {
@@ -356,14 +369,14 @@ impl<'a, 'r> Run<'a, 'r> {
 }
 
 /// Writes the masks of the range as `track --out` does: one `.npy` per frame and object; none where a frame is damaged or
-/// was not tracked.
+/// was not tracked. `None` when somebody asked to stop.
 fn write_masks(
     args: &TrackArgs,
     project: &Project,
     out: &Path,
     stop: &StopFlag,
-    stages: &mut Stages<'_>,
-) -> Result<Exit, CliError> {
+    reporter: &mut Reporter<'_>,
+) -> Result<Option<ExportReport>, CliError> {
     let labels = project.labels();
     let objects = (!args.objects.is_empty()).then(|| args.objects.iter().map(|id| ObjectId(*id)).collect());
     let plan = ExportPlan {
@@ -374,15 +387,5 @@ fn write_masks(
         overlay: OverlayStyle::default(),
         overwrite: args.overwrite,
     };
-    match export_plan(FormatId::Npy, plan, out, stop, stages)? {
-        Some(report) => {
-            let masks = counted(report.masks, "mask");
-            stages.notice(&format!("{}: {masks} written as FRAME_OBJECT.npy", report.folder.display()))?;
-            Ok(Exit::Success)
-        }
-        None => {
-            stages.stopped(&format!("{}: nothing was written; the masks are in the project", out.display()))?;
-            Ok(stop.requested().unwrap_or(Exit::Interrupted))
-        }
-    }
+    export_plan(FormatId::Npy, plan, out, stop, reporter)
 }

@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::exit::CliError;
 use super::prompts::JobPrompts;
 use super::signals::StopFlag;
-use crate::engine::DeviceChoice;
 use crate::label::{FrameIdx, FrameSize, Mask, ObjectId};
 use crate::sam2::checkpoint::Checkpoint;
 
@@ -67,8 +67,8 @@ pub struct TrackJob {
     pub resolution: Option<u32>,
     /// Frames that do not decode.
     pub damaged: DamagedFrames,
-    /// Where the model runs.
-    pub device: DeviceChoice,
+    /// Where the model runs; opened before anything was written.
+    pub device: Device,
     /// Threads to use; `None` leaves the choice to the model.
     pub threads: Option<usize>,
     /// Masks of an earlier, stopped run; they are not written again.
@@ -103,11 +103,6 @@ pub struct TrackedFrame {
 
 /// Masks as they are made, in the order of tracking.
 pub trait MaskStream {
-    /// Answers the next prompt; `None` when all are answered. To be called until then, before the first frame.
-    fn prepare(&mut self) -> Option<Result<(), CliError>> {
-        None
-    }
-
     /// The next frame; `None` when all are done.
     fn next_frame(&mut self) -> Option<Result<TrackedFrame, CliError>>;
 }

@@ -48,11 +48,6 @@ pub fn read_mask(path: &Path, expected: FrameSize) -> Result<Mask, FormatError> 
     Ok(Mask::from_fn(expected, is_object))
 }
 
-/// Whether the content begins like a PNG.
-pub fn is_png(first_bytes: &[u8]) -> bool {
-    first_bytes.starts_with(b"\x89PNG\r\n\x1a\n")
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;

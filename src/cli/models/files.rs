@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{PathArgs, RemoveArgs, VerifyArgs, entry, shown};
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::progress::Reporter;
 use crate::cli::signals::StopFlag;
-use crate::cli::stages::Stages;
 use crate::models::{self, Cancel, Entry, ModelsError, ModelsFolder, Origin, Registry, STARTER_NOTE};
 use crate::sam2::checkpoint::CheckpointSource;
 
@@ -38,13 +38,13 @@ pub fn verify(args: &VerifyArgs) -> Result<Exit, CliError> {
     };
     let stop = StopFlag::install_for_command()?;
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
-    let mut stages = Stages::new(args.json, io::stderr().is_terminal(), &mut stdout, &mut stderr).in_bytes();
+    let mut reporter = Reporter::new(args.json, io::stderr().is_terminal(), &mut stdout, &mut stderr).in_bytes();
     if files.is_empty() {
-        stages.notice(&format!("no published model is in {}", folder.path().display()))?;
+        reporter.notice(&format!("no published model is in {}", folder.path().display()))?;
     }
     let mut exit = Exit::Success;
     for (entry, file) in files {
-        let verified = match verify_one(entry, &file, &stop, &mut stages)? {
+        let verified = match verify_one(entry, &file, &stop, &mut reporter)? {
             Ok(verified) => verified,
             Err(ModelsError::Cancelled) => return Ok(stop.requested().unwrap_or(Exit::Interrupted)),
             Err(error) => {
@@ -57,7 +57,7 @@ pub fn verify(args: &VerifyArgs) -> Result<Exit, CliError> {
             Some(sha256) => format!("{}: sound, SHA-256 {sha256} ({})", verified.name, verified.detail),
             None => format!("{}: NOT SOUND: {}", verified.name, verified.detail),
         };
-        stages.result(&verified, &words)?;
+        reporter.result(&verified, &words)?;
     }
     Ok(exit)
 }
@@ -66,7 +66,7 @@ fn verify_one(
     entry: &Entry,
     file: &Path,
     stop: &StopFlag,
-    stages: &mut Stages<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> Result<Result<Verified, ModelsError>, CliError> {
     let cancel = Cancel::default();
     let mut closed = None;
@@ -74,7 +74,7 @@ fn verify_one(
         if stop.requested().is_some() {
             cancel.cancel();
         }
-        if let Err(error) = stages.progress(&entry.id, done, Some(total)) {
+        if let Err(error) = reporter.progress(&entry.id, done, Some(total)) {
             closed = Some(error);
             cancel.cancel();
         }

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{GetArgs, entry, megabytes, shown};
 use crate::cli::exit::{CliError, Exit};
+use crate::cli::progress::Reporter;
 use crate::cli::signals::StopFlag;
-use crate::cli::stages::Stages;
 use crate::models::{GetEvent, GetRequest, Getting, Got, ModelsFolder, Origin, Progress, STARTER_NOTE};
 
 /// How often Ctrl-C is looked for while nothing happens.
@@ -31,10 +31,10 @@ struct Done {
 pub fn run(args: &GetArgs, ask: &mut dyn FnMut(&str) -> Option<bool>) -> Result<Exit, CliError> {
     let entry = entry(&args.name)?;
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
-    let mut stages = Stages::new(args.json, io::stderr().is_terminal(), &mut stdout, &mut stderr).in_bytes();
+    let mut reporter = Reporter::new(args.json, io::stderr().is_terminal(), &mut stdout, &mut stderr).in_bytes();
     let Origin::Published { address, about_bytes, .. } = &entry.origin else {
         let message = format!("{} ships in the program, there is nothing to download: {STARTER_NOTE}", entry.id);
-        stages.notice(&message)?;
+        reporter.notice(&message)?;
         return Ok(Exit::Success);
     };
     let folder = ModelsFolder::of_user()?;
@@ -52,7 +52,7 @@ pub fn run(args: &GetArgs, ask: &mut dyn FnMut(&str) -> Option<bool>) -> Result<
         match ask(&format!("{offer}\nDownload it?")) {
             Some(true) => {}
             Some(false) => {
-                stages.stopped("Nothing was downloaded.")?;
+                reporter.stopped("Nothing was downloaded.", None)?;
                 return Ok(Exit::SomeFailed);
             }
             None => {
@@ -67,16 +67,16 @@ pub fn run(args: &GetArgs, ask: &mut dyn FnMut(&str) -> Option<bool>) -> Result<
     let mut request = GetRequest::new(entry.clone(), folder);
     request.from.clone_from(&args.from);
     let getting = Getting::start(request, || {})?;
-    let ended = follow(&getting, &stop, &mut stages);
-    stages.clear();
+    let ended = follow(&getting, &stop, &mut reporter);
+    reporter.clear();
     match (ended?, stop.requested()) {
         (Ok(got), _) => {
             let (done, words) = result(&args.name, got);
-            stages.result(&done, &words)?;
+            reporter.result(&done, &words)?;
             Ok(Exit::Success)
         }
         (Err(error), Some(exit)) => {
-            stages.stopped(&error.to_string())?;
+            reporter.stopped(&error.to_string(), None)?;
             Ok(exit)
         }
         (Err(error), None) => Err(error.into()),
@@ -86,21 +86,21 @@ pub fn run(args: &GetArgs, ask: &mut dyn FnMut(&str) -> Option<bool>) -> Result<
 type Ended = Result<Got, crate::models::ModelsError>;
 
 /// Shows what happens until it is over.
-fn follow(getting: &Getting, stop: &StopFlag, stages: &mut Stages<'_>) -> Result<Ended, CliError> {
+fn follow(getting: &Getting, stop: &StopFlag, reporter: &mut Reporter<'_>) -> Result<Ended, CliError> {
     loop {
         if stop.requested().is_some() {
             getting.cancel();
         }
         match getting.events().recv_timeout(PATIENCE) {
-            Ok(GetEvent::Progress(Progress::Connecting)) => stages.progress("connecting", 0, None)?,
+            Ok(GetEvent::Progress(Progress::Connecting)) => reporter.progress("connecting", 0, None)?,
             Ok(GetEvent::Progress(Progress::Downloading { done, total, .. })) => {
-                stages.progress("downloading", done, total)?;
+                reporter.progress("downloading", done, total)?;
             }
             Ok(GetEvent::Progress(Progress::Checking { done, total })) => {
-                stages.progress("checking", done, Some(total))?;
+                reporter.progress("checking", done, Some(total))?;
             }
             Ok(GetEvent::Progress(Progress::Retrying { reason, wait })) => {
-                stages.notice(&format!("{reason}; trying again in {:.0} s", wait.as_secs_f64().ceil()))?;
+                reporter.notice(&format!("{reason}; trying again in {:.0} s", wait.as_secs_f64().ceil()))?;
             }
             Ok(GetEvent::Ended(ended)) => return Ok(ended),
             Err(RecvTimeoutError::Timeout) => {}

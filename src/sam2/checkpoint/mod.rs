@@ -37,6 +37,9 @@ pub use source::{CheckpointSource, EmbeddedModel};
 
 /// Longest model file accepted, in bytes; the large model has 0.9 GB.
 const MAX_FILE_BYTES: u64 = 4 << 30;
+/// How many times the file's length its tensors may take. The published files have one storage for each tensor; twice
+/// leaves room for weights that layers have in common.
+const MAX_SHARING: u64 = 2;
 
 /// An open model file: its tensors are known, their values are read on demand.
 #[derive(Debug)]
@@ -69,6 +72,17 @@ enum Place {
     Entry { key: String, elements: Elements },
     /// In the file itself, from this byte on, row-major.
     File { start: u64 },
+}
+
+impl TensorFacts {
+    /// Bytes that have to be read for it: its elements, and what lies between them.
+    fn bytes(&self) -> u64 {
+        let elements = match &self.place {
+            Place::Entry { elements, .. } => elements.span,
+            Place::File { .. } => 0,
+        };
+        elements.max(self.shape.iter().product::<usize>() as u64).saturating_mul(self.dtype.size_bytes())
+    }
 }
 
 impl Checkpoint {
@@ -238,12 +252,20 @@ fn open_archive(
     let pickled = state_dict::read_state_dict(&pickle)
         .map_err(|cause| CheckpointError::Pickle { path: path.to_path_buf(), cause })?;
     let mut tensors = BTreeMap::new();
+    let mut bytes = 0_u64;
     for (name, tensor) in pickled {
         let facts = match place_in_archive(&archive, tensor) {
             Ok(facts) => facts,
             Err(cause) => return Err(CheckpointError::Tensor { path: path.to_path_buf(), name, cause }),
         };
+        bytes = bytes.saturating_add(facts.bytes());
         tensors.insert(name, facts);
+    }
+    // Tensors may share a storage, and thousands that do would make hundreds of GB out of a small file.
+    let limit = file_bytes.saturating_mul(MAX_SHARING);
+    if bytes > limit {
+        let what = "the length of its tensors together in bytes";
+        return Err(CheckpointError::TooLarge { path: path.to_path_buf(), what, got: bytes, limit });
     }
     Ok((tensors, archive))
 }

@@ -69,6 +69,7 @@ fn window_attention_with_padding_pooling_and_whole_maps() {
         ("padded windows", 10, 13, 4, false),
         ("padded and pooled", 10, 14, 4, true),
         ("the whole map", 6, 9, 0, false),
+        ("the whole map, in more than one block", 30, 36, 0, false),
         ("the whole map, pooled", 6, 8, 0, true),
     ];
     for (name, height, width, window, pool) in cases {

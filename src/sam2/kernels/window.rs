@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::attention::{HeadsAttention, Problem, Scratch, heads_attention};
+use super::attention::{HeadsAttention, Problem, Scratch, attention, heads_attention};
 use super::resize::{MapSize, max_pool2};
 use super::{MatRef, SharedPtr, contiguous, on_cpu_f32, simd};
 
@@ -58,6 +58,11 @@ impl WindowAttention {
     fn forward_generic(&self, qkv: &Tensor, bias: &Tensor) -> Result<Tensor> {
         let width = qkv.dim(1)?;
         let channels = width / 3;
+        if self.window == 0 && !self.pool {
+            // One window over the whole map: its score matrix would take half a GB, so it goes in blocks.
+            let part = |i: usize| qkv.narrow(1, i * channels, channels);
+            return attention(&part(0)?, &part(1)?, &part(2)?, self.heads);
+        }
         let (side_y, side_x) = self.sides();
         let (down, across) = (self.map.height.div_ceil(side_y), self.map.width.div_ceil(side_x));
         let (padded_h, padded_w) = (down * side_y, across * side_x);
