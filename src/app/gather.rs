@@ -5,6 +5,7 @@ use bevy::prelude::*;
 use crate::label::{FrameIdx, Provenance};
 use crate::store::ProjectHandle;
 
+use super::apply::newest_run;
 use super::export::Exporting;
 use super::facts::{AppFacts, ClipState, ModelState};
 use super::history::History;
@@ -45,7 +46,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         has_masks: index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(|marks| !marks.frames.is_empty())),
         has_model_job: world.resource::<ModelFiles>().job().is_some(),
         is_touring: world.resource::<Tour>().0.is_some(),
-        undo: history.undo_name().map(str::to_owned),
+        undo: newest_run(world).map(|run| run.name.as_str()).or(history.undo_name()).map(str::to_owned),
         redo: history.redo_name().map(str::to_owned),
         model: match world.resource::<Model>().status {
             ModelStatus::None => ModelState::None,

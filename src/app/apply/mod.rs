@@ -31,6 +31,7 @@ use super::project::{self, session};
 use super::state::{ActionQueue, Answers, CurrentRun, Playhead, Selection, StoreLink};
 
 pub(super) use clips::{clip_failed, clip_indexed, clip_opened, close_clip, is_test_engine};
+pub(super) use edits::newest_run;
 pub(super) use prompts::ask_model;
 pub(super) use tracking::pairs_to_track;
 

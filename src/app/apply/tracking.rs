@@ -9,6 +9,7 @@ use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest};
 use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Provenance};
 
 use super::super::action::{Action, TrackScope};
+use super::super::history::History;
 use super::super::labels::{self, InOut, LabelIndex, Said};
 use super::super::notices::Severity;
 use super::super::state::{CurrentRun, EngineLink, OpenClip, Selection, Tracking};
@@ -52,6 +53,7 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     let object_count = objects.len();
     let request = TrackRequest { objects, first, last, direction };
     let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
+    world.resource_mut::<History>().await_run(generation);
     world.resource_mut::<CurrentRun>().0 = Some(Tracking {
         generation,
         name,
