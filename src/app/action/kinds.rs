@@ -102,6 +102,8 @@ impl Action {
             Action::Last,
             Action::NextPrompted,
             Action::PreviousPrompted,
+            Action::NextToReview,
+            Action::PreviousToReview,
             Action::PlayPause,
             Action::ShuttleBack,
             Action::ShuttleStop,
@@ -123,8 +125,11 @@ impl Action {
             Action::ToggleLock(None),
             Action::UseMaskAsPrompt,
             Action::ClearPrompts,
+            Action::MarkAbsent,
+            Action::ClearMasks,
             Action::CycleCandidate,
             Action::ToggleApproved,
+            Action::ToggleAllApproved,
             Action::ToggleRangeApproved,
         ]);
         all.extend([Action::ClickCrosshair(PointLabel::Positive), Action::ClickCrosshair(PointLabel::Negative)]);

@@ -193,6 +193,10 @@ pub enum Action {
     NextPrompted,
     /// To the one before.
     PreviousPrompted,
+    /// To the next frame whose mask of the selected object wants a look: stale or doubtful, and not approved.
+    NextToReview,
+    /// To the one before.
+    PreviousToReview,
     /// Starts or stops playing.
     PlayPause,
     /// Plays backward; again: faster.
@@ -267,10 +271,16 @@ pub enum Action {
     UseMaskAsPrompt,
     /// Removes all that was said here.
     ClearPrompts,
+    /// Says that the object is not in the frame, or in the frames of the in/out range when the playhead lies in one.
+    MarkAbsent,
+    /// Removes the masks of the same frames, with what was said there.
+    ClearMasks,
     /// The next of the readings of a first click.
     CycleCandidate,
     /// Fixes the mask here against changes, or frees it.
     ToggleApproved,
+    /// The same for all objects' masks here.
+    ToggleAllApproved,
     /// The same for the in/out range.
     ToggleRangeApproved,
 
@@ -377,7 +387,10 @@ impl Action {
             | Action::UseMaskAsPrompt
             | Action::ClearPrompts
             | Action::CycleCandidate
+            | Action::MarkAbsent
+            | Action::ClearMasks
             | Action::ToggleApproved
+            | Action::ToggleAllApproved
             | Action::ToggleRangeApproved
             | Action::Track(_)
             | Action::TrackSelected(_) => true,
@@ -404,6 +417,8 @@ impl Action {
             | Action::Last
             | Action::NextPrompted
             | Action::PreviousPrompted
+            | Action::NextToReview
+            | Action::PreviousToReview
             | Action::PlayPause
             | Action::ShuttleBack
             | Action::ShuttleStop

@@ -114,6 +114,8 @@ fn perform(world: &mut World, action: Action) {
         | Action::Last
         | Action::NextPrompted
         | Action::PreviousPrompted
+        | Action::NextToReview
+        | Action::PreviousToReview
         | Action::PlayPause
         | Action::ShuttleBack
         | Action::ShuttleStop
@@ -143,8 +145,11 @@ fn perform(world: &mut World, action: Action) {
         | Action::Paint(_)
         | Action::UseMaskAsPrompt
         | Action::ClearPrompts
+        | Action::MarkAbsent
+        | Action::ClearMasks
         | Action::CycleCandidate
         | Action::ToggleApproved
+        | Action::ToggleAllApproved
         | Action::ToggleRangeApproved => prompts::perform(world, action),
         Action::Track(_) | Action::TrackSelected(_) | Action::StopTracking => tracking::perform(world, &action),
         Action::MoveCrosshair(..)
