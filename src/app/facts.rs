@@ -246,6 +246,8 @@ impl AppFacts {
             | Action::Quit
             | Action::QuitAnyway
             | Action::AddClass(_)
+            | Action::RenameClass(..)
+            | Action::RemoveClass(_)
             | Action::UseTool(_)
             | Action::BrushLarger
             | Action::BrushSmaller

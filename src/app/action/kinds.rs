@@ -46,6 +46,8 @@ impl Action {
             Action::Rename(id, "name".to_owned()),
             Action::SetClass(id, Some("class".to_owned())),
             Action::AddClass("class".to_owned()),
+            Action::RenameClass("class".to_owned(), "kind".to_owned()),
+            Action::RemoveClass("class".to_owned()),
             Action::SetColour(id, [255, 0, 0]),
             Action::AddPoint(point),
             Action::MovePoint { index: 0, x: 1.0, y: 1.0 },

@@ -237,6 +237,10 @@ pub enum Action {
     SetClass(ObjectId, Option<String>),
     /// Adds to the list of classes.
     AddClass(String),
+    /// Gives a class another name, in the list and on the objects that have it.
+    RenameClass(String, String),
+    /// Takes a class that no object has from the list.
+    RemoveClass(String),
     /// Colours an object.
     SetColour(ObjectId, Rgb),
     /// Hides or shows an object; `None` is the selected one.
@@ -374,6 +378,8 @@ impl Action {
             | Action::Rename(..)
             | Action::SetClass(..)
             | Action::AddClass(_)
+            | Action::RenameClass(..)
+            | Action::RemoveClass(_)
             | Action::ImportClasses(_)
             | Action::SetColour(..)
             | Action::ToggleHidden(_)

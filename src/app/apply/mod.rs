@@ -134,6 +134,8 @@ fn perform(world: &mut World, action: Action) {
         | Action::Rename(..)
         | Action::SetClass(..)
         | Action::AddClass(_)
+        | Action::RenameClass(..)
+        | Action::RemoveClass(_)
         | Action::SetColour(..)
         | Action::ToggleHidden(_)
         | Action::ToggleSolo(_)
