@@ -143,6 +143,8 @@ impl AppFacts {
             Action::Ask(super::action::FileQuestion::SaveMasksTo) | Action::SaveMasks | Action::SaveMasksTo(_) => {
                 self.needs_clip().or(self.why_not_save())
             }
+            Action::TellSaved => self.needs_clip(),
+            Action::StopSaving => if_none(self.is_saving, "No masks are being written"),
             Action::NextClip => {
                 self.needs_clip().or(if self.has_next_clip { None } else { Some("This is the folder's last clip") })
             }

@@ -153,10 +153,14 @@ pub enum Action {
     OpenSample,
     /// Opens the next clip of the folder, by name.
     NextClip,
+    /// Says that everything is saved, and where: the answer to the save key of other programs.
+    TellSaved,
     /// Writes the masks to the folder of the tool this one replaces, `<clip>_masks`.
     SaveMasks,
     /// Writes the masks to a folder.
     SaveMasksTo(PathBuf),
+    /// Ends that; the masks that are written stay.
+    StopSaving,
     /// Reads class names, one a line.
     ImportClasses(PathBuf),
     /// Writes a dataset.
@@ -411,8 +415,10 @@ impl Action {
             | Action::StopExport
             | Action::OpenSample
             | Action::NextClip
+            | Action::TellSaved
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
+            | Action::StopSaving
             | Action::Quit
             | Action::QuitAnyway
             | Action::Undo

@@ -1,8 +1,8 @@
 //! The one writer: turns actions and the model's answers into edits, and edits into the world.
 //!
-//! Called once per update with everything that arrived. Every change of the labels goes through [`commit`] or
-//! [`follow`]: world, undo history, store and log see the same edit. Approved and locked masks are protected here and
-//! nowhere else. Nothing here draws, decodes or runs a model.
+//! Called once per update with everything that arrived. Every change of the labels goes through [`make`], and [`commit`]
+//! where the labeller made it: world, undo history, store and log see the same edit. Approved and locked masks are
+//! protected here and nowhere else. Nothing here draws, decodes or runs a model.
 
 mod clips;
 mod datasets;
@@ -92,8 +92,10 @@ fn perform(world: &mut World, action: Action) {
         | Action::SaveProjectCopy(_)
         | Action::OpenSample
         | Action::NextClip
+        | Action::TellSaved
         | Action::SaveMasks
         | Action::SaveMasksTo(_)
+        | Action::StopSaving
         | Action::ImportClasses(_)
         | Action::LoadModel(_)
         | Action::RetryModel

@@ -148,7 +148,7 @@ fn window_keys() -> Vec<(Action, KeyChord)> {
         (Action::Undo, key(Key::Z).command()),
         (Action::Redo, key(Key::Z).command().shift()),
         (Action::Redo, key(Key::Y).command()),
-        (Action::SaveMasks, key(Key::S).command()),
+        (Action::TellSaved, key(Key::S).command()),
         (Action::Ask(FileQuestion::SaveMasksTo), key(Key::S).command().shift()),
         (Action::TogglePanel(Panel::Export), key(Key::E).command()),
         // CVAT's own keys take the first one.
