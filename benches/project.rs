@@ -138,7 +138,7 @@ fn tell(store: &mut ProjectStore, name: &str, changes: Vec<Change>, is_new_step:
     store.note_history(if is_new_step {
         HistoryChange::Push { edit, is_follow_up: false }
     } else {
-        HistoryChange::ExtendNewest(edit.changes)
+        HistoryChange::Extend { below: 0, changes: edit.changes }
     });
     store.finish(Durability::Batched);
 }

@@ -47,9 +47,13 @@ def main():
     window.key("ctrl+Return")
     window.key("End")
     window.wait("the last frame's mask is there", lambda: centre_of(window.picture(), expected, within=14))
-    window.key("ctrl+s")
+    window.key("ctrl+p")
+    window.settle()
+    window.type("npy beside")
+    window.settle()
+    window.key("Return")
     masks = folder / "square_masks"
-    window.wait("all masks are written", lambda: (masks / "labelhub-masks.json").exists())
+    window.wait("all masks are written", lambda: len(list(masks.glob("*.npy"))) >= FRAMES)
     files = sorted(masks.glob("*.npy"))
     results.append(check(len(files) == FRAMES, f"{len(files)} masks are written"))
     ious = []

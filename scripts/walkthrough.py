@@ -86,7 +86,7 @@ class Session:
 
     def saved(self):
         """The list of saved files and how many there are."""
-        self.window.wait("the masks are written", lambda: (self.masks() / "labelhub-masks.json").exists())
+        self.window.wait("the masks are written", lambda: len(list(self.masks().glob("*.npy"))) >= 2 * TRACKED)
         files = sorted(self.masks().glob("*.npy"))
         good = [np.load(file) for file in files]
         self.check(len(files) == 2 * TRACKED, f"{len(files)} masks are written, {2 * TRACKED} were expected")
@@ -129,7 +129,9 @@ def by_mouse(out):
     session.shoot("tracked_again")
     session.act("approve_range", "shift+y")
     session.shoot("range_approved")
-    session.act("save_masks", "ctrl+s")
+    session.act("tell_saved", "ctrl+s")
+    session.shoot("saved_already")
+    session.palette("npy beside", "save_masks")
     session.saved()
     session.shoot("saved")
     return session.end()
@@ -176,7 +178,7 @@ def by_keys(out):
     session.shoot("tracked_again")
     session.palette("approve in/out", "approve_range")
     session.shoot("range_approved")
-    session.palette("save masks", "save_masks")
+    session.palette("npy beside", "save_masks")
     session.saved()
     session.shoot("saved")
     return session.end()

@@ -5,9 +5,11 @@ mod app_support;
 mod engine_support;
 
 use app_support::{Lab, click, exclude, test_engine};
+use bevy::prelude::World;
 use engine_support::DiscClip;
 use label_hub::app::action::{Action, ProjectChoice, TrackScope};
-use label_hub::app::facts::{AppFacts, ClipState};
+use label_hub::app::facts::{AppFacts, ClipState, ModelState};
+use label_hub::app::labels;
 use label_hub::app::notices::{Notices, Severity};
 use label_hub::app::state::ActionQueue;
 use label_hub::engine::TrackDirection;
@@ -241,6 +243,101 @@ fn undoing_a_run_while_it_goes_on_ends_it_for_good() {
     lab.act(Action::Undo);
     lab.wait_for_run();
     assert_eq!(lab.labels(), before);
+}
+
+#[test]
+fn undo_takes_a_misclick_during_a_run_back_and_the_run_goes_on() {
+    let clip = DiscClip::new(320, 192, 80, true);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let before = lab.labels();
+    lab.act(ALL);
+    let masks = |world: &World| labels::marks(world, ObjectId(1)).map_or(0, |marks| marks.frames.len());
+    lab.wait("the run is on its way", |world| masks(world) > 2);
+    // Undone once before its answer is there, and once with the answer and later frames on top of it.
+    for waits in [false, true] {
+        lab.act(Action::GoTo(FrameIdx(79)));
+        lab.act(click(clip.click(20)));
+        if waits {
+            lab.wait_for_answers();
+            let now = masks(lab.app.world());
+            lab.wait("more frames came", |world| masks(world) > now + 2);
+        }
+        assert_eq!(lab.facts().undo.as_deref(), Some("click"));
+        lab.act(Action::Undo);
+        assert!(labels::said(lab.app.world(), ObjectId(1), FrameIdx(79)).is_none(), "the click is gone");
+    }
+    lab.wait_for_run();
+    lab.wait_for_answers();
+    assert_eq!(masks(lab.app.world()), 80, "the run went on");
+    lab.act(Action::Undo);
+    assert_eq!(lab.labels(), before, "and it is one step");
+}
+
+#[test]
+fn undo_right_after_track_is_pressed_takes_only_that_back() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let before = lab.labels();
+    for action in [ALL, Action::Undo] {
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+    }
+    lab.app.update();
+    lab.wait_for_run();
+    assert_eq!(lab.labels(), before);
+    assert_eq!(lab.facts().undo.as_deref(), Some("click"));
+    // What was done between the press and the first frame lies on top of the run.
+    for action in [ALL, Action::NewObject] {
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+    }
+    lab.app.update();
+    lab.wait_for_run();
+    assert_eq!(lab.facts().undo.as_deref(), Some("new object"));
+    lab.act(Action::Undo);
+    lab.act(Action::Undo);
+    assert_eq!(lab.labels(), before);
+}
+
+#[test]
+fn undo_after_a_late_answer_takes_back_what_was_done_last() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    // The answer comes after the labeller has gone on.
+    for action in [click(clip.click(0)), Action::NewObject] {
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+    }
+    lab.app.update();
+    lab.wait_for_answers();
+    let mask = lab.mask(1, 0).expect("the answer");
+    lab.act(Action::Undo);
+    assert_eq!((lab.facts().objects.as_slice(), lab.mask(1, 0)), ([ObjectId(1)].as_slice(), Some(mask)));
+    lab.act(Action::Undo);
+    assert_eq!((lab.facts().objects.len(), lab.facts().undo.clone()), (0, None), "the click goes with its mask");
+    lab.act(Action::Redo);
+    lab.act(Action::Redo);
+    assert!(lab.facts().objects.len() == 2 && lab.mask(1, 0).is_some());
+}
+
+#[test]
+fn a_prompt_that_a_run_answered_is_asked_about_when_the_run_is_undone() {
+    let clip = disc();
+    let mut lab = Lab::new();
+    lab.act(Action::Open(clip.path().to_owned()));
+    lab.wait("the clip is open", |world| world.resource::<AppFacts>().frame_count == 12);
+    lab.act(click(clip.click(0)));
+    lab.act(Action::LoadModel(test_engine()));
+    // The run may come to the clicked frame before the click is answered; either way the click is not left without.
+    lab.wait("the model is there", |world| world.resource::<AppFacts>().model == ModelState::Ready);
+    lab.act(ALL);
+    lab.wait_for_run();
+    lab.wait_for_answers();
+    lab.act(Action::Undo);
+    lab.wait_for_answers();
+    assert!(lab.mask(1, 0).expect("a mask").iou(&clip.truth(0)) > 0.9);
+    assert!(lab.mark(1, 5).is_none());
 }
 
 #[test]

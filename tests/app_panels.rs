@@ -126,6 +126,34 @@ fn a_click_on_a_row_selects_its_object() {
     assert_eq!(*sent.borrow(), [Action::Select(ObjectId(2))]);
 }
 
+#[test]
+fn a_class_is_renamed_and_removed_in_the_list() {
+    let rows = [ObjectRow { class: Some("car".to_owned()), ..row(1, "player") }];
+    let facts = AppFacts { objects: vec![ObjectId(1)], selected: Some(ObjectId(1)), ..open(10) };
+    let classes = ["car".to_owned(), "dog".to_owned()];
+    let mut state = ObjectsState::default();
+    let (mut harness, sent) = panel(Vec2::new(264.0, 400.0), facts, move |ui, cx, actions| {
+        objects_ui(ui, cx, &ObjectsView { rows: &rows, classes: &classes }, &mut state, actions);
+    });
+    harness.run();
+    harness.get_by_role(egui::accesskit::Role::ComboBox).click();
+    harness.run();
+    harness.get_by_label("Remove class dog").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), [Action::RemoveClass("dog".to_owned())]);
+    harness.get_by_label("Rename class dog").click();
+    harness.run_steps(3);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    harness.event(Event::Text("wolf".to_owned()));
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    harness.run_steps(3);
+    assert_eq!(sent.borrow().last(), Some(&Action::RenameClass("dog".to_owned(), "wolf".to_owned())));
+    harness.get_by_label("dog").click();
+    harness.run();
+    assert_eq!(sent.borrow().last(), Some(&Action::SetClass(ObjectId(1), Some("dog".to_owned()))));
+}
+
 const TIMELINE: Vec2 = Vec2::new(NAME_WIDTH + 8.0 + 1000.0, 160.0);
 
 fn timeline<'a>(facts: AppFacts, segments: &'a [Segment]) -> (Harness<'a>, Sent) {

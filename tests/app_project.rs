@@ -8,16 +8,20 @@ use app_support::{Lab, click, exclude, test_engine};
 use engine_support::DiscClip;
 use label_hub::app::action::{Action, ProjectChoice, TrackScope};
 use label_hub::app::facts::{AppFacts, ClipState};
+use label_hub::app::history::{History, Step};
 use label_hub::app::notices::{Notices, Severity};
-use label_hub::app::project::Project;
+use label_hub::app::project::{Project, clip_record};
 use label_hub::engine::TrackDirection;
 use label_hub::label::{FrameIdx, FrameSize, Mask, ObjectId};
 use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
 
-use label_hub::app::state::{ActionQueue, StoreLink};
+use label_hub::app::state::{ActionQueue, OpenClip, StoreLink};
 use label_hub::label::{Edit, MaskId};
-use label_hub::store::{Durability, HistoryChange, LabelStore, MemoryStore, SaveState, StoreError};
+use label_hub::store::{
+    Durability, HistoryChange, LabelStore, MemoryStore, OnOtherClip, OpenOptions, ProjectStore, SaveState, StoreError,
+    StoredStep,
+};
 
 const SIZE: FrameSize = FrameSize { width: 96, height: 64 };
 
@@ -155,6 +159,67 @@ fn any_work_is_in_the_file_as_it_is_in_the_window() {
         assert_eq!(lab.labels(), made, "seed {seed}, all made again in another session");
         drop(lab);
         assert_eq!(Lab::with_project(clip.path()).labels(), made, "seed {seed}, opened once more");
+    }
+}
+
+/// The undo history in words: steps made and undone.
+fn steps(lab: &Lab) -> (Vec<String>, Vec<String>) {
+    let (done, undone) = lab.app.world().resource::<History>().steps();
+    let words = |step: &Step| format!("{} {:?}", step.is_follow_up, step.edit);
+    (done.map(words).collect(), undone.map(words).collect())
+}
+
+/// The same of the file as a crash would leave it now: the database and its log, copied while they are open.
+fn steps_in_file(lab: &mut Lab, clip: &DiscClip) -> (Vec<String>, Vec<String>) {
+    wait_until_saved(lab);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let name = clip.project().file_name().expect("a file").to_string_lossy().into_owned();
+    for name in [name.clone(), format!("{name}-wal")] {
+        std::fs::copy(clip.project().with_file_name(&name), folder.path().join(&name)).expect("of the open project");
+    }
+    let record = clip_record(lab.app.world().resource::<OpenClip>().clip().expect("a clip is open"));
+    let options = OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: Arc::new(|| {}) };
+    let (_store, snapshot, _) = ProjectStore::open(&folder.path().join(name), &record, options).expect("it is sound");
+    let words = |step: &StoredStep| format!("{} {:?}", step.is_follow_up, step.edit);
+    (snapshot.done.iter().map(words).collect(), snapshot.undone.iter().map(words).collect())
+}
+
+/// The labeller does not wait for the model: answers and frames come when other steps lie on theirs.
+#[test]
+fn hasty_work_has_the_same_history_in_the_file_and_goes_back_and_comes_again() {
+    for seed in 1..=8 {
+        let clip = disc();
+        let mut lab = Lab::with_clip(clip.path());
+        let mut next = numbers(seed);
+        for round in 0..60 {
+            for _ in 0..next(3) + 1 {
+                let action = any_action(&mut next, &clip, &lab);
+                lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+            }
+            lab.app.update();
+            if round % 20 == 19 {
+                assert_eq!(steps_in_file(&mut lab, &clip), steps(&lab), "seed {seed}, round {round}");
+            }
+        }
+        lab.wait_for_run();
+        lab.wait_for_answers();
+        let (made, made_steps) = (lab.labels(), steps(&lab));
+        assert_eq!(steps_in_file(&mut lab, &clip), made_steps, "seed {seed}");
+        drop(lab);
+
+        let mut lab = Lab::with_project(clip.path());
+        assert_eq!((lab.labels(), steps(&lab)), (made.clone(), made_steps), "seed {seed}, opened again");
+        let mut count = 0;
+        while lab.facts().undo.is_some() {
+            lab.act(Action::Undo);
+            count += 1;
+        }
+        assert_eq!(lab.facts().objects.len(), 0, "seed {seed}, all undone");
+        for _ in 0..count {
+            lab.act(Action::Redo);
+        }
+        lab.wait_for_answers();
+        assert_eq!(lab.labels(), made, "seed {seed}, all made again");
     }
 }
 

@@ -44,7 +44,7 @@ fn tell(both: &mut Both, number: u32) {
                 })
                 .collect();
             both.record(&Edit { name: "track".to_owned(), changes: changes.clone() });
-            both.note_history(HistoryChange::ExtendNewest(changes));
+            both.note_history(HistoryChange::Extend { below: 0, changes });
             both.store.finish(Durability::Batched);
         }
     }

@@ -35,7 +35,7 @@ fn project(path: &Path) -> Model {
             })
             .collect();
         both.record(&Edit { name: "track".to_owned(), changes: changes.clone() });
-        both.note_history(HistoryChange::ExtendNewest(changes));
+        both.note_history(HistoryChange::Extend { below: 0, changes });
         both.store.finish(Durability::Batched);
     }
     both.store.close().expect("a writable folder");

@@ -170,7 +170,8 @@ enum Doing {
     Remove { object: u32 },
     InOut(Option<(u32, u32)>),
     Classes(u8),
-    Extend { object: u32, frame: u32, seed: u32 },
+    Extend { below: usize, object: u32, frame: u32, seed: u32 },
+    Insert { below: usize, object: u32, frame: u32, seed: u32 },
     FollowUp { object: u32, frame: u32, seed: u32 },
     Undo(usize),
     Redo(usize),
@@ -191,7 +192,8 @@ fn doing() -> impl Strategy<Value = Doing> {
         1 => (1..4_u32).prop_map(|object| Doing::Remove { object }),
         1 => proptest::option::of((0..5_u32, 5..20_u32)).prop_map(Doing::InOut),
         1 => any::<u8>().prop_map(Doing::Classes),
-        5 => at().prop_map(|(object, frame, seed)| Doing::Extend { object, frame, seed }),
+        5 => (0..4_usize, at()).prop_map(|(below, (object, frame, seed))| Doing::Extend { below, object, frame, seed }),
+        2 => (0..4_usize, at()).prop_map(|(below, (object, frame, seed))| Doing::Insert { below, object, frame, seed }),
         2 => at().prop_map(|(object, frame, seed)| Doing::FollowUp { object, frame, seed }),
         4 => (0..4_usize).prop_map(Doing::Undo),
         3 => (0..4_usize).prop_map(Doing::Redo),
@@ -234,10 +236,16 @@ fn perform(both: Both, doing: Doing) -> Both {
             let after: Arc<[String]> = (0..n % 4).map(|k| format!("class {k}")).collect();
             both.act("classes", vec![Change::Classes { before: both.model.classes.clone().into(), after }]);
         }
-        Doing::Extend { object, frame, seed } => {
+        Doing::Extend { below, object, frame, seed } => {
             let changes = vec![mark_change(&mut both, object, frame, seed)];
             both.record(&Edit { name: "track".to_owned(), changes: changes.clone() });
-            both.note_history(HistoryChange::ExtendNewest(changes));
+            both.note_history(HistoryChange::Extend { below, changes });
+            both.store.finish(Durability::Batched);
+        }
+        Doing::Insert { below, object, frame, seed } => {
+            let edit = Edit { name: "track".to_owned(), changes: vec![mark_change(&mut both, object, frame, seed)] };
+            both.record(&edit);
+            both.note_history(HistoryChange::Insert { below, edit });
             both.store.finish(Durability::Batched);
         }
         Doing::FollowUp { object, frame, seed } => {

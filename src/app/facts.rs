@@ -67,6 +67,10 @@ pub struct AppFacts {
     pub is_approved_here: bool,
     /// Whether the selected object has masks in the in/out range.
     pub has_masks_in_range: bool,
+    /// Whether it has any.
+    pub has_masks_of_selected: bool,
+    /// Whether any object that is not locked has a mask on the current frame.
+    pub has_free_mask_here: bool,
     /// Readings of a first click to choose among, on the current frame.
     pub candidates_here: usize,
     /// Frames with prompts before and after the current one.
@@ -139,6 +143,8 @@ impl AppFacts {
             Action::Ask(super::action::FileQuestion::SaveMasksTo) | Action::SaveMasks | Action::SaveMasksTo(_) => {
                 self.needs_clip().or(self.why_not_save())
             }
+            Action::TellSaved => self.needs_clip(),
+            Action::StopSaving => if_none(self.is_saving, "No masks are being written"),
             Action::NextClip => {
                 self.needs_clip().or(if self.has_next_clip { None } else { Some("This is the folder's last clip") })
             }
@@ -164,6 +170,9 @@ impl AppFacts {
             | Action::ZoomFit
             | Action::ZoomActual => self.needs_clip(),
             Action::ClearInOut => self.needs_clip().or(if_none(self.in_out.is_some(), "No in or out point is set")),
+            Action::NextToReview | Action::PreviousToReview => {
+                self.needs_selected().or(if_none(self.has_masks_of_selected, "The selected object has no masks"))
+            }
             Action::NextPrompted => if_none(self.prompted_after, "No prompted frame after this one"),
             Action::PreviousPrompted => if_none(self.prompted_before, "No prompted frame before this one"),
             Action::SelectNth(place) => self.needs(ObjectId(u32::from(*place) + 1)),
@@ -193,6 +202,17 @@ impl AppFacts {
                 .needs_selected()
                 .or(if_none(self.prompt_here.is_some(), "The selected object has no prompt on this frame"))
                 .or(self.why_not_change_here()),
+            Action::MarkAbsent => self.needs_selected().or(self.why_not_change_range_here()),
+            Action::ClearMasks => self
+                .needs_selected()
+                .or(match self.range_here() {
+                    Some(_) => if_none(self.has_masks_in_range, "The selected object has no masks in the range"),
+                    None => if_none(
+                        self.has_mask_here || self.prompt_here.is_some(),
+                        "The selected object has no mask on this frame",
+                    ),
+                })
+                .or(self.why_not_change_range_here()),
             Action::CycleCandidate => self
                 .needs_selected()
                 .or(if_none(self.candidates_here > 1, "Only a single first click has several readings"))
@@ -201,6 +221,9 @@ impl AppFacts {
                 .needs_selected()
                 .or(if_none(self.has_mask_here, "The selected object has no mask on this frame"))
                 .or(if_none(!self.is_selected_locked, "The object is locked")),
+            Action::ToggleAllApproved => {
+                self.needs_clip().or(if_none(self.has_free_mask_here, "No object that is not locked has a mask here"))
+            }
             Action::ToggleRangeApproved => self
                 .needs_selected()
                 .or(if_none(self.has_masks_in_range, "The selected object has no masks in the range"))
@@ -225,6 +248,8 @@ impl AppFacts {
             | Action::Quit
             | Action::QuitAnyway
             | Action::AddClass(_)
+            | Action::RenameClass(..)
+            | Action::RemoveClass(_)
             | Action::UseTool(_)
             | Action::BrushLarger
             | Action::BrushSmaller
@@ -272,6 +297,16 @@ impl AppFacts {
 
     fn why_not_change_here(&self) -> Option<&'static str> {
         self.why_not_edit().or(if_none(!self.is_approved_here, "This frame is approved; take that back first"))
+    }
+
+    /// The in/out range, when the playhead lies in one.
+    pub fn range_here(&self) -> Option<(FrameIdx, FrameIdx)> {
+        self.in_out.filter(|(first, last)| (*first..=*last).contains(&self.frame))
+    }
+
+    /// The same for what acts on the range here: of that, approved frames are left out.
+    fn why_not_change_range_here(&self) -> Option<&'static str> {
+        if self.range_here().is_some() { self.why_not_edit() } else { self.why_not_change_here() }
     }
 
     fn why_not_save(&self) -> Option<&'static str> {

@@ -5,6 +5,7 @@ use bevy::prelude::*;
 use crate::label::{FrameIdx, Provenance};
 use crate::store::ProjectHandle;
 
+use super::apply::newest_run;
 use super::export::Exporting;
 use super::facts::{AppFacts, ClipState, ModelState};
 use super::history::History;
@@ -43,9 +44,12 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         prompted_before: index.prompted_before(frame).is_some(),
         prompted_after: index.prompted_after(frame).is_some(),
         has_masks: index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(|marks| !marks.frames.is_empty())),
+        has_free_mask_here: index
+            .objects()
+            .any(|(id, _)| labels::mark(world, id, frame).is_some() && !is_locked(world, id)),
         has_model_job: world.resource::<ModelFiles>().job().is_some(),
         is_touring: world.resource::<Tour>().0.is_some(),
-        undo: history.undo_name().map(str::to_owned),
+        undo: newest_run(world).map(|run| run.name.as_str()).or(history.undo_name()).map(str::to_owned),
         redo: history.redo_name().map(str::to_owned),
         model: match world.resource::<Model>().status {
             ModelStatus::None => ModelState::None,
@@ -90,8 +94,9 @@ fn gather_selected(world: &World, object: crate::label::ObjectId, facts: &mut Ap
     facts.has_mask_here = mark.is_some();
     facts.is_approved_here = mark.is_some_and(|mark| mark.is_approved);
     let (first, last) = facts.in_out.unwrap_or((FrameIdx(0), FrameIdx(facts.frame_count.saturating_sub(1))));
-    facts.has_masks_in_range =
-        labels::marks(world, object).is_some_and(|marks| marks.frames.range(first..=last).next().is_some());
+    let marks = labels::marks(world, object);
+    facts.has_masks_in_range = marks.is_some_and(|marks| marks.frames.range(first..=last).next().is_some());
+    facts.has_masks_of_selected = marks.is_some_and(|marks| !marks.frames.is_empty());
     let candidates = world.resource::<Answers>().candidates.as_ref();
     facts.candidates_here =
         candidates.filter(|c| (c.object, c.frame) == (object, frame)).map_or(0, |c| c.predicted_ious.len());

@@ -1,16 +1,16 @@
 //! Undo and redo: the edits that were made, the newest last, bounded by bytes.
 //!
-//! Strictly last in, first out, so that taking a step back always finds the world as the step left it. Two kinds of
-//! change join a step after it was made, as long as it is the newest: the model's answer to its click, and the frames
-//! of a run. Otherwise they become a step of their own. Does not touch the world; `apply` does.
-//! Keeps a journal of what happened to the steps, by which the store does the same.
+//! A step is an act of the labeller's. What comes of it later joins it, wherever it lies by then: the model's answer the
+//! step of its prompt, the frames of a run the run's step. Where a later step has touched the same object on the same
+//! frame, they join that one instead, so that taking a step back always finds the world as the step left it. Does not
+//! touch the world; `apply` does. Keeps a journal of what happened to the steps, by which the store does the same.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use bevy::prelude::Resource;
 
 use crate::engine::Generation;
-use crate::label::{Change, Edit, MaskId};
+use crate::label::{Change, Edit, FrameIdx, MaskId, ObjectId};
 use crate::store::HistoryChange;
 
 /// What may still join a step.
@@ -29,7 +29,7 @@ pub struct Step {
     pub edit: Edit,
     /// What may join it.
     pub joins: Joins,
-    /// Came by itself, after the labeller had gone on: goes and comes with its neighbour.
+    /// Goes and comes with the step before it. Projects of earlier versions have such steps.
     pub is_follow_up: bool,
 }
 
@@ -41,6 +41,8 @@ pub const DEFAULT_BUDGET_BYTES: usize = 64 << 20;
 pub struct History {
     done: VecDeque<Step>,
     undone: Vec<Step>,
+    /// The run that has brought nothing yet, and how many steps its own will lie on.
+    awaited: Option<(Generation, usize)>,
     budget_bytes: usize,
     done_bytes: usize,
     /// Set when steps were dropped: masks may have lost their last mention.
@@ -61,6 +63,7 @@ impl History {
         History {
             done: VecDeque::new(),
             undone: Vec::new(),
+            awaited: None,
             budget_bytes,
             done_bytes: 0,
             has_dropped: false,
@@ -78,49 +81,72 @@ impl History {
         self.undone.last().map(|step| step.edit.name.as_str())
     }
 
+    /// The steps made and those undone, each the oldest first.
+    pub fn steps(&self) -> (impl Iterator<Item = &Step>, impl Iterator<Item = &Step>) {
+        (self.done.iter(), self.undone.iter())
+    }
+
     /// A new step of the labeller's; what was undone is gone.
     pub fn push(&mut self, edit: Edit, joins: Joins) {
-        if !self.undone.is_empty() {
-            self.has_dropped = true;
-            self.undone.clear();
-            self.journal.push(HistoryChange::ClearUndone);
-        }
-        self.push_new(Step { edit, joins, is_follow_up: false });
+        self.clear_undone();
+        self.journal.push(HistoryChange::Push { edit: edit.clone(), is_follow_up: false });
+        self.keep(Step { edit, joins, is_follow_up: false });
+        self.shrink();
     }
 
-    /// Changes that belong to the newest step when `joins` says so, else become a follow-up.
-    pub fn follow(&mut self, name: &str, changes: Vec<Change>, belongs_to_newest: bool) {
-        match self.done.back_mut().filter(|_| belongs_to_newest) {
-            Some(newest) => {
-                self.done_bytes += changes.iter().map(Change::byte_count).sum::<usize>();
-                newest.edit.changes.extend(changes.clone());
-                self.journal.push(HistoryChange::ExtendNewest(changes));
-                self.shrink();
-            }
-            None => {
-                let edit = Edit { name: name.to_owned(), changes };
-                self.push_new(Step { edit, joins: Joins::Nothing, is_follow_up: true });
-            }
+    /// The labeller started a run. Its step comes with its first frames, and lies under what is done until then.
+    pub fn await_run(&mut self, run: Generation) {
+        self.awaited = Some((run, self.done.len()));
+    }
+
+    /// The answer to a prompt joins the step that last touched its object on its frame. Without such a step the prompt
+    /// cannot be undone, and neither can its answer.
+    pub fn follow_prompt(&mut self, answer: Change) {
+        if let Some(at) = self.newest_that_touches(&answer, 0) {
+            self.extend(at, vec![answer]);
+            self.shrink();
         }
     }
 
-    /// Frames of a run: they join its step, or start another one when the labeller did something in between.
+    /// Frames of a run join its step, or start it. What was undone on one of them is gone.
     pub fn follow_run(&mut self, run: Generation, name: &str, changes: Vec<Change>) {
-        if self.is_newest_run(run) {
-            self.follow(name, changes, true);
-        } else {
-            self.push(Edit { name: name.to_owned(), changes }, Joins::Run(run));
+        if self.undone.iter().any(|step| changes.iter().any(|change| touches(&step.edit, change))) {
+            self.clear_undone();
         }
+        let own = self.done.iter().rposition(|step| step.joins == Joins::Run(run));
+        let awaited = self.awaited.filter(|(awaited, _)| *awaited == run).map(|(_, place)| place);
+        let later = own.map(|own| own + 1).or(awaited).unwrap_or(0);
+        let mut of_steps: BTreeMap<Option<usize>, Vec<Change>> = BTreeMap::new();
+        for change in changes {
+            of_steps.entry(self.newest_that_touches(&change, later)).or_default().push(change);
+        }
+        let of_run = of_steps.remove(&None);
+        for (at, changes) in of_steps {
+            self.extend(at.expect("the run's own were taken out"), changes);
+        }
+        match (of_run, own, awaited) {
+            (Some(changes), Some(own), _) => self.extend(own, changes),
+            (Some(changes), None, Some(place)) => {
+                self.awaited = None;
+                let edit = Edit { name: name.to_owned(), changes };
+                self.journal.push(HistoryChange::Insert { below: self.done.len() - place, edit: edit.clone() });
+                self.done_bytes += edit.byte_count();
+                self.done.insert(place, Step { edit, joins: Joins::Run(run), is_follow_up: false });
+            }
+            // The run's step was dropped to save memory: it cannot be undone any more.
+            (Some(_), None, None) | (None, _, _) => {}
+        }
+        self.shrink();
     }
 
-    /// The newest step's edit, for whoever wants to know whether its changes belong there.
-    pub fn newest(&self) -> Option<&Edit> {
-        self.done.back().map(|step| &step.edit)
-    }
-
-    /// Whether the newest step holds frames of this run.
+    /// Whether the run is the last thing the labeller did.
     pub fn is_newest_run(&self, run: Generation) -> bool {
-        self.done.back().is_some_and(|step| step.joins == Joins::Run(run))
+        self.is_awaited_newest(run) || self.done.back().is_some_and(|step| step.joins == Joins::Run(run))
+    }
+
+    /// The same for a run that has changed nothing yet.
+    pub fn is_awaited_newest(&self, run: Generation) -> bool {
+        self.awaited == Some((run, self.done.len()))
     }
 
     /// Takes the newest steps away, follow-ups with the step before them; the newest first.
@@ -138,6 +164,7 @@ impl History {
         if !edits.is_empty() {
             self.journal.push(HistoryChange::Undo(edits.len()));
         }
+        self.awaited = self.awaited.map(|(run, place)| (run, place.min(self.done.len())));
         edits
     }
 
@@ -181,10 +208,23 @@ impl History {
         }
     }
 
-    fn push_new(&mut self, step: Step) {
-        self.journal.push(HistoryChange::Push { edit: step.edit.clone(), is_follow_up: step.is_follow_up });
-        self.keep(step);
-        self.shrink();
+    /// The newest step from `first` on that touches what the change is about.
+    fn newest_that_touches(&self, change: &Change, first: usize) -> Option<usize> {
+        (first..self.done.len()).rev().find(|at| touches(&self.done[*at].edit, change))
+    }
+
+    fn extend(&mut self, at: usize, changes: Vec<Change>) {
+        self.done_bytes += changes.iter().map(Change::byte_count).sum::<usize>();
+        self.done[at].edit.changes.extend(changes.iter().cloned());
+        self.journal.push(HistoryChange::Extend { below: self.done.len() - 1 - at, changes });
+    }
+
+    fn clear_undone(&mut self) {
+        if !self.undone.is_empty() {
+            self.has_dropped = true;
+            self.undone.clear();
+            self.journal.push(HistoryChange::ClearUndone);
+        }
     }
 
     fn keep(&mut self, step: Step) {
@@ -198,17 +238,36 @@ impl History {
             let oldest = self.done.pop_front().expect("more than one step");
             self.done_bytes -= oldest.edit.byte_count();
         }
-        if self.done.len() < before {
+        let dropped = before - self.done.len();
+        if dropped > 0 {
             self.has_dropped = true;
-            self.journal.push(HistoryChange::DropOldest(before - self.done.len()));
+            self.awaited = self.awaited.map(|(run, place)| (run, place.saturating_sub(dropped)));
+            self.journal.push(HistoryChange::DropOldest(dropped));
         }
     }
+}
+
+/// The object and frame that a change is about.
+fn place_of(change: &Change) -> Option<(ObjectId, FrameIdx)> {
+    match change {
+        Change::Prompt { object, frame, .. } | Change::Mark { object, frame, .. } => Some((*object, *frame)),
+        Change::Object { .. } | Change::InOut { .. } | Change::Classes { .. } => None,
+    }
+}
+
+/// Whether an edit says anything about what a change is about: the object on that frame, or that there is such an object.
+fn touches(edit: &Edit, change: &Change) -> bool {
+    let Some((object, frame)) = place_of(change) else { return false };
+    edit.changes.iter().any(|other| match other {
+        Change::Object { id, before, after } => *id == object && (before.is_none() || after.is_none()),
+        _ => place_of(other) == Some((object, frame)),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::label::FrameIdx;
+    use crate::label::FrameMark;
 
     fn edit(name: &str, frame: u32) -> Edit {
         let change = Change::InOut { before: None, after: Some((FrameIdx(frame), FrameIdx(frame))) };
@@ -230,27 +289,138 @@ mod tests {
         assert_eq!((history.undo_name(), history.redo_name()), (Some("c"), None));
     }
 
+    fn mark(object: u32, frame: u32, before: Option<u64>, after: u64) -> Change {
+        let size = crate::label::FrameSize { width: 1, height: 1 };
+        let mark = |id| FrameMark::painted(MaskId(id), &crate::label::Mask::empty(size), 0);
+        Change::Mark {
+            object: ObjectId(object),
+            frame: FrameIdx(frame),
+            before: before.map(mark),
+            after: Some(mark(after)),
+        }
+    }
+
+    fn prompt(object: u32, frame: u32) -> Edit {
+        let change = Change::Prompt { object: ObjectId(object), frame: FrameIdx(frame), before: None, after: None };
+        Edit { name: "click".to_owned(), changes: vec![change] }
+    }
+
+    fn names(history: &History) -> Vec<(&str, usize)> {
+        history.done.iter().map(|step| (step.edit.name.as_str(), step.edit.changes.len())).collect()
+    }
+
     #[test]
-    fn a_follow_up_goes_with_the_step_before_it() {
+    fn a_follow_up_of_an_earlier_version_goes_with_the_step_before_it() {
         let mut history = History::default();
-        history.push(edit("click", 1), Joins::Nothing);
-        history.push(edit("rename", 2), Joins::Nothing);
-        history.follow("answer", edit("", 3).changes, false);
+        let done = [(edit("click", 1), false), (edit("rename", 2), false), (edit("answer", 3), true)];
+        history.restore(done.into_iter(), std::iter::empty());
         assert_eq!(history.undo_name(), Some("rename"));
         assert_eq!(history.take_undo(), [edit("answer", 3), edit("rename", 2)]);
         assert_eq!(history.take_redo(), [edit("rename", 2), edit("answer", 3)]);
     }
 
     #[test]
-    fn frames_of_a_run_are_one_step_unless_something_came_between() {
+    fn an_answer_joins_the_step_of_its_prompt() {
+        let mut history = History::default();
+        history.push(prompt(1, 5), Joins::Nothing);
+        history.push(edit("new object", 0), Joins::Nothing);
+        history.push(prompt(1, 6), Joins::Nothing);
+        history.take_undo();
+        history.follow_prompt(mark(1, 5, None, 1));
+        assert_eq!(names(&history), [("click", 2), ("new object", 1)]);
+        assert_eq!(history.redo_name(), Some("click"), "what was undone can still be made again");
+        history.follow_prompt(mark(2, 5, None, 2));
+        assert_eq!(names(&history), [("click", 2), ("new object", 1)], "a prompt nobody can undo");
+    }
+
+    #[test]
+    fn frames_of_a_run_are_one_step_whatever_came_between() {
         let (mut history, run) = (History::default(), Generation(7));
-        history.follow_run(run, "track", edit("", 1).changes);
-        history.follow_run(run, "track", edit("", 2).changes);
-        history.push(edit("click", 3), Joins::Nothing);
-        history.follow_run(run, "track", edit("", 4).changes);
-        assert_eq!(history.take_undo().len(), 1);
-        assert_eq!(history.take_undo(), [edit("click", 3)]);
-        assert_eq!(history.take_undo()[0].changes.len(), 2);
+        history.push(edit("first", 0), Joins::Nothing);
+        history.await_run(run);
+        assert!(history.is_awaited_newest(run));
+        history.push(edit("in between", 1), Joins::Nothing);
+        assert!(!history.is_newest_run(run));
+        history.follow_run(run, "track", vec![mark(1, 1, None, 1)]);
+        history.push(prompt(1, 3), Joins::Nothing);
+        for frame in 2..5 {
+            history.follow_run(run, "track", vec![mark(1, frame, None, u64::from(frame))]);
+        }
+        assert_eq!(names(&history), [("first", 1), ("track", 3), ("in between", 1), ("click", 2)]);
+        assert_eq!(history.take_undo()[0].changes, [prompt(1, 3).changes, vec![mark(1, 3, None, 3)]].concat());
+        history.follow_run(run, "track", vec![mark(1, 6, None, 6)]);
+        assert_eq!(history.redo_name(), Some("click"), "another frame than the one undone");
+        history.follow_run(run, "track", vec![mark(1, 3, None, 7)]);
+        assert_eq!(history.redo_name(), None, "made again it would not find what it left");
+        history.take_undo();
+        assert!(history.is_newest_run(run));
+    }
+
+    /// Random acts, answers and frames, in a world of masks: every step taken back or made again finds what it left.
+    #[test]
+    fn steps_find_the_world_as_they_left_it() {
+        type World = BTreeMap<(ObjectId, FrameIdx), FrameMark>;
+        fn make(world: &mut World, edit: &Edit) {
+            for change in &edit.changes {
+                let Change::Mark { object, frame, before, after } = change else { continue };
+                assert_eq!(world.get(&(*object, *frame)), before.as_ref(), "{edit:?}");
+                match after {
+                    Some(mark) => world.insert((*object, *frame), *mark),
+                    None => world.remove(&(*object, *frame)),
+                };
+            }
+        }
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut next = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let (mut history, mut world, mut run) = (History::new(4000), World::new(), Generation(0));
+        let mut made_again = 0;
+        for round in 1..20_000_u64 {
+            let key = (ObjectId(next(3) as u32), FrameIdx(next(6) as u32));
+            let change = |world: &World| {
+                let Change::Mark { after, .. } = mark(0, 0, None, round) else { unreachable!("it is a mark") };
+                Change::Mark { object: key.0, frame: key.1, before: world.get(&key).copied(), after }
+            };
+            match next(8) {
+                0 => history.push(prompt(key.0.0, key.1.0), Joins::Nothing),
+                1 => {
+                    let edit = Edit { name: "paint".to_owned(), changes: vec![change(&world)] };
+                    make(&mut world, &edit);
+                    history.push(edit, Joins::Nothing);
+                }
+                2 => {
+                    run = Generation(round);
+                    history.await_run(run);
+                }
+                3 | 4 => {
+                    let changes = vec![change(&world)];
+                    make(&mut world, &Edit { name: "track".to_owned(), changes: changes.clone() });
+                    history.follow_run(run, "track", changes);
+                }
+                5 if history.undone.is_empty() => {
+                    let change = change(&world);
+                    make(&mut world, &Edit { name: "answer".to_owned(), changes: vec![change.clone()] });
+                    history.follow_prompt(change);
+                }
+                5 | 6 => {
+                    for edit in history.take_undo() {
+                        make(&mut world, &edit.reversed());
+                    }
+                }
+                _ => {
+                    for edit in history.take_redo() {
+                        make(&mut world, &edit);
+                        made_again += 1;
+                    }
+                }
+            }
+            assert_eq!(history.done_bytes, history.done.iter().map(|step| step.edit.byte_count()).sum::<usize>());
+        }
+        assert!(history.has_dropped && made_again > 100, "{made_again} steps made again are no test");
     }
 
     #[test]

@@ -23,6 +23,17 @@ pub struct Marks {
     pub changes: u64,
 }
 
+impl Marks {
+    /// Whether a frame's mask is worth a look of the labeller's, who has not approved it: it is stale, the model was not
+    /// sure of it, or the object was lost here, being there on the frame before.
+    pub fn wants_review(&self, frame: FrameIdx, revision: u64) -> bool {
+        let Some(mark) = self.frames.get(&frame).filter(|mark| !mark.is_approved) else { return false };
+        let before = frame.0.checked_sub(1).and_then(|before| self.frames.get(&FrameIdx(before)));
+        let is_lost = mark.provenance == Provenance::Tracked && mark.area == 0 && before.is_some_and(|b| b.area > 0);
+        mark.is_stale(revision) || mark.is_doubtful() || is_lost
+    }
+}
+
 /// A prompt belongs to an object.
 #[derive(Component, Debug)]
 #[relationship(relationship_target = Prompts)]

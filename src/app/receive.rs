@@ -85,6 +85,13 @@ pub(super) fn receive_saving(mut saving: ResMut<Saving>, mut notices: ResMut<Not
                 let text = format!("Saved {} in {}.{gone}", counted(files, "mask"), folder.display());
                 notices.push(Severity::Info, text, Vec::new());
             }
+            SaveEvent::Stopped { folder, files } => {
+                saving.progress = None;
+                let all = counted(saving.counts.1, "mask");
+                let text = format!("Stopped; {files} of {all} are written in {}.", folder.display());
+                let again = ("Write the others".to_owned(), Action::SaveMasksTo(folder));
+                notices.push(Severity::Info, text, vec![again]);
+            }
             SaveEvent::Failed { message, is_foreign } => {
                 saving.progress = None;
                 let mut ways_out = vec![("Choose a folder…".to_owned(), Action::Ask(FileQuestion::SaveMasksTo))];

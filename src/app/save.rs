@@ -1,13 +1,14 @@
 //! Writes the masks out the way the tool this one replaces did: `<frame>_<object>.npy` in `<clip>_masks`.
 //!
 //! Runs on a thread of its own over a snapshot of what there is to write. Each file is written whole or not at all.
-//! A list of the files written lies beside them, so that saving again can take away those that are no longer masks and
-//! leaves everybody else's files alone.
+//! A list of the files lies beside them, written before the first of them, so that saving again, also after it was
+//! stopped or failed, can take away those that are no longer masks and leaves everybody else's files alone.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -29,6 +30,8 @@ pub struct SaveJob {
     pub masks: Vec<(FrameIdx, ObjectId, MaskId)>,
     /// Where the masks are.
     pub store: Arc<RwLock<dyn LabelStore>>,
+    /// Set by whoever wants it to end.
+    pub is_stopped: Arc<AtomicBool>,
 }
 
 /// How it goes.
@@ -44,6 +47,13 @@ pub enum SaveEvent {
         files: usize,
         /// Files of an earlier save that were taken away.
         removed: usize,
+    },
+    /// It was stopped; what was written stays.
+    Stopped {
+        /// Where.
+        folder: PathBuf,
+        /// How many are written.
+        files: usize,
     },
     /// It failed; what was written is whole.
     Failed {
@@ -91,14 +101,18 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
     let folder = &job.folder;
     fs::create_dir_all(folder).map_err(|e| failed(folder, "the folder cannot be made", &e.to_string()))?;
     let earlier = earlier_files(folder)?;
-    let mut files = BTreeSet::new();
+    let name_of = |frame: &FrameIdx, object: &ObjectId| format!("{frame}_{object}.npy");
+    let files: BTreeSet<String> = job.masks.iter().map(|(frame, object, _)| name_of(frame, object)).collect();
+    write_list(folder, earlier.union(&files).cloned().collect())?;
     for (count, (frame, object, id)) in job.masks.iter().enumerate() {
-        let name = format!("{frame}_{object}.npy");
+        if job.is_stopped.load(Ordering::Relaxed) {
+            return Ok(SaveEvent::Stopped { folder: folder.clone(), files: count });
+        }
+        let name = name_of(frame, object);
         let mask = job.store.read().expect("no holder of the store panics while writing").get(*id);
         let mask = mask.map_err(|e| failed(&folder.join(&name), "not written", &e.to_string()))?;
         npy::write_mask(&folder.join(&name), &mask)
             .map_err(|e| failed(folder, "not all masks were written", &e.to_string()))?;
-        files.insert(name);
         report(SaveEvent::Progress(count + 1));
     }
     let mut removed = 0;
@@ -110,10 +124,14 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
         }
     }
     let count = files.len();
+    write_list(folder, files)?;
+    Ok(SaveEvent::Done { folder: folder.clone(), files: count, removed })
+}
+
+fn write_list(folder: &Path, files: BTreeSet<String>) -> Result<(), SaveEvent> {
     let list = serde_json::to_vec_pretty(&FileList { files }).expect("names are strings");
     write_atomically(&folder.join(LIST_NAME), |writer| io::Write::write_all(writer, &list))
-        .map_err(|e| failed(folder, "the list of files was not written", &e.to_string()))?;
-    Ok(SaveEvent::Done { folder: folder.clone(), files: count, removed })
+        .map_err(|e| failed(folder, "the list of files was not written", &e.to_string()))
 }
 
 /// The files of an earlier save; refuses a folder with masks that somebody else wrote.
@@ -166,7 +184,7 @@ mod tests {
             .iter()
             .map(|f| (FrameIdx(*f), ObjectId(1), store.put(&Mask::from_fn(size, |i| i < *f as usize))))
             .collect();
-        SaveJob { folder: folder.to_owned(), masks, store: Arc::new(RwLock::new(store)) }
+        SaveJob { folder: folder.to_owned(), masks, store: Arc::new(RwLock::new(store)), is_stopped: Arc::default() }
     }
 
     fn names(folder: &Path) -> BTreeSet<String> {
@@ -187,6 +205,18 @@ mod tests {
         let end = write_all(&job(&folder, &[3]), &|_| {}).expect("written");
         assert_eq!(end, SaveEvent::Done { folder: folder.clone(), files: 1, removed: 2 });
         assert_eq!(names(&folder), ["3_1.npy", LIST_NAME, "notes.txt"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn what_was_stopped_half_way_can_be_saved_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let job = job(folder.path(), &[0, 1, 2]);
+        let end = write_all(&job, &|event| job.is_stopped.store(event == SaveEvent::Progress(1), Ordering::Relaxed));
+        assert_eq!(end, Ok(SaveEvent::Stopped { folder: folder.path().to_owned(), files: 1 }));
+        assert_eq!(names(folder.path()), ["0_1.npy", LIST_NAME].map(str::to_owned).into());
+        job.is_stopped.store(false, Ordering::Relaxed);
+        let end = write_all(&job, &|_| {});
+        assert_eq!(end, Ok(SaveEvent::Done { folder: folder.path().to_owned(), files: 3, removed: 0 }));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -318,6 +319,15 @@ pub struct Saving {
     pub counts: (usize, usize),
     /// When masks were last written, in words.
     pub last: Option<String>,
+    /// Tells the thread to end.
+    pub is_stopped: Arc<AtomicBool>,
+}
+
+impl Saving {
+    /// Ends it before the next file.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Wakes a sleeping event loop; threads get clones.

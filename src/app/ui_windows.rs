@@ -10,6 +10,7 @@ use super::action::{Action, FileQuestion, Panel};
 use super::export::default_folder;
 use super::input::{Clash, KeyChord, Keymap, search};
 use super::keyboard::KeyPress;
+use super::labels::Classes;
 use super::model_files::{ModelFiles, terms};
 use super::notices::{Notices, Severity};
 use super::panels::UiContext;
@@ -20,7 +21,7 @@ use super::panels::notices_panel::log_ui;
 use super::panels::palette_window::palette_ui;
 use super::panels::settings_window::{SettingsRequest, SettingsView, settings_ui};
 use super::settings::Settings;
-use super::state::{Model, ModelStatus, OpenClip, Windows};
+use super::state::{Model, ModelStatus, OpenClip, Selection, Windows};
 use super::ui::UiState;
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
 use crate::folders;
@@ -64,7 +65,8 @@ pub(super) fn windows(
     let window = window.resizable(false).fixed_size(size.min(room)).anchor(Align2::CENTER_CENTER, EguiVec::ZERO);
     window.show(ctx, |ui| match panel {
         Panel::CommandPalette => {
-            let all = Action::without_arguments();
+            let mut all = Action::without_arguments();
+            all.extend(class_actions(world));
             if let Some(action) = palette_ui(ui, cx, &mut state.palette, &|query| search(query, &all)) {
                 actions.push(Action::TogglePanel(Panel::CommandPalette));
                 actions.push(action);
@@ -88,6 +90,16 @@ pub(super) fn windows(
     if !is_open {
         actions.push(Action::TogglePanel(panel));
     }
+}
+
+/// What the palette offers besides: the classes of the list, for the selected object.
+fn class_actions(world: &World) -> impl Iterator<Item = Action> + '_ {
+    let selected = world.resource::<Selection>().0;
+    let classes = world.resource::<Classes>().0.iter();
+    selected.into_iter().flat_map(move |id| {
+        let listed = classes.clone().map(move |class| Action::SetClass(id, Some(class.clone())));
+        listed.chain([Action::SetClass(id, None)])
+    })
 }
 
 fn settings(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mut UiState, actions: &mut Vec<Action>) {

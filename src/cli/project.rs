@@ -123,7 +123,7 @@ impl Project {
     /// Makes changes that belong to the newest step.
     pub fn extend_step(&mut self, edit: Edit, durability: Durability) {
         self.apply(&edit);
-        self.store.note_history(HistoryChange::ExtendNewest(edit.changes));
+        self.store.note_history(HistoryChange::Extend { below: 0, changes: edit.changes });
         self.store.finish(durability);
     }
 

@@ -138,19 +138,15 @@ impl Stream<'_> {
 
     /// Tracks a frame; `None` where no object is reached, or an earlier, stopped run has done it.
     fn visit(&mut self, frame: FrameIdx) -> Result<Option<FrameMasks>, CliError> {
-        let (job, mut due, mut is_prompted) = (self.job, Vec::new(), false);
+        let (job, mut due) = (self.job, Vec::new());
         for (object, prompt) in reached(job, frame, self.is_reverse) {
             if let Some(prompt) = prompt {
                 self.answer(object, frame, prompt)?;
-                is_prompted = true;
             } else if job.done.contains(&(frame, object)) && self.predictor.resume_frame(frame, object, self.is_reverse)
             {
                 continue;
             }
             due.push(object);
-        }
-        if is_prompted {
-            self.predictor.take_up(&mut self.frames)?;
         }
         if due.is_empty() {
             return Ok(None);
@@ -159,15 +155,21 @@ impl Stream<'_> {
     }
 
     fn answer(&mut self, object: ObjectId, frame: FrameIdx, prompt: &Prompt) -> Result<(), CliError> {
+        let base;
         let said = match prompt {
             Prompt::Clicks { points, bounds } => {
                 // What the clicks start from, unless they are the object's first.
                 self.predictor.visit(&mut self.frames, frame, &[object], &self.objects, self.is_reverse)?;
-                Said::Clicks { points, bounds: *bounds, choice: None }
+                base = self
+                    .predictor
+                    .mask_of(object, frame)?
+                    .map(|mask| Arc::new(mask.logits.mask(self.predictor.size())));
+                Said::Clicks { points, bounds: *bounds, choice: None, base: base.as_ref() }
             }
             Prompt::Mask(mask) => Said::Mask(mask),
         };
         self.predictor.answer(&mut self.frames, frame, object, &said)?;
+        self.predictor.take_up(&mut self.frames, object, frame)?;
         Ok(())
     }
 

@@ -16,7 +16,7 @@ mod stroke;
 pub use edit::{Change, Edit};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};
-pub use object::{FrameMark, FramePrompt, MaskId, ObjectFacts, Provenance, Rgb};
+pub use object::{FrameMark, FramePrompt, LEAST_SURE_IOU, LEAST_SURE_STABILITY, MaskId, ObjectFacts, Provenance, Rgb};
 pub use prompt::{BoxPrompt, Point, PointLabel, Prompt};
 pub use similarity::Similarity;
 pub use stroke::Stroke;

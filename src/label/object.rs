@@ -39,6 +39,11 @@ pub struct FramePrompt {
     pub base: Option<Arc<Mask>>,
 }
 
+/// A mask whose guessed IoU is lower is doubtful.
+pub const LEAST_SURE_IOU: f32 = 0.5;
+/// A mask that is less stable is doubtful.
+pub const LEAST_SURE_STABILITY: f32 = 0.8;
+
 /// Where a mask came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +94,20 @@ impl FrameMark {
             object_score: f32::INFINITY,
             predicted_iou: 1.0,
             stability: 1.0,
+        }
+    }
+
+    /// Whether the model was not sure of it. What the labeller made is sure, and an object that is not there has no mask
+    /// to be sure of.
+    pub fn is_doubtful(&self) -> bool {
+        match self.provenance {
+            Provenance::Painted => false,
+            Provenance::Prompted | Provenance::Tracked => {
+                let is_below = self.object_score < 0.0
+                    || self.predicted_iou < LEAST_SURE_IOU
+                    || self.stability < LEAST_SURE_STABILITY;
+                self.area > 0 && is_below
+            }
         }
     }
 

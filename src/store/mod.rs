@@ -40,8 +40,21 @@ pub enum HistoryChange {
         /// It goes and comes with the step before it.
         is_follow_up: bool,
     },
-    /// The newest made step got more changes. Without a made step it does nothing.
-    ExtendNewest(Vec<Change>),
+    /// A step was put under so many of the newest made ones; 0 puts it on top of them.
+    Insert {
+        /// How many.
+        below: usize,
+        /// Name and changes.
+        edit: Edit,
+    },
+    /// The step that lies under so many of the newest made ones got more changes; 0 is the newest. Where there is no such
+    /// step it does nothing.
+    Extend {
+        /// How many.
+        below: usize,
+        /// The changes.
+        changes: Vec<Change>,
+    },
     /// So many steps (follow-ups counted) went from the made ones to the undone ones, the newest first.
     Undo(usize),
     /// So many steps went from the undone ones back to the made ones, the last undone first.

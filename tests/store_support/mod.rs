@@ -134,9 +134,13 @@ impl Model {
     pub fn note_history(&mut self, change: &HistoryChange) {
         match change.clone() {
             HistoryChange::Push { edit, is_follow_up } => self.done.push(StoredStep { edit, is_follow_up }),
-            HistoryChange::ExtendNewest(changes) => {
-                if let Some(newest) = self.done.last_mut() {
-                    newest.edit.changes.extend(changes);
+            HistoryChange::Insert { below, edit } => {
+                let at = self.done.len().saturating_sub(below);
+                self.done.insert(at, StoredStep { edit, is_follow_up: false });
+            }
+            HistoryChange::Extend { below, changes } => {
+                if let Some(step) = self.done.iter_mut().rev().nth(below) {
+                    step.edit.changes.extend(changes);
                 }
             }
             HistoryChange::Undo(count) => {

@@ -153,10 +153,14 @@ pub enum Action {
     OpenSample,
     /// Opens the next clip of the folder, by name.
     NextClip,
+    /// Says that everything is saved, and where: the answer to the save key of other programs.
+    TellSaved,
     /// Writes the masks to the folder of the tool this one replaces, `<clip>_masks`.
     SaveMasks,
     /// Writes the masks to a folder.
     SaveMasksTo(PathBuf),
+    /// Ends that; the masks that are written stay.
+    StopSaving,
     /// Reads class names, one a line.
     ImportClasses(PathBuf),
     /// Writes a dataset.
@@ -193,6 +197,10 @@ pub enum Action {
     NextPrompted,
     /// To the one before.
     PreviousPrompted,
+    /// To the next frame whose mask of the selected object wants a look: stale or doubtful, and not approved.
+    NextToReview,
+    /// To the one before.
+    PreviousToReview,
     /// Starts or stops playing.
     PlayPause,
     /// Plays backward; again: faster.
@@ -233,6 +241,10 @@ pub enum Action {
     SetClass(ObjectId, Option<String>),
     /// Adds to the list of classes.
     AddClass(String),
+    /// Gives a class another name, in the list and on the objects that have it.
+    RenameClass(String, String),
+    /// Takes a class that no object has from the list.
+    RemoveClass(String),
     /// Colours an object.
     SetColour(ObjectId, Rgb),
     /// Hides or shows an object; `None` is the selected one.
@@ -267,10 +279,16 @@ pub enum Action {
     UseMaskAsPrompt,
     /// Removes all that was said here.
     ClearPrompts,
+    /// Says that the object is not in the frame, or in the frames of the in/out range when the playhead lies in one.
+    MarkAbsent,
+    /// Removes the masks of the same frames, with what was said there.
+    ClearMasks,
     /// The next of the readings of a first click.
     CycleCandidate,
     /// Fixes the mask here against changes, or frees it.
     ToggleApproved,
+    /// The same for all objects' masks here.
+    ToggleAllApproved,
     /// The same for the in/out range.
     ToggleRangeApproved,
 
@@ -364,6 +382,8 @@ impl Action {
             | Action::Rename(..)
             | Action::SetClass(..)
             | Action::AddClass(_)
+            | Action::RenameClass(..)
+            | Action::RemoveClass(_)
             | Action::ImportClasses(_)
             | Action::SetColour(..)
             | Action::ToggleHidden(_)
@@ -377,7 +397,10 @@ impl Action {
             | Action::UseMaskAsPrompt
             | Action::ClearPrompts
             | Action::CycleCandidate
+            | Action::MarkAbsent
+            | Action::ClearMasks
             | Action::ToggleApproved
+            | Action::ToggleAllApproved
             | Action::ToggleRangeApproved
             | Action::Track(_)
             | Action::TrackSelected(_) => true,
@@ -392,8 +415,10 @@ impl Action {
             | Action::StopExport
             | Action::OpenSample
             | Action::NextClip
+            | Action::TellSaved
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
+            | Action::StopSaving
             | Action::Quit
             | Action::QuitAnyway
             | Action::Undo
@@ -404,6 +429,8 @@ impl Action {
             | Action::Last
             | Action::NextPrompted
             | Action::PreviousPrompted
+            | Action::NextToReview
+            | Action::PreviousToReview
             | Action::PlayPause
             | Action::ShuttleBack
             | Action::ShuttleStop

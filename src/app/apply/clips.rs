@@ -1,6 +1,7 @@
 //! Opening clips and models, saving masks, class lists.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 use bevy::prelude::*;
@@ -10,9 +11,10 @@ use crate::label::Change;
 use crate::store::{SaveState, StoreError};
 use crate::video::{Clip, SameClip, VideoCommand};
 
-use super::super::action::{Action, FileQuestion, ProjectChoice};
+use super::super::action::{Action, FileQuestion, Panel, ProjectChoice};
 use super::super::export::Exporting;
 use super::super::history::{History, Joins};
+use super::super::input::Keymap;
 use super::super::labels::{Classes, InOut, LabelIndex, Marks};
 use super::super::mask_window::BrokenMasks;
 use super::super::notices::Severity;
@@ -64,6 +66,8 @@ pub(super) fn perform(world: &mut World, action: Action) {
             }
         }
         Action::SaveMasksTo(folder) => save(world, folder),
+        Action::StopSaving => world.resource::<Saving>().stop(),
+        Action::TellSaved => tell_saved(world),
         Action::ImportClasses(path) => import_classes(world, &path),
         Action::LoadModel(choice) => load_model(world, choice),
         Action::RetryModel => {
@@ -127,23 +131,27 @@ fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> boo
         SaveState::Saved | SaveState::Saving => true,
         SaveState::Failed(reason) => {
             let text = format!("The last changes are not saved, and {what} would lose them. {reason}");
-            tell(world, Severity::Warning, text, ways_to_save(anyway, action));
+            tell(world, Severity::Warning, text, ways_to_leave(anyway, action));
             false
         }
     }
 }
 
-fn ways_to_save(anyway: &str, action: Action) -> Vec<(String, Action)> {
+fn ways_to_save() -> Vec<(String, Action)> {
     vec![
         ("Try again".to_owned(), Action::RetryWriting),
         ("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy)),
-        (anyway.to_owned(), action),
     ]
+}
+
+/// The same for whoever may also leave without.
+fn ways_to_leave(anyway: &str, action: Action) -> Vec<(String, Action)> {
+    ways_to_save().into_iter().chain([(anyway.to_owned(), action)]).collect()
 }
 
 /// The last changes could not be written when the clip was to be left: it stays, and so do they.
 fn not_left(world: &mut World, error: &StoreError, anyway: &str, action: Action) {
-    tell(world, Severity::Error, error.to_string(), ways_to_save(anyway, action));
+    tell(world, Severity::Error, error.to_string(), ways_to_leave(anyway, action));
 }
 
 /// Lets go of the project; its store writes what is left and closes the file.
@@ -222,6 +230,7 @@ pub(in super::super) fn close_clip(world: &mut World) -> bool {
     world.resource_mut::<Playback>().running = None;
     world.insert_resource(StoreLink::default());
     world.insert_resource(BrokenMasks::default());
+    world.resource::<Saving>().stop();
     world.resource::<Exporting>().stop();
     world.insert_resource(Exporting::default());
     world.resource_mut::<ViewRequests>().0.clear();
@@ -278,16 +287,42 @@ fn save(world: &mut World, folder: PathBuf) {
     }
     masks.sort_unstable();
     let total = masks.len();
-    let job = SaveJob { folder: folder.clone(), masks, store: world.resource::<StoreLink>().0.clone() };
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let store = world.resource::<StoreLink>().0.clone();
+    let job = SaveJob { folder: folder.clone(), masks, store, is_stopped: is_stopped.clone() };
     match spawn(job, world.resource::<Waker>().0.clone()) {
         Ok(progress) => {
             let mut saving = world.resource_mut::<Saving>();
             saving.progress = Some(progress);
             saving.counts = (0, total);
+            saving.is_stopped = is_stopped;
         }
         Err(error) => {
             let ways_out = vec![("Save again".to_owned(), Action::SaveMasksTo(folder))];
             tell(world, Severity::Error, format!("Saving could not start: {error}"), ways_out);
+        }
+    }
+}
+
+/// Nothing needs to be saved by hand: says so, and what the labeller may have wanted instead.
+fn tell_saved(world: &mut World) {
+    let Some(handle) = world.resource::<Project>().handle.clone() else { return };
+    if handle.is_read_only() {
+        let text = "This project is open for reading only: nothing is saved, and nothing was changed.";
+        let copy = ("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy));
+        return tell(world, Severity::Warning, text, vec![copy]);
+    }
+    let name = handle.path().file_name().unwrap_or(handle.path().as_os_str()).to_string_lossy().into_owned();
+    match handle.saved() {
+        SaveState::Saved | SaveState::Saving => {
+            let export = Action::TogglePanel(Panel::Export);
+            let keys = world.get_resource::<Keymap>().and_then(|keymap| keymap.shortcut_text(&export));
+            let exports = keys.map(|keys| format!(" {keys} exports.")).unwrap_or_default();
+            let text = format!("Everything is saved already, in {name}.{exports}");
+            tell(world, Severity::Info, text, vec![("Export…".to_owned(), export)]);
+        }
+        SaveState::Failed(reason) => {
+            tell(world, Severity::Error, format!("The last changes are not saved. {reason}"), ways_to_save());
         }
     }
 }

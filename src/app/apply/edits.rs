@@ -3,27 +3,29 @@
 use bevy::prelude::*;
 
 use crate::engine::EngineCommand;
-use crate::label::Change;
+use crate::label::{Change, Edit};
 
 use super::super::action::Action;
 use super::super::history::{History, Joins};
 use super::super::labels::{InOut, LabelIndex};
 use super::super::notices::Severity;
-use super::super::state::{CurrentRun, EngineLink};
+use super::super::state::{Answers, CurrentRun, EngineLink, Tracking};
 use super::super::wording::counted;
 use super::{commit, make, objects, owns_run, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
     match action {
         Action::Undo => {
-            stop_run_if_newest(world);
+            if stop_run_if_newest(world) {
+                return;
+            }
             for edit in world.resource_mut::<History>().take_undo() {
-                make(world, &edit.reversed());
+                make_again(world, &edit.reversed());
             }
         }
         Action::Redo => {
             for edit in world.resource_mut::<History>().take_redo() {
-                make(world, &edit);
+                make_again(world, &edit);
             }
         }
         Action::ResetAll => reset_all(world),
@@ -31,11 +33,35 @@ pub(super) fn perform(world: &mut World, action: &Action) {
     }
 }
 
-/// Undoing the frames of a run that is still going on ends it; its late frames must not come back.
-fn stop_run_if_newest(world: &mut World) {
-    let Some(generation) = world.resource::<CurrentRun>().0.as_ref().map(|run| run.generation) else { return };
-    if world.resource::<History>().is_newest_run(generation) {
-        disown_run(world);
+/// Undoing a run that is still going on ends it; its late frames must not come back. True when it has brought none yet:
+/// then there is nothing else to take back.
+fn stop_run_if_newest(world: &mut World) -> bool {
+    let Some(run) = newest_run(world).map(|run| run.generation) else { return false };
+    disown_run(world);
+    world.resource::<History>().is_awaited_newest(run)
+}
+
+/// The run that is going on, if it is what undo would take back.
+pub(in super::super) fn newest_run(world: &World) -> Option<&Tracking> {
+    let run = world.resource::<CurrentRun>().0.as_ref().filter(|run| !run.is_disowned)?;
+    world.resource::<History>().is_newest_run(run.generation).then_some(run)
+}
+
+/// Makes an edit of the history. A prompt that loses its mask by it, as one that a run had answered, is asked about again;
+/// one that gets its mask back is not.
+fn make_again(world: &mut World, edit: &Edit) {
+    make(world, edit);
+    for change in &edit.changes {
+        let Change::Mark { object, frame, before, after } = change else { continue };
+        let key = (*object, *frame);
+        let is_said = labels::said(world, *object, *frame).is_some();
+        let mut answers = world.resource_mut::<Answers>();
+        if before.is_none() && after.is_some() {
+            answers.wanted.remove(&key);
+            answers.pending.remove(&key);
+        } else if after.is_none() && is_said && !answers.pending.contains_key(&key) {
+            answers.wanted.insert(key);
+        }
     }
 }
 

@@ -149,14 +149,8 @@ fn answer(
     let Some(revision) = labels::facts(world, object).map(|facts| facts.revision) else { return };
     let after = mark_of(world, &result, Provenance::Prompted, revision);
     let change = Change::Mark { object, frame, before, after: Some(after) };
-    let is_about_this = |edit: &Edit| {
-        edit.changes
-            .iter()
-            .any(|c| matches!(c, Change::Prompt { object: o, frame: f, .. } if (*o, *f) == (object, frame)))
-    };
-    let belongs = world.resource::<History>().newest().is_some_and(is_about_this);
     make(world, &Edit { name: "answer".to_owned(), changes: vec![change.clone()] });
-    world.resource_mut::<History>().follow("answer", vec![change], belongs);
+    world.resource_mut::<History>().follow_prompt(change);
 }
 
 fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut super::super::state::Tracking)) {

@@ -1,8 +1,8 @@
 //! The one writer: turns actions and the model's answers into edits, and edits into the world.
 //!
-//! Called once per update with everything that arrived. Every change of the labels goes through [`commit`] or
-//! [`follow`]: world, undo history, store and log see the same edit. Approved and locked masks are protected here and
-//! nowhere else. Nothing here draws, decodes or runs a model.
+//! Called once per update with everything that arrived. Every change of the labels goes through [`make`], and [`commit`]
+//! where the labeller made it: world, undo history, store and log see the same edit. Approved and locked masks are
+//! protected here and nowhere else. Nothing here draws, decodes or runs a model.
 
 mod clips;
 mod datasets;
@@ -31,6 +31,7 @@ use super::project::{self, session};
 use super::state::{ActionQueue, Answers, CurrentRun, EngineLink, Playhead, Selection, StoreLink};
 
 pub(super) use clips::{clip_failed, clip_indexed, clip_opened, close_clip, is_test_engine};
+pub(super) use edits::newest_run;
 pub(super) use prompts::ask_model;
 pub(super) use tracking::pairs_to_track;
 
@@ -91,8 +92,10 @@ fn perform(world: &mut World, action: Action) {
         | Action::SaveProjectCopy(_)
         | Action::OpenSample
         | Action::NextClip
+        | Action::TellSaved
         | Action::SaveMasks
         | Action::SaveMasksTo(_)
+        | Action::StopSaving
         | Action::ImportClasses(_)
         | Action::LoadModel(_)
         | Action::RetryModel
@@ -113,6 +116,8 @@ fn perform(world: &mut World, action: Action) {
         | Action::Last
         | Action::NextPrompted
         | Action::PreviousPrompted
+        | Action::NextToReview
+        | Action::PreviousToReview
         | Action::PlayPause
         | Action::ShuttleBack
         | Action::ShuttleStop
@@ -131,6 +136,8 @@ fn perform(world: &mut World, action: Action) {
         | Action::Rename(..)
         | Action::SetClass(..)
         | Action::AddClass(_)
+        | Action::RenameClass(..)
+        | Action::RemoveClass(_)
         | Action::SetColour(..)
         | Action::ToggleHidden(_)
         | Action::ToggleSolo(_)
@@ -142,8 +149,11 @@ fn perform(world: &mut World, action: Action) {
         | Action::Paint(_)
         | Action::UseMaskAsPrompt
         | Action::ClearPrompts
+        | Action::MarkAbsent
+        | Action::ClearMasks
         | Action::CycleCandidate
         | Action::ToggleApproved
+        | Action::ToggleAllApproved
         | Action::ToggleRangeApproved => prompts::perform(world, action),
         Action::Track(_) | Action::TrackSelected(_) | Action::StopTracking => tracking::perform(world, &action),
         Action::MoveCrosshair(..)

@@ -42,6 +42,8 @@ pub(super) fn perform(world: &mut World, action: Action) {
             let addition = class_addition(world, class.trim());
             commit(world, "add class", addition.into_iter().collect(), Joins::Nothing);
         }
+        Action::RenameClass(from, to) => rename_class(world, &from, to.trim()),
+        Action::RemoveClass(class) => remove_class(world, &class),
         Action::SetColour(id, colour) => describe(world, id, "colour", |facts| facts.colour = colour),
         Action::ToggleHidden(which) => with_target(world, which, |world, id| {
             describe(world, id, "hide", |facts| facts.is_hidden = !facts.is_hidden);
@@ -143,6 +145,50 @@ fn class_addition(world: &World, class: &str) -> Option<Change> {
     }
     let after: Arc<[String]> = before.iter().cloned().chain([class.to_owned()]).collect();
     Some(Change::Classes { before, after })
+}
+
+/// The objects of a class, with what is known of them.
+fn objects_of(world: &World, class: &str) -> Vec<(ObjectId, ObjectFacts)> {
+    let all =
+        world.resource::<LabelIndex>().objects().filter_map(|(id, _)| Some((id, labels::facts(world, id)?.clone())));
+    all.filter(|(_, facts)| facts.class.as_deref() == Some(class)).collect()
+}
+
+fn rename_class(world: &mut World, from: &str, to: &str) {
+    let before = world.resource::<Classes>().0.clone();
+    if to.is_empty() || to == from || !before.iter().any(|class| class == from) {
+        return;
+    }
+    if before.iter().any(|class| class == to) {
+        tell(world, Severity::Info, format!("There is a class {to} already."), Vec::new());
+        return;
+    }
+    let objects = objects_of(world, from);
+    if let Some((_, facts)) = objects.iter().find(|(_, facts)| facts.is_locked) {
+        let text = format!("{from} is the class of {}, which is locked; unlock it first.", facts.name);
+        tell(world, Severity::Info, text, Vec::new());
+        return;
+    }
+    let after: Arc<[String]> = before.iter().map(|class| if class == from { to } else { class }.to_owned()).collect();
+    let mut changes = vec![Change::Classes { before, after }];
+    changes.extend(objects.into_iter().map(|(id, before)| {
+        let after = ObjectFacts { class: Some(to.to_owned()), ..before.clone() };
+        Change::Object { id, before: Some(before), after: Some(after) }
+    }));
+    commit(world, "rename class", changes, Joins::Nothing);
+}
+
+fn remove_class(world: &mut World, class: &str) {
+    let users = objects_of(world, class);
+    if let Some((_, facts)) = users.first() {
+        let others = if users.len() > 1 { format!(" and {} more", users.len() - 1) } else { String::new() };
+        let text = format!("{class} is the class of {}{others}; give them another one first.", facts.name);
+        tell(world, Severity::Info, text, Vec::new());
+        return;
+    }
+    let before = world.resource::<Classes>().0.clone();
+    let after: Arc<[String]> = before.iter().filter(|known| *known != class).cloned().collect();
+    commit(world, "remove class", vec![Change::Classes { before, after }], Joins::Nothing);
 }
 
 fn delete(world: &mut World, which: Option<ObjectId>) {

@@ -3,6 +3,7 @@
 //! A prompt is replaced whole: the model is asked with everything that is said on the frame, so the same list always
 //! gives the same mask, whatever was undone in between.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bevy::prelude::*;
@@ -12,9 +13,10 @@ use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Poi
 
 use super::super::action::Action;
 use super::super::history::Joins;
-use super::super::labels::{self, InOut};
+use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{Answers, EngineLink, Model, ModelStatus, OpenClip, Revisions, Selection, StoreLink};
+use super::super::wording::counted;
 use super::{bump_revision, commit, objects, playhead, tell};
 
 /// Clicks on one frame of one object; more make the model slower and no better.
@@ -41,13 +43,19 @@ pub(super) fn perform(world: &mut World, action: Action) {
         Action::Paint(mask) => paint(world, frame, mask),
         Action::UseMaskAsPrompt => use_mask(world, frame),
         Action::ClearPrompts => clear(world, frame),
+        Action::MarkAbsent => mark_absent(world, frame),
+        Action::ClearMasks => clear_masks(world, frame),
         Action::CycleCandidate => cycle_candidate(world, frame),
-        Action::ToggleApproved => approve(world, frame, frame),
-        Action::ToggleRangeApproved => {
-            let last = world.resource::<OpenClip>().clip().map_or(0, |clip| clip.frame_count() - 1);
-            let (first, last) = world.resource::<InOut>().0.unwrap_or((FrameIdx(0), FrameIdx(last)));
-            approve(world, first, last);
+        Action::ToggleApproved => {
+            let object = selected(world);
+            approve(world, object, frame, frame);
         }
+        Action::ToggleAllApproved => {
+            let free = |id: &ObjectId| labels::facts(world, *id).is_some_and(|facts| !facts.is_locked);
+            let objects: Vec<_> = world.resource::<LabelIndex>().objects().map(|(id, _)| id).filter(free).collect();
+            approve(world, objects, frame, frame);
+        }
+        Action::ToggleRangeApproved => approve_range(world),
         _ => unreachable!("perform sends actions about prompts here"),
     }
 }
@@ -207,19 +215,129 @@ fn cycle_candidate(world: &mut World, frame: FrameIdx) {
     world.resource_mut::<Answers>().candidates = Some(candidates);
 }
 
-/// Approves the selected object's masks from `first` to `last`; when all of them are approved, takes that back.
-fn approve(world: &mut World, first: FrameIdx, last: FrameIdx) {
-    let Some(object) = selected(world) else { return };
-    let Some(marks) = labels::marks(world, object) else { return };
-    let found: Vec<(FrameIdx, FrameMark)> = marks.frames.range(first..=last).map(|(f, m)| (*f, *m)).collect();
-    let is_approved = !found.iter().all(|(_, mark)| mark.is_approved);
-    let changes = found.iter().map(|(frame, mark)| {
-        let after = Some(FrameMark { is_approved, ..*mark });
-        Change::Mark { object, frame: *frame, before: Some(*mark), after }
+/// Approves the objects' masks from `first` to `last`; when all of them are approved, takes that back. Says which it did.
+fn approve(
+    world: &mut World,
+    objects: impl IntoIterator<Item = ObjectId>,
+    first: FrameIdx,
+    last: FrameIdx,
+) -> (bool, usize) {
+    let marks = objects.into_iter().filter_map(|object| Some((object, labels::marks(world, object)?)));
+    let found: Vec<(ObjectId, FrameIdx, FrameMark)> = marks
+        .flat_map(|(object, marks)| marks.frames.range(first..=last).map(move |(f, m)| (object, *f, *m)))
+        .collect();
+    let is_approved = !found.iter().all(|(.., mark)| mark.is_approved);
+    let changing = found.into_iter().filter(|(.., mark)| mark.is_approved != is_approved);
+    let changes = changing.map(|(object, frame, mark)| {
+        let after = Some(FrameMark { is_approved, ..mark });
+        Change::Mark { object, frame, before: Some(mark), after }
     });
     let changes: Vec<Change> = changes.collect();
-    let name = if is_approved { "approve" } else { "take approval back" };
+    let (name, count) = (if is_approved { "approve" } else { "take approval back" }, changes.len());
     commit(world, name, changes, Joins::Nothing);
+    (is_approved, count)
+}
+
+/// Without in and out points that is the whole clip, so it says how much it was.
+fn approve_range(world: &mut World) {
+    let Some(object) = selected(world) else { return };
+    let last = world.resource::<OpenClip>().clip().map_or(0, |clip| clip.frame_count() - 1);
+    let range = world.resource::<InOut>().0;
+    let (first, last) = range.unwrap_or((FrameIdx(0), FrameIdx(last)));
+    let (is_approved, count) = approve(world, [object], first, last);
+    let name = labels::facts(world, object).map_or_else(String::new, |facts| facts.name.clone());
+    let place = if range.is_some() { "in the range" } else { "in the whole clip" };
+    let frames = counted(count, "frame");
+    let text = if is_approved {
+        format!("{name} is approved on {frames} more, {place}.")
+    } else {
+        format!("The approval of {name} was taken back on {frames}, {place}.")
+    };
+    tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
+}
+
+/// The frames that a verb for this frame or the range acts on, and whether that is a range.
+fn frames_here(world: &World, here: FrameIdx) -> (FrameIdx, FrameIdx, bool) {
+    let range = world.resource::<InOut>().0.filter(|(first, last)| (*first..=*last).contains(&here));
+    range.map_or((here, here, false), |(first, last)| (first, last, true))
+}
+
+/// Says that the selected object is not there: empty masks, the labeller's own, so that no run writes over them. What was
+/// said there before goes.
+fn mark_absent(world: &mut World, here: FrameIdx) {
+    let Some(object) = selected(world) else { return };
+    let Some(size) = world.resource::<OpenClip>().clip().map(crate::video::Clip::size) else { return };
+    let (first, last, _) = frames_here(world, here);
+    let empty = Mask::empty(size);
+    let store = world.resource::<StoreLink>().clone();
+    let id = store.0.write().expect("no holder of the store panics while writing").put(&empty);
+    let revision = world.resource_mut::<Revisions>().give();
+    let mark = FrameMark::painted(id, &empty, revision);
+    let frames = (first.0..=last.0).map(FrameIdx);
+    let is_absent = |mark: FrameMark| mark.area == 0 && mark.provenance == Provenance::Painted;
+    let to_do = frames.filter(|frame| {
+        let has_prompt = labels::said(world, object, *frame).is_some();
+        has_prompt || !labels::mark(world, object, *frame).is_some_and(is_absent)
+    });
+    let to_do: Vec<FrameIdx> = to_do.collect();
+    replace_masks(world, object, here, "mark absent", &to_do, Some(mark));
+}
+
+/// Removes the selected object's masks, so that they are missing as if they had never been made.
+fn clear_masks(world: &mut World, here: FrameIdx) {
+    let Some(object) = selected(world) else { return };
+    let (first, last, _) = frames_here(world, here);
+    let index = world.resource::<LabelIndex>();
+    let prompted = index.prompts_of(object).map(|(frame, _)| frame).filter(|frame| (first..=last).contains(frame));
+    let masks = labels::marks(world, object).into_iter().flat_map(|marks| marks.frames.range(first..=last));
+    let to_do: BTreeSet<FrameIdx> = masks.map(|(frame, _)| *frame).chain(prompted).collect();
+    replace_masks(world, object, here, "clear masks", &Vec::from_iter(to_do), None);
+}
+
+/// Puts this mask, or none, in the place of the object's masks and prompts on these frames, but for those that are
+/// approved; over a range it says what it did.
+fn replace_masks(
+    world: &mut World,
+    object: ObjectId,
+    here: FrameIdx,
+    name: &str,
+    frames: &[FrameIdx],
+    after: Option<FrameMark>,
+) {
+    let (mut changes, mut is_unsaid, mut kept) = (Vec::new(), false, 0);
+    for &frame in frames {
+        let before = labels::mark(world, object, frame);
+        if before.is_some_and(|mark| mark.is_approved) {
+            kept += 1;
+            continue;
+        }
+        if let Some(said) = labels::said(world, object, frame).cloned() {
+            changes.push(Change::Prompt { object, frame, before: Some(said), after: None });
+            is_unsaid = true;
+        }
+        changes.push(Change::Mark { object, frame, before, after });
+    }
+    let count = frames.len() - kept;
+    // Only what was said decides what the model makes of other frames.
+    let bump = if is_unsaid { bump_revision(world, object) } else { None };
+    commit(world, name, bump.into_iter().chain(changes).collect(), Joins::Nothing);
+    if !frames_here(world, here).2 {
+        return;
+    }
+    let what = labels::facts(world, object).map_or_else(String::new, |facts| facts.name.clone());
+    let frames = counted(count, "frame");
+    let mut text = match after {
+        Some(_) => format!("{what} was marked absent on {frames} of the range."),
+        None => format!("{what} has lost its masks on {frames} of the range."),
+    };
+    if !unsaid.is_empty() {
+        text.push_str(&format!(" Prompts went with them on {}.", counted(unsaid.len(), "frame")));
+    }
+    if kept > 0 {
+        text.push_str(&format!(" Approved and left alone: {}.", counted(kept, "frame")));
+    }
+    let ways_out = if count > 0 { vec![("Undo".to_owned(), Action::Undo)] } else { Vec::new() };
+    tell(world, Severity::Info, text, ways_out);
 }
 
 /// Sends the model what it has not been asked yet. A system of the `Request` stage; without a model the questions wait.

@@ -1,14 +1,17 @@
 //! Going through time: steps, jumps, playing, the in/out range.
 
+use std::ops::Bound;
+
 use bevy::prelude::*;
 
 use crate::label::{Change, FrameIdx};
 
 use super::super::action::Action;
 use super::super::history::Joins;
-use super::super::labels::{InOut, LabelIndex};
-use super::super::state::{OpenClip, Playback, Playhead, Stretch};
-use super::{commit, playhead};
+use super::super::labels::{self, InOut, LabelIndex};
+use super::super::notices::Severity;
+use super::super::state::{OpenClip, Playback, Playhead, Selection, Stretch};
+use super::{commit, playhead, tell};
 
 /// Fastest shuttle.
 const MAX_SPEED: f64 = 16.0;
@@ -23,6 +26,8 @@ pub(super) fn perform(world: &mut World, action: &Action) {
         Action::Last => jump(world, last),
         Action::NextPrompted => jump_to_found(world, |index| index.prompted_after(here)),
         Action::PreviousPrompted => jump_to_found(world, |index| index.prompted_before(here)),
+        Action::NextToReview => review(world, true),
+        Action::PreviousToReview => review(world, false),
         Action::PlayPause => {
             let is_playing = world.resource::<Playback>().running.is_some();
             play(world, if is_playing { None } else { Some(1.0) });
@@ -57,6 +62,24 @@ fn jump(world: &mut World, frame: FrameIdx) {
 fn jump_to_found(world: &mut World, find: impl FnOnce(&LabelIndex) -> Option<FrameIdx>) {
     if let Some(frame) = find(world.resource::<LabelIndex>()) {
         jump(world, frame);
+    }
+}
+
+/// Goes to the nearest frame to review, one way or the other; without one it says where there is one else.
+fn review(world: &mut World, is_forward: bool) {
+    let (Some(object), here) = (world.resource::<Selection>().0, playhead(world)) else { return };
+    let (Some(facts), Some(marks)) = (labels::facts(world, object), labels::marks(world, object)) else { return };
+    let is_wanted = |frame: &FrameIdx| marks.wants_review(*frame, facts.revision);
+    let after = marks.frames.range((Bound::Excluded(here), Bound::Unbounded)).map(|(frame, _)| *frame).find(is_wanted);
+    let before = marks.frames.range(..here).rev().map(|(frame, _)| *frame).find(is_wanted);
+    let (found, elsewhere, side) = if is_forward { (after, before, "after") } else { (before, after, "before") };
+    let text = format!("{} has nothing to review {side} this frame: no stale or doubtful mask.", facts.name);
+    match found {
+        Some(frame) => jump(world, frame),
+        None => {
+            let way_out = elsewhere.map(|frame| (format!("Go to frame {frame}"), Action::GoTo(frame)));
+            tell(world, Severity::Info, text, way_out.into_iter().collect());
+        }
     }
 }
 

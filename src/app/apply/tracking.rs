@@ -11,6 +11,7 @@ use crate::label::{FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Provenance}
 use crate::store::StoreError;
 
 use super::super::action::{Action, TrackScope};
+use super::super::history::History;
 use super::super::labels::{self, InOut, LabelIndex, Said};
 use super::super::notices::Severity;
 use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, StoreLink, Tracking};
@@ -66,6 +67,7 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     let revisions = objects.iter().filter_map(revision_of).collect();
     let request = TrackRequest { objects, first, last, direction };
     let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
+    world.resource_mut::<History>().await_run(generation);
     world.resource_mut::<CurrentRun>().0 = Some(Tracking {
         generation,
         name,

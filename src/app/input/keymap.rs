@@ -172,7 +172,9 @@ mod tests {
     use super::*;
 
     /// What is rare enough to be found in the palette, or needs a deliberate hand.
-    const PALETTE_ONLY: [&str; 27] = [
+    const PALETTE_ONLY: [&str; 29] = [
+        "save_masks",
+        "stop_saving",
         "save_project_copy",
         "import_labels",
         "import_labels_folder",

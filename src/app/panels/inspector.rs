@@ -5,7 +5,7 @@ use egui_phosphor::regular as icon;
 
 use super::super::action::Action;
 use super::UiContext;
-use crate::label::{FrameMark, PointLabel, Prompt, Provenance, Rgb};
+use crate::label::{FrameMark, LEAST_SURE_IOU, LEAST_SURE_STABILITY, PointLabel, Prompt, Provenance, Rgb};
 
 /// What it shows.
 pub struct InspectorView<'a> {
@@ -59,6 +59,7 @@ pub fn inspector_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, actions: 
         }
         cx.action_widget(ui, approve, Action::ToggleApproved, actions);
         cx.action_widget(ui, Button::new("Clear"), Action::ClearPrompts, actions);
+        cx.action_widget(ui, Button::new("Absent"), Action::MarkAbsent, actions);
     });
     hovered
 }
@@ -128,7 +129,10 @@ fn mark_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, mark: &FrameMark) 
         };
         let share = 100.0 * mark.area as f64 / view.frame_area.max(1) as f64;
         row(ui, "Area", figure(format!("{} px  {share:.2} %", mark.area), text));
-        let word = super::super::canvas_content::provenance_word(mark.provenance);
+        let word = match mark.area {
+            0 => "not in the frame",
+            _ => super::super::canvas_content::provenance_word(mark.provenance),
+        };
         let state = match (mark.is_approved, view.is_stale) {
             (true, _) => format!("{word}, approved"),
             (false, true) => format!("{word}, stale"),
@@ -147,9 +151,13 @@ fn mark_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, mark: &FrameMark) 
                 row(
                     ui,
                     "Predicted IoU",
-                    figure(format!("{:.2}", mark.predicted_iou), is_doubtful(mark.predicted_iou, 0.5)),
+                    figure(format!("{:.2}", mark.predicted_iou), is_doubtful(mark.predicted_iou, LEAST_SURE_IOU)),
                 );
-                row(ui, "Stability", figure(format!("{:.2}", mark.stability), is_doubtful(mark.stability, 0.8)));
+                row(
+                    ui,
+                    "Stability",
+                    figure(format!("{:.2}", mark.stability), is_doubtful(mark.stability, LEAST_SURE_STABILITY)),
+                );
             }
         }
     });

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use bevy_egui::egui::{
-    Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, RichText, ScrollArea, Sense, Stroke,
-    StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, WidgetType,
+    Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, PopupCloseBehavior, RichText, ScrollArea,
+    Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, WidgetType,
 };
 use egui_phosphor::regular as icon;
 
@@ -51,6 +51,8 @@ pub struct ObjectsView<'a> {
 pub struct ObjectsState {
     renaming: Option<(ObjectId, String)>,
     new_class: String,
+    /// The class whose name is being typed, and what it is to be called.
+    renaming_class: Option<(String, String)>,
     /// The selection that the list was last scrolled to.
     scrolled_to: Option<ObjectId>,
     /// The rows that were in view.
@@ -66,6 +68,8 @@ impl ObjectsState {
 
 /// Height of a row, in points.
 const ROW_HEIGHT: f32 = 28.0;
+/// Width of a name in the list of classes, in points.
+const CLASS_WIDTH: f32 = 140.0;
 
 /// Draws it.
 pub fn objects_ui(
@@ -212,6 +216,44 @@ fn swatch(ui: &mut Ui, row: &ObjectRow, actions: &mut Vec<Action>) {
     });
 }
 
+/// A class of the list: choose it, give it another name, take it from the list.
+fn class_ui(
+    ui: &mut Ui,
+    cx: &UiContext,
+    row: &ObjectRow,
+    class: &str,
+    state: &mut ObjectsState,
+    actions: &mut Vec<Action>,
+) {
+    if let Some((_, text)) = state.renaming_class.as_mut().filter(|(renamed, _)| renamed == class) {
+        let field = ui.add(TextEdit::singleline(text).desired_width(112.0));
+        if ui.input(|i| i.key_pressed(Key::Escape)) {
+            state.renaming_class = None;
+        } else if field.lost_focus() {
+            actions.push(Action::RenameClass(class.to_owned(), std::mem::take(text)));
+            state.renaming_class = None;
+        } else {
+            field.request_focus();
+        }
+        return;
+    }
+    ui.horizontal(|ui| {
+        let is_chosen = row.class.as_deref() == Some(class);
+        let name = Button::selectable(is_chosen, class).truncate().min_size(Vec2::new(CLASS_WIDTH, 24.0));
+        if ui.add(name).clicked() {
+            actions.push(Action::SetClass(row.id, Some(class.to_owned())));
+            ui.close();
+        }
+        let rename = Action::RenameClass(class.to_owned(), class.to_owned());
+        let mut asked = Vec::new();
+        cx.icon_button(ui, icon::PENCIL_SIMPLE, rename, &mut asked);
+        if !asked.is_empty() {
+            state.renaming_class = Some((class.to_owned(), class.to_owned()));
+        }
+        cx.icon_button(ui, icon::TRASH, Action::RemoveClass(class.to_owned()), actions);
+    });
+}
+
 /// The selected object's class, counts, solo and delete.
 fn details_ui(
     ui: &mut Ui,
@@ -224,14 +266,15 @@ fn details_ui(
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         let shown = row.class.as_deref().unwrap_or("no class");
-        ComboBox::from_id_salt("class").selected_text(shown).width(120.0).show_ui(ui, |ui| {
+        // Names are typed in it, so a click inside does not close it.
+        let list = ComboBox::from_id_salt("class").close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+        let opened = list.selected_text(shown).width(120.0).show_ui(ui, |ui| {
             if ui.selectable_label(row.class.is_none(), "no class").clicked() {
                 actions.push(Action::SetClass(row.id, None));
+                ui.close();
             }
             for class in classes {
-                if ui.selectable_label(row.class.as_ref() == Some(class), class).clicked() {
-                    actions.push(Action::SetClass(row.id, Some(class.clone())));
-                }
+                class_ui(ui, cx, row, class, state, actions);
             }
             ui.separator();
             let field = ui.add(TextEdit::singleline(&mut state.new_class).hint_text("new class…").desired_width(112.0));
@@ -244,6 +287,9 @@ fn details_ui(
                 ui.close();
             }
         });
+        if opened.inner.is_none() {
+            state.renaming_class = None;
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let delete = cx.icon_button(ui, icon::TRASH, Action::DeleteObject(Some(row.id)), actions);
             delete.on_hover_text(format!(

@@ -56,7 +56,8 @@ pub fn top_bar_ui(ui: &mut Ui, cx: &UiContext, view: &TopBarView, actions: &mut 
             None => track_button(ui, cx, view.cost, actions),
         }
         if let Some((written, total)) = view.saving {
-            ui.label(RichText::new(format!("Saving {written} / {total}")).font(super::super::theme::figures()));
+            ui.label(RichText::new(format!("Masks {written} / {total}")).font(super::super::theme::figures()));
+            cx.icon_button(ui, icon::X, Action::StopSaving, actions);
         }
         if let Some((done, total)) = view.exporting {
             let total = if total > 0 { format!(" / {total}") } else { String::new() };
@@ -90,8 +91,8 @@ fn file_menu(ui: &mut Ui, cx: &UiContext, view: &TopBarView, actions: &mut Vec<A
         cx.menu_item(ui, "Next clip in this folder", Action::NextClip, actions);
         cx.menu_item(ui, "Open the sample", Action::OpenSample, actions);
         ui.separator();
-        cx.menu_item(ui, "Save masks", Action::SaveMasks, actions);
-        cx.menu_item(ui, "Save masks to…", Action::Ask(FileQuestion::SaveMasksTo), actions);
+        cx.menu_item(ui, "Save masks as .npy…", Action::Ask(FileQuestion::SaveMasksTo), actions);
+        cx.menu_item(ui, "Save masks as .npy beside the clip", Action::SaveMasks, actions);
         cx.menu_item(ui, "Import class list…", Action::Ask(FileQuestion::ImportClasses), actions);
         ui.separator();
         cx.menu_item(ui, "Load model…", Action::Ask(FileQuestion::OpenModel), actions);

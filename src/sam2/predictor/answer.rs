@@ -199,7 +199,7 @@ impl Predictor {
         while done < points.len() {
             done += if points[done].kind == PointKind::TopLeft { 2 } else { 1 };
             let previous = state.as_ref().map(|s: &FrameState| &s.low_res);
-            let previous = previous.or(heard.base.as_ref().map(|base| &base.low_res));
+            let previous = previous.or(heard.base.as_ref().and_then(|base| base.low_res.as_ref()));
             let previous = previous.map(|logits| logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).transpose()?;
             if done == 1 {
                 let made = model.predict_readings(&features, &conditioned, &points[..1], previous.as_ref())?;
@@ -257,10 +257,11 @@ impl Predictor {
             && let Some(state) = track.latest(frame.0, &self.spill, self.model.device())?
             && state.object_mask(object, false)?.logits.mask(self.size) == **mask
         {
-            let (low_res, is_reverse) = (state.low_res.clone(), visit.is_reverse);
+            let (low_res, is_reverse) = (Some(state.low_res.clone()), visit.is_reverse);
             return Ok(Some(Base { mask: mask.clone(), low_res, is_reverse }));
         }
-        let low_res = self.model.mask_logits(&mask_at_input_size(mask, self.model.config().image_size))?;
+        let input = (!mask.is_empty()).then(|| mask_at_input_size(mask, self.model.config().image_size));
+        let low_res = input.map(|input| self.model.mask_logits(&input)).transpose()?;
         // A frame before all prompts would be reached from behind.
         let is_reverse = track.and_then(|track| track.cond_frames().next()).is_some_and(|first| frame.0 < first);
         Ok(Some(Base { mask: mask.clone(), low_res, is_reverse }))

@@ -111,8 +111,9 @@ pub struct Heard {
 pub struct Base {
     /// As the caller gave it.
     pub mask: Arc<Mask>,
-    /// Its logits, `[low-res side, low-res side]`: those it was tracked to, or made from it.
-    pub low_res: Tensor,
+    /// Its logits, `[low-res side, low-res side]`: those it was tracked to, or made from it. `None` for an empty mask that
+    /// was not tracked: it says nothing of where the object is.
+    pub low_res: Option<Tensor>,
     /// Whether it was, or would have been, tracked backward.
     pub is_reverse: bool,
 }

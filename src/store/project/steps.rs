@@ -34,8 +34,15 @@ impl StepRows {
                 ops.push(Op::PushStep { step, place, name: edit.name, is_follow_up });
                 ops.push(self.add_changes(step, edit.changes));
             }
-            HistoryChange::ExtendNewest(changes) => {
-                if let Some(&(step, _)) = self.done.back() {
+            HistoryChange::Insert { below, edit } => {
+                self.last_step += 1;
+                let step = self.last_step;
+                let place = self.put_under(below, step, ops);
+                ops.push(Op::PushStep { step, place, name: edit.name, is_follow_up: false });
+                ops.push(self.add_changes(step, edit.changes));
+            }
+            HistoryChange::Extend { below, changes } => {
+                if let Some(&(step, _)) = self.done.iter().rev().nth(below) {
                     ops.push(self.add_changes(step, changes));
                 }
             }
@@ -74,6 +81,18 @@ impl StepRows {
     fn put_on_done(&mut self, step: i64) -> Place {
         let position = self.done.back().map_or(0, |(_, position)| position + 1);
         self.done.push_back((step, position));
+        Place { is_undone: false, position }
+    }
+
+    /// The same under some of the newest, which move up.
+    fn put_under(&mut self, below: usize, step: i64, ops: &mut Vec<Op>) -> Place {
+        let at = self.done.len().saturating_sub(below);
+        let Some(&(_, position)) = self.done.get(at) else { return self.put_on_done(step) };
+        for (step, position) in self.done.iter_mut().skip(at) {
+            *position += 1;
+            ops.push(Op::MoveStep { step: *step, place: Place { is_undone: false, position: *position } });
+        }
+        self.done.insert(at, (step, position));
         Place { is_undone: false, position }
     }
 }
