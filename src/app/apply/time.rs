@@ -7,7 +7,7 @@ use crate::label::{Change, FrameIdx};
 use super::super::action::Action;
 use super::super::history::Joins;
 use super::super::labels::{InOut, LabelIndex};
-use super::super::state::{OpenClip, Playback, Playhead, Stretch};
+use super::super::state::{OpenClip, Playback, Playhead, Shown, Stretch};
 use super::{commit, playhead};
 
 /// Fastest shuttle.
@@ -52,6 +52,8 @@ pub(super) fn perform(world: &mut World, action: &Action) {
 fn jump(world: &mut World, frame: FrameIdx) {
     world.resource_mut::<Playback>().running = None;
     world.resource_mut::<Playhead>().0 = frame;
+    // Who goes to a frame that could not be read wants it tried again.
+    world.resource_mut::<Shown>().failed.take_if(|(failed, _)| *failed == frame);
 }
 
 fn jump_to_found(world: &mut World, find: impl FnOnce(&LabelIndex) -> Option<FrameIdx>) {
