@@ -6,6 +6,7 @@
 mod engine_support;
 mod window_support;
 
+use bevy::input::ButtonState;
 use bevy::input::keyboard::{Key, KeyCode};
 use bevy::prelude::*;
 use engine_support::DiscClip;
@@ -214,4 +215,26 @@ fn a_frame_that_cannot_be_read_does_not_look_like_the_one_before() {
     window.wait_for_picture();
     window.app.update();
     assert!(!window.facts().is_unreadable && window.app.world().resource::<Canvas>().frame.is_some());
+}
+
+#[test]
+fn another_clip_begins_with_the_whole_timeline() {
+    let (_clip, mut window) = open();
+    // The ruler, over its last frame: the window's lower edge has status line and lanes.
+    let place = Vec2::new(1260.0, window.canvas().max.y + 45.0);
+    window.move_to(place);
+    window.half_key(Key::Control, KeyCode::ControlLeft, ButtonState::Pressed);
+    for _ in 0..20 {
+        window.wheel(1.0);
+        window.app.update();
+    }
+    window.half_key(Key::Control, KeyCode::ControlLeft, ButtonState::Released);
+    let middle = Vec2::new(700.0, place.y);
+    window.click(middle);
+    let zoomed = window.frame();
+    window.act(Action::GoTo(FrameIdx(0)));
+    let other = DiscClip::new(160, 96, 12, false);
+    window.open(other.path());
+    window.click(middle);
+    assert!(window.frame() < zoomed, "{} is in the middle of the whole, {zoomed} was zoomed in", window.frame());
 }

@@ -180,12 +180,16 @@ impl BlindWindow {
     /// A key is pressed and let go, an update for each half.
     pub fn key(&mut self, logical_key: Key, key_code: KeyCode) {
         for state in [ButtonState::Pressed, ButtonState::Released] {
-            let logical_key = logical_key.clone();
-            let input = KeyboardInput { key_code, logical_key, state, text: None, repeat: false, window: self.window };
-            self.app.world_mut().write_message(input.clone());
-            self.app.world_mut().write_message(WindowEvent::KeyboardInput(input));
-            self.app.update();
+            self.half_key(logical_key.clone(), key_code, state);
         }
+    }
+
+    /// A key is pressed or let go, and an update passes.
+    pub fn half_key(&mut self, logical_key: Key, key_code: KeyCode, state: ButtonState) {
+        let input = KeyboardInput { key_code, logical_key, state, text: None, repeat: false, window: self.window };
+        self.app.world_mut().write_message(input.clone());
+        self.app.world_mut().write_message(WindowEvent::KeyboardInput(input));
+        self.app.update();
     }
 
     /// A press at one place and the way to another, an update for each; the button stays down.
