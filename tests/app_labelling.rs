@@ -435,3 +435,80 @@ fn a_clip_that_cannot_be_opened_leaves_the_open_one_as_it_is() {
     lab.wait_for_run();
     assert!(lab.mask(1, 11).expect("tracked").iou(&one.truth(11)) > 0.9, "work goes on");
 }
+
+#[test]
+fn a_model_given_up_for_another_fails_without_taking_that_one_along() {
+    use label_hub::engine::{DeviceChoice, ModelChoice, ModelSource};
+    let clip = disc();
+    let mut lab = Lab::new();
+    let source = ModelSource::Checkpoint(clip.path().join("000.png").into());
+    let broken = Action::LoadModel(ModelChoice { source, device: DeviceChoice::Auto, resolution: None });
+    // Both in one update: the second is on its way when the first fails.
+    for action in [broken, Action::LoadModel(test_engine())] {
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+    }
+    lab.wait("a model is there or has failed", |world| {
+        world.resource::<AppFacts>().model != label_hub::app::facts::ModelState::Loading
+    });
+    assert_eq!(lab.facts().model, label_hub::app::facts::ModelState::Ready, "{:?}", lab.said());
+}
+
+/// Whether an "Undo" is offered on screen.
+fn offers_undo(lab: &Lab) -> bool {
+    let notices = lab.app.world().resource::<Notices>().on_screen();
+    notices.iter().any(|notice| notice.ways_out.iter().any(|(_, action)| *action == Action::Undo))
+}
+
+#[test]
+fn an_offered_undo_goes_when_it_would_undo_something_else() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    for next in [Action::NewObject, Action::Undo] {
+        lab.act(Action::NewObject);
+        lab.act(Action::NewObject);
+        lab.act(Action::DeleteObject(None));
+        lab.act(Action::Step(1));
+        assert!(offers_undo(&lab), "it is offered while it means the deletion");
+        lab.act(next);
+        assert!(!offers_undo(&lab));
+    }
+    let mut stroke = Stroke::new(clip.size, 9.0);
+    stroke.move_to(50.0, 40.0);
+    for _ in 0..2 {
+        lab.act(Action::Paint(Mask::empty(clip.size).painted(&stroke)));
+        lab.act(click(clip.click(1)));
+        assert!(offers_undo(&lab), "a step's own offer stays, also when the same was said before");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_cannot_be_written_is_told_once() {
+    use label_hub::app::action_log::ActionLog;
+    let mut lab = Lab::new();
+    let full = ActionLog::to_file(std::path::Path::new("/dev/full")).expect("Linux has it");
+    lab.app.insert_resource(full);
+    lab.act(Action::ToggleOverlay);
+    lab.act(Action::ToggleOverlay);
+    let told = lab.said().iter().filter(|text| text.contains("it ends here")).count();
+    assert_eq!(told, 1, "{:?}", lab.said());
+}
+
+#[test]
+fn solo_goes_with_the_selection() {
+    use label_hub::app::state::Overlay;
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    for _ in 0..3 {
+        lab.act(Action::NewObject);
+    }
+    let solo = |lab: &Lab| lab.app.world().resource::<Overlay>().solo;
+    lab.act(Action::ToggleSolo(Some(ObjectId(1))));
+    assert_eq!((solo(&lab), lab.facts().selected), (Some(ObjectId(1)), Some(ObjectId(1))));
+    lab.act(Action::Select(ObjectId(2)));
+    assert_eq!((solo(&lab), lab.facts().solo), (Some(ObjectId(2)), Some(ObjectId(2))));
+    lab.act(Action::DeleteObject(None));
+    assert_eq!(solo(&lab), lab.facts().selected, "also when it moves on by itself");
+    lab.act(Action::Cancel);
+    assert_eq!((solo(&lab), lab.facts().selected), (None, Some(ObjectId(1))));
+}

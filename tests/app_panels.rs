@@ -7,16 +7,21 @@ use std::rc::Rc;
 use bevy_egui::egui::{self, Event, Key, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use label_hub::app::action::{Action, Theme};
+use label_hub::app::action::{Action, FileQuestion, Panel, Theme};
 use label_hub::app::facts::{AppFacts, ClipState, ModelState};
 use label_hub::app::input::search;
+use label_hub::app::notices::{Notices, Severity};
 use label_hub::app::panels::UiContext;
+use label_hub::app::panels::models_list::{ModelRow, ModelsView, models_ui};
+use label_hub::app::panels::notices_panel::notices_ui;
 use label_hub::app::panels::objects::{ObjectRow, ObjectsState, ObjectsView, objects_ui};
 use label_hub::app::panels::palette_window::{PaletteState, palette_ui};
+use label_hub::app::panels::status_bar::{Kept, StatusView, status_bar_ui};
 use label_hub::app::panels::timeline::{
     LaneState, LaneView, NAME_WIDTH, Segment, TimelineState, TimelineView, timeline_ui,
 };
 use label_hub::app::panels::toolbar::toolbar_ui;
+use label_hub::app::panels::top_bar::{TopBarView, top_bar_ui};
 use label_hub::label::{FrameIdx, ObjectId};
 
 type Sent = Rc<RefCell<Vec<Action>>>;
@@ -259,4 +264,132 @@ fn enter_in_the_palette_runs_the_best_hit() {
     harness.key_press(Key::Enter);
     harness.run_steps(2);
     assert_eq!(*sent.borrow(), [Action::Undo]);
+}
+
+#[test]
+fn the_timeline_turns_the_page_when_the_playhead_leaves_it() {
+    let facts = Rc::new(RefCell::new(open(900)));
+    let (sent, mut state) = (Sent::default(), TimelineState::default());
+    let (shared, into) = (facts.clone(), sent.clone());
+    let mut harness = Harness::builder().with_size(TIMELINE).build_ui(move |ui| {
+        let facts = shared.borrow();
+        let view = TimelineView { lanes: &[], cached: &[], is_waiting: false };
+        timeline_ui(ui, &context(&facts), &view, &mut state, &mut into.borrow_mut());
+    });
+    harness.run();
+    let at = Pos2::new(origin(&harness).x + NAME_WIDTH + 10.0, origin(&harness).y + 10.0);
+    harness.event(Event::PointerMoved(at));
+    harness.run();
+    for _ in 0..12 {
+        harness.event(Event::Zoom(1.3));
+        harness.run();
+    }
+    let shown_at = |harness: &mut Harness| {
+        sent.borrow_mut().clear();
+        press(harness, at, true);
+        press(harness, at, false);
+        sent.borrow().iter().rev().find_map(|action| match action {
+            Action::GoTo(frame) => Some(frame.0),
+            _ => None,
+        })
+    };
+    for frame in [800, 300] {
+        facts.borrow_mut().frame = FrameIdx(frame);
+        harness.run();
+        let near = shown_at(&mut harness).expect("another frame than the current one");
+        assert!(near.abs_diff(frame) < 60, "frame {frame} is out of view, {near} is shown");
+    }
+}
+
+#[test]
+fn a_way_out_that_only_asks_leaves_the_notice() {
+    let mut notices = Notices::default();
+    let copy = Action::Ask(FileQuestion::SaveProjectCopy);
+    let ways_out = vec![("Try again".to_owned(), Action::RetryWriting), ("Save a copy…".to_owned(), copy.clone())];
+    notices.push(Severity::Error, "The disk is full.", ways_out);
+    let facts = AppFacts { has_project: true, ..open(10) };
+    let (mut harness, sent) = panel(Vec2::new(600.0, 300.0), facts, move |ui, cx, actions| {
+        notices_ui(ui.ctx(), cx, &notices, Vec2::splat(16.0), actions);
+    });
+    harness.run_steps(3);
+    harness.get_by_label("Save a copy…").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), [copy]);
+    harness.get_by_label("Try again").click();
+    harness.run();
+    assert_eq!(sent.borrow().len(), 3, "a way out that was taken takes the notice along: {:?}", sent.borrow());
+}
+
+#[test]
+fn not_saved_leads_to_a_copy() {
+    for (kept, text) in [(Kept::Failed, "not saved"), (Kept::ReadOnly, "read-only")] {
+        let facts = AppFacts { has_project: true, ..open(10) };
+        let (mut harness, sent) = panel(Vec2::new(900.0, 40.0), facts, move |ui, cx, actions| {
+            let (model, memory) = ("no model".to_owned(), None);
+            let view = StatusView { exported: None, kept, model, is_test_engine: false, memory };
+            status_bar_ui(ui, cx, &view, actions);
+        });
+        harness.get_by_label(text).click();
+        harness.run();
+        assert_eq!(*sent.borrow(), [Action::Ask(FileQuestion::SaveProjectCopy)]);
+    }
+}
+
+#[test]
+fn the_file_menu_has_what_goes_in_and_out() {
+    let rows = [
+        ("Export…", Action::TogglePanel(Panel::Export)),
+        ("Import labels from a file…", Action::Ask(FileQuestion::ImportLabels)),
+        ("Import labels from a folder…", Action::Ask(FileQuestion::ImportLabelsFolder)),
+        ("Save a copy of the project…", Action::Ask(FileQuestion::SaveProjectCopy)),
+    ];
+    for (text, action) in rows {
+        let facts = AppFacts { has_project: true, ..open(10) };
+        let (mut harness, sent) = panel(Vec2::new(900.0, 700.0), facts, |ui, cx, actions| {
+            let view = TopBarView {
+                clip_name: Some("clip.mp4".to_owned()),
+                recent: &[],
+                progress: None,
+                cost: &|| None,
+                saving: None,
+                exporting: None,
+                has_errors: false,
+            };
+            top_bar_ui(ui, cx, &view, actions);
+        });
+        harness.get_by_label_contains("clip.mp4").click();
+        harness.run();
+        harness.get_by_label_contains(text).click();
+        harness.run();
+        assert_eq!(*sent.borrow(), [action]);
+    }
+}
+
+#[test]
+fn a_model_is_removed_only_after_a_question() {
+    let mut asking = None;
+    let (mut harness, sent) = panel(Vec2::new(760.0, 300.0), open(10), move |ui, cx, actions| {
+        let row = ModelRow {
+            id: "sam2.1_hiera_large",
+            good_for: "the finest masks",
+            megabytes: Some(898.0),
+            is_here: true,
+            is_in_use: false,
+            speed: None,
+            terms: None,
+        };
+        models_ui(ui, cx, &ModelsView { rows: vec![row], job: None }, &mut asking, actions);
+    });
+    let remove = Action::RemoveModel("sam2.1_hiera_large".to_owned());
+    harness.get_by_label(&remove.label()).click();
+    harness.run();
+    assert_eq!(*sent.borrow(), []);
+    harness.get_by_label("Cancel").click();
+    harness.run();
+    assert!(harness.query_by_label("Remove").is_none() && sent.borrow().is_empty());
+    harness.get_by_label(&remove.label()).click();
+    harness.run();
+    harness.get_by_label("Remove").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), [remove]);
 }

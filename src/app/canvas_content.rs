@@ -33,7 +33,9 @@ pub(super) fn fill_canvas(
     objects: Query<(&ObjectFacts, &Marks)>,
     masks: Query<&MaskPixels>,
 ) {
-    canvas.frame = shown.frame.clone().filter(|_| clip.clip().is_some());
+    // The picture before would pass for the one that cannot be read.
+    let is_unreadable = shown.failure(playhead.0).is_some();
+    canvas.frame = shown.frame.clone().filter(|_| clip.clip().is_some() && !is_unreadable);
     canvas.is_waiting = clip.clip().is_some() && is_waiting(&shown, *playhead);
     canvas.is_damaged = shown.frame.as_ref().is_some_and(|frame| frame.damage().is_some());
     canvas.style = style(&settings);
@@ -71,7 +73,7 @@ pub(super) fn fill_canvas(
 fn stroke_result(pointer: &Pointer) -> Option<Arc<crate::label::Mask>> {
     match &pointer.drag {
         Drag::Stroke { result, .. } => Some(result.clone()),
-        Drag::None | Drag::Marker { .. } | Drag::Box { .. } => None,
+        Drag::None | Drag::Over | Drag::Minimap | Drag::Marker { .. } | Drag::Box { .. } => None,
     }
 }
 
@@ -94,14 +96,16 @@ pub(super) fn answer_view_requests(
     mut requests: ResMut<ViewRequests>,
     mut crosshair: ResMut<Crosshair>,
     mut queue: ResMut<ActionQueue>,
-    (shown, playhead): (Res<Shown>, Res<Playhead>),
+    (shown, playhead, pointer): (Res<Shown>, Res<Playhead>, Res<Pointer>),
 ) {
     for request in std::mem::take(&mut requests.0) {
         let rect = canvas.rect;
-        let middle = rect.center().as_dvec2();
+        // What the pointer is over stays there; from elsewhere it is the middle.
+        let hovered = pointer.at.map(|[x, y]| canvas.view.screen_from_frame(DVec2::new(f64::from(x), f64::from(y))));
+        let fixed = hovered.unwrap_or(rect.center().as_dvec2());
         match request {
-            ViewRequest::ZoomIn => canvas.view.zoom_at(middle, ZOOM_STEP),
-            ViewRequest::ZoomOut => canvas.view.zoom_at(middle, 1.0 / ZOOM_STEP),
+            ViewRequest::ZoomIn => canvas.view.zoom_at(fixed, ZOOM_STEP),
+            ViewRequest::ZoomOut => canvas.view.zoom_at(fixed, 1.0 / ZOOM_STEP),
             ViewRequest::Fit => canvas.view.fit(),
             ViewRequest::Actual => canvas.view.one_to_one(),
             ViewRequest::MoveCrosshair([dx, dy]) => {

@@ -21,6 +21,11 @@ const MINIMAP_SIDE: f32 = 160.0;
 /// Distance of the minimap from the canvas's corner, in points.
 const MINIMAP_MARGIN: f32 = 12.0;
 
+/// Width of the stripes in place of a missing picture, and the way from one to the next, in points.
+const HATCH_WIDTH: f32 = 3.5;
+/// See there.
+const HATCH_STEP: f32 = 16.0;
+
 /// What is drawn.
 pub(super) struct Marks<'a> {
     /// What is said about the selected object here, with its colour.
@@ -31,8 +36,12 @@ pub(super) struct Marks<'a> {
     pub brush_radius: f32,
     /// The model is encoding this frame for a click.
     pub is_encoding: bool,
-    /// Why the frame is damaged.
+    /// Why the frame is damaged or missing.
     pub damage: Option<String>,
+    /// Whether it could not be read at all, so that there is no picture.
+    pub is_missing: bool,
+    /// The colour of the hatching in its place.
+    pub hatch: Color32,
     /// Whether the minimap is wanted.
     pub has_minimap: bool,
     /// The accent colour of the theme.
@@ -48,6 +57,9 @@ pub(super) struct Marks<'a> {
 /// Draws it all; returns where the minimap goes.
 pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks: &Marks) -> Option<Rect> {
     let area = painter.clip_rect();
+    if marks.is_missing {
+        hatch(painter, &canvas.view, marks.hatch);
+    }
     for layer in canvas.layers.iter().filter(|layer| layer.is_visible) {
         number(painter, &canvas.view, layer);
     }
@@ -59,7 +71,7 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
             let bounds = BoxPrompt::from([from[0], from[1], to[0], to[1]]);
             draw_box(painter, &canvas.view, bounds, Color32::WHITE);
         }
-        Drag::None | Drag::Marker { .. } | Drag::Stroke { .. } => {}
+        Drag::None | Drag::Over | Drag::Minimap | Drag::Marker { .. } | Drag::Stroke { .. } => {}
     }
     if let (Tool::Brush | Tool::Eraser, Some([x, y])) = (marks.tool, pointer.at) {
         let radius = marks.brush_radius.max(0.5) * canvas.view.points_per_texel().y as f32;
@@ -89,7 +101,7 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
         label(painter, area.center_top() + Vec2::new(0.0, 12.0), Align2::CENTER_TOP, text);
     }
     if let Some(damage) = &marks.damage {
-        label(painter, area.left_top() + Vec2::new(12.0, 12.0), Align2::LEFT_TOP, &format!("Frame {damage}"));
+        wrapped_label(painter, area.shrink(12.0), &format!("Frame {damage}"));
     }
     let wants_minimap = marks.has_minimap && canvas.frame.is_some() && !canvas.view.is_all_visible();
     wants_minimap.then(|| draw_minimap(painter, &canvas.view, area))
@@ -141,7 +153,9 @@ fn draw_prompt(
     for (index, point) in points.iter().enumerate() {
         let at = match &pointer.drag {
             Drag::Marker { index: dragged, at, .. } if *dragged == index => *at,
-            Drag::None | Drag::Marker { .. } | Drag::Box { .. } | Drag::Stroke { .. } => [point.x, point.y],
+            Drag::None | Drag::Over | Drag::Minimap | Drag::Marker { .. } | Drag::Box { .. } | Drag::Stroke { .. } => {
+                [point.x, point.y]
+            }
         };
         let is_hovered = pointer.hovered_marker == Some(index) || marks.hovered_marker == Some(index);
         marker(painter, screen_at(view, at[0], at[1]), point, colour, is_hovered);
@@ -182,6 +196,33 @@ fn label(painter: &Painter, at: Pos2, anchor: Align2, text: &str) {
     let plate = anchor.anchor_size(at, galley.size() + Vec2::new(16.0, 8.0));
     painter.rect_filled(plate, 4.0, Color32::from_black_alpha(200));
     painter.galley(plate.center() - galley.size() / 2.0, galley, Color32::WHITE);
+}
+
+/// The same at the top left of an area, in as many lines as it takes.
+fn wrapped_label(painter: &Painter, area: Rect, text: &str) {
+    let room = (area.width() - 16.0).max(1.0);
+    let galley = painter.layout(text.to_owned(), FontId::proportional(13.0), Color32::WHITE, room);
+    painter.rect_filled(
+        Rect::from_min_size(area.min, galley.size() + Vec2::new(16.0, 8.0)),
+        4.0,
+        Color32::from_black_alpha(200),
+    );
+    painter.galley(area.min + Vec2::new(8.0, 4.0), galley, Color32::WHITE);
+}
+
+/// Stripes where the picture would be, as the shader draws them over a damaged one.
+fn hatch(painter: &Painter, view: &ViewTransform, colour: Color32) {
+    let whole = view.visible_frame_rect();
+    let corner = |at: bevy::math::DVec2| screen_at(view, at.x as f32, at.y as f32);
+    let place = Rect::from_two_pos(corner(whole.min), corner(whole.max)).intersect(painter.clip_rect());
+    let painter = painter.with_clip_rect(place);
+    painter.rect_filled(place, 0.0, Color32::from_black_alpha(120));
+    let stroke = Stroke::new(HATCH_WIDTH, colour.gamma_multiply(0.35));
+    let mut x = place.left() - place.height();
+    while x < place.right() {
+        painter.line_segment([Pos2::new(x, place.bottom()), Pos2::new(x + place.height(), place.top())], stroke);
+        x += HATCH_STEP;
+    }
 }
 
 /// The frame around the minimap and the part of it that is on the canvas.

@@ -45,6 +45,8 @@ pub struct AppFacts {
     pub frame: FrameIdx,
     /// Whether the current frame is damaged.
     pub is_damaged: bool,
+    /// Whether it could not be read at all: there is no picture to click on.
+    pub is_unreadable: bool,
     /// The in/out range, both ends included.
     pub in_out: Option<(FrameIdx, FrameIdx)>,
     /// Whether it plays.
@@ -111,6 +113,10 @@ pub struct AppFacts {
     pub can_retry_model: bool,
     /// The open panel.
     pub panel: Option<Panel>,
+    /// Whether all masks are out of sight.
+    pub is_overlay_off: bool,
+    /// The only object that is shown.
+    pub solo: Option<ObjectId>,
 }
 
 const NO_CLIP: Option<&str> = Some("Open a clip first");

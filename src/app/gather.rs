@@ -13,8 +13,8 @@ use super::labels::{self, InOut, LabelIndex, Marks};
 use super::model_files::ModelFiles;
 use super::project::Project;
 use super::state::{
-    Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Playback, Playhead, Saving, Selection, Shown,
-    ToolInHand, Windows,
+    Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Playback, Playhead, Saving, Selection,
+    Shown, ToolInHand, Windows,
 };
 use super::tour::Tour;
 
@@ -25,7 +25,8 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
     let index = world.resource::<LabelIndex>();
     let selected = world.resource::<Selection>().0;
     let history = world.resource::<History>();
-    let shown = world.resource::<Shown>().frame.as_ref();
+    let shown = world.resource::<Shown>();
+    let overlay = world.resource::<Overlay>();
     let mut facts = AppFacts {
         clip: match open.status {
             ClipStatus::None => ClipState::None,
@@ -34,7 +35,8 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         },
         frame_count: open.clip().map_or(0, crate::video::Clip::frame_count),
         frame,
-        is_damaged: shown.is_some_and(|shown| shown.idx() == frame && shown.damage().is_some()),
+        is_damaged: shown.frame.as_ref().is_some_and(|shown| shown.idx() == frame && shown.damage().is_some()),
+        is_unreadable: shown.failure(frame).is_some(),
         in_out: world.resource::<InOut>().0,
         is_playing: world.resource::<Playback>().running.is_some(),
         objects: index.objects().map(|(id, _)| id).collect(),
@@ -66,6 +68,8 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         has_next_clip: open.next.is_some(),
         can_retry_model: matches!(world.resource::<Model>().status, ModelStatus::Failed(_)),
         panel: world.resource::<Windows>().panel,
+        is_overlay_off: overlay.is_off,
+        solo: overlay.solo,
         ..AppFacts::default()
     };
     if facts.is_touring {

@@ -38,6 +38,8 @@ pub struct Notice {
     pub count: u32,
     /// How long it has been on screen, in seconds; `None` before it was drawn for the first time.
     shown_secs: Option<f32>,
+    /// How many things had been said when it was said last, itself among them.
+    said: u64,
 }
 
 /// How long good news stays, in seconds.
@@ -53,16 +55,21 @@ pub struct Notices {
     on_screen: Vec<Notice>,
     log: VecDeque<Notice>,
     last_id: u64,
+    /// How many things were said.
+    said: u64,
+    /// How many had been said when the last action or event was done with.
+    settled: u64,
 }
 
 impl Notices {
     /// Says something. The same thing said again is counted, not stacked.
     pub fn push(&mut self, severity: Severity, text: impl Into<String>, ways_out: Vec<(String, Action)>) {
         let (text, at) = (text.into(), SystemTime::now());
+        self.said += 1;
         if let Some(same) =
             self.on_screen.iter_mut().find(|notice| (notice.severity, &notice.text) == (severity, &text))
         {
-            (same.count, same.at, same.shown_secs) = (same.count + 1, at, None);
+            (same.count, same.at, same.shown_secs, same.said) = (same.count + 1, at, None, self.said);
             let id = same.id;
             if let Some(logged) = self.log.iter_mut().find(|notice| notice.id == id) {
                 (logged.count, logged.at) = (logged.count + 1, at);
@@ -70,7 +77,8 @@ impl Notices {
             return;
         }
         self.last_id += 1;
-        let notice = Notice { id: self.last_id, severity, text, ways_out, at, count: 1, shown_secs: None };
+        let (id, said) = (self.last_id, self.said);
+        let notice = Notice { id, severity, text, ways_out, at, count: 1, shown_secs: None, said };
         self.keep(notice.clone());
         self.on_screen.push(notice);
         // Good news makes room, the oldest first; what is lasting lasts.
@@ -85,7 +93,8 @@ impl Notices {
     pub fn note(&mut self, severity: Severity, text: impl Into<String>) {
         self.last_id += 1;
         let (text, at) = (text.into(), SystemTime::now());
-        self.keep(Notice { id: self.last_id, severity, text, ways_out: Vec::new(), at, count: 1, shown_secs: None });
+        let (id, ways_out, said) = (self.last_id, Vec::new(), self.said);
+        self.keep(Notice { id, severity, text, ways_out, at, count: 1, shown_secs: None, said });
     }
 
     fn keep(&mut self, notice: Notice) {
@@ -103,6 +112,16 @@ impl Notices {
     /// Takes those from the screen that have become untrue.
     pub fn dismiss_where(&mut self, is_untrue: impl Fn(&Notice) -> bool) {
         self.on_screen.retain(|notice| !is_untrue(notice));
+    }
+
+    /// An action or event is done with. When it made or took back a step, "Undo" would no longer take back what was said
+    /// before it: what offers that leaves the screen.
+    pub(super) fn settle(&mut self, has_made_step: bool) {
+        let settled = std::mem::replace(&mut self.settled, self.said);
+        if has_made_step {
+            let offers_undo = |notice: &Notice| notice.ways_out.iter().any(|(_, action)| *action == Action::Undo);
+            self.dismiss_where(|notice| notice.said <= settled && offers_undo(notice));
+        }
     }
 
     /// Those on screen, the newest last.

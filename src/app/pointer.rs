@@ -1,7 +1,9 @@
 //! The pointer on the canvas: clicks, drags and strokes become actions; wheel and middle button move the view.
 //!
 //! The canvas is one egui response and the only source of pointer input here, so what lies above it (panels, windows,
-//! notices) never clicks through. Changes nothing of the labels itself: a drag lives here until it is let go.
+//! notices) never clicks through. What a press is for is decided when it comes: one that closes a menu, or falls beside an
+//! open window or on the minimap, is not meant for the picture, however it ends. Changes nothing of the labels itself: a
+//! drag lives here until it is let go, and ends unused when its object, tool or frame is no longer the one it began with.
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use bevy::math::DVec2;
 use bevy::prelude::Resource;
 use bevy_egui::egui::{self, PointerButton, Pos2, Response};
 
-use crate::label::{BoxPrompt, FrameSize, Mask, ObjectId, Point, PointLabel, Prompt, Stroke};
+use crate::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Point, PointLabel, Prompt, Stroke};
 
 use super::action::{Action, Tool};
 use super::canvas::{Canvas, ViewTransform};
@@ -27,6 +29,10 @@ pub(super) enum Drag {
     /// Nothing.
     #[default]
     None,
+    /// Called off, or never meant for the picture: nothing comes of it until the button is let go.
+    Over,
+    /// The view, by the minimap.
+    Minimap,
     /// A marker: its place in the list and where it is now, in pixels of the frame.
     Marker {
         /// Its place in the list.
@@ -45,15 +51,22 @@ pub(super) enum Drag {
     },
     /// A stroke over a mask.
     Stroke {
-        /// What it is painted on.
-        base: Arc<Mask>,
         /// Where the brush was.
         stroke: Stroke,
-        /// Takes away instead of adding.
-        is_eraser: bool,
         /// The mask as it would be now, for the eye.
         result: Arc<Mask>,
     },
+}
+
+/// What a drag is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The tool in hand.
+    pub tool: Tool,
+    /// The selected object.
+    pub object: Option<ObjectId>,
+    /// The frame.
+    pub frame: FrameIdx,
 }
 
 /// The pointer's state between updates.
@@ -61,6 +74,8 @@ pub(super) enum Drag {
 pub(super) struct Pointer {
     /// What is being dragged.
     pub drag: Drag,
+    /// What it was about when it began.
+    target: Option<Target>,
     /// The marker under the pointer.
     pub hovered_marker: Option<usize>,
     /// The object under the pointer.
@@ -73,10 +88,23 @@ pub(super) struct Pointer {
     pub preview_point: Option<Point>,
 }
 
+impl Pointer {
+    /// Ends what is being dragged; nothing comes of it. False when nothing is.
+    pub(super) fn call_off(&mut self) -> bool {
+        match self.drag {
+            Drag::None | Drag::Over => false,
+            Drag::Minimap | Drag::Marker { .. } | Drag::Box { .. } | Drag::Stroke { .. } => {
+                self.drag = Drag::Over;
+                true
+            }
+        }
+    }
+}
+
 /// What the pointer needs to know.
 pub(super) struct PointerView<'a> {
-    /// The tool in hand.
-    pub tool: Tool,
+    /// Tool, object and frame.
+    pub target: Target,
     /// Radius of brush and eraser, in pixels of the frame.
     pub brush_radius: f32,
     /// Size of the frame.
@@ -89,9 +117,13 @@ pub(super) struct PointerView<'a> {
     pub is_protected: bool,
     /// Whether the picture on screen is the frame the labeller is on; clicks on another one would land wrongly.
     pub is_current: bool,
+    /// Whether a window or dialog is open: the picture is out of reach then.
+    pub is_covered: bool,
+    /// Whether a menu was open when the pass began; a press beside it only closes it.
+    pub had_menu: bool,
 }
 
-/// Handles one pass over the canvas.
+/// Handles one pass over the canvas. `actions` has what keys and panels sent before, which is done first.
 pub(super) fn handle(
     response: &Response,
     canvas: &mut Canvas,
@@ -101,25 +133,96 @@ pub(super) fn handle(
 ) {
     move_view(response, &mut canvas.view, pointer);
     let hover = response.hover_pos().or_else(|| response.interact_pointer_pos());
+    take_press(response, canvas, pointer, view);
+    pan_by_minimap(response, canvas, pointer);
+    let is_on_picture = match pointer.drag {
+        Drag::Over | Drag::Minimap => false,
+        Drag::Marker { .. } | Drag::Box { .. } | Drag::Stroke { .. } => true,
+        Drag::None => !view.is_covered && !hover.is_some_and(|pos| is_on_minimap(canvas, pos)),
+    };
+    let hover = hover.filter(|_| is_on_picture);
     let at = hover.map(|pos| frame_at(&canvas.view, pos));
     pointer.at = at.filter(|_| response.hovered() || response.dragged());
     pointer.hovered_marker = hover.and_then(|pos| marker_at(&canvas.view, view.prompt, pos));
     pointer.hovered_object = at.and_then(|at| object_at(canvas, at));
-    let input = response.ctx.input(|i| (i.modifiers, i.key_down(egui::Key::Space)));
-    let (modifiers, is_space_down) = input;
-    if is_space_down || !view.is_current {
+    let (modifiers, is_space_down, is_down) =
+        response.ctx.input(|i| (i.modifiers, i.key_down(egui::Key::Space), i.pointer.any_down()));
+    let is_out_of_reach = is_space_down || !view.is_current || view.is_covered;
+    match pointer.drag {
+        Drag::None => pointer.target = Some(view.target),
+        Drag::Over | Drag::Minimap => {}
+        Drag::Marker { .. } | Drag::Box { .. } | Drag::Stroke { .. } => {
+            let is_same = pointer.target == Some(view.target) && actions.iter().all(leaves_drag);
+            if is_out_of_reach || !is_same {
+                pointer.drag = Drag::Over;
+            }
+        }
+    }
+    let is_over = matches!(pointer.drag, Drag::Over | Drag::Minimap);
+    if is_over && !is_down {
         pointer.drag = Drag::None;
+    }
+    if is_over || is_out_of_reach {
         pointer.preview_point = None;
         return;
     }
     preview(pointer, view, modifiers, response.hovered());
-    match view.tool {
+    match view.target.tool {
         Tool::Select => select(response, pointer, view, &canvas.view, actions),
         Tool::Points => points(response, pointer, view, &canvas.view, actions),
         Tool::Box => drag_box(response, pointer, view, &canvas.view, actions),
         Tool::Brush => paint(response, pointer, view, &canvas.view, false, actions),
         Tool::Eraser => paint(response, pointer, view, &canvas.view, true, actions),
     }
+}
+
+/// Decides at the press what it is for.
+fn take_press(response: &Response, canvas: &Canvas, pointer: &mut Pointer, view: &PointerView) {
+    let (is_pressed, is_primary, is_space_down, pos) = response.ctx.input(|i| {
+        let is_primary = i.pointer.button_pressed(PointerButton::Primary);
+        let pos = i.pointer.press_origin().or_else(|| i.pointer.interact_pos());
+        (i.pointer.any_pressed(), is_primary, i.key_down(egui::Key::Space), pos)
+    });
+    let is_ours = is_pressed && response.contains_pointer() && matches!(pointer.drag, Drag::None);
+    let Some(pos) = pos.filter(|_| is_ours) else { return };
+    if view.is_covered || view.had_menu || is_space_down {
+        pointer.drag = Drag::Over;
+    } else if is_on_minimap(canvas, pos) {
+        pointer.drag = if is_primary { Drag::Minimap } else { Drag::Over };
+    }
+}
+
+fn is_on_minimap(canvas: &Canvas, pos: Pos2) -> bool {
+    canvas.minimap.is_some_and(|minimap| minimap.contains(bevy::math::Vec2::new(pos.x, pos.y)))
+}
+
+/// Brings what is under the pointer on the minimap to the middle.
+fn pan_by_minimap(response: &Response, canvas: &mut Canvas, pointer: &Pointer) {
+    let pos = response.ctx.input(|i| i.pointer.interact_pos());
+    if let (Drag::Minimap, Some(minimap), Some(pos)) = (&pointer.drag, canvas.minimap, pos) {
+        let small = canvas.view.fitted_into(minimap, canvas.pixels_per_point);
+        canvas.view.centre_on(small.frame_from_screen(dvec(pos)));
+    }
+}
+
+/// Whether a drag means the same after an action: it changes neither what is labelled nor what would be.
+fn leaves_drag(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::BrushLarger
+            | Action::BrushSmaller
+            | Action::ZoomIn
+            | Action::ZoomOut
+            | Action::ZoomFit
+            | Action::ZoomActual
+            | Action::MoveCrosshair(..)
+            | Action::ToggleOutlineOnly
+            | Action::ToggleOverlay
+            | Action::Track(_)
+            | Action::TrackSelected(_)
+            | Action::StopTracking
+            | Action::DismissNotice(_)
+    )
 }
 
 fn dvec(pos: Pos2) -> DVec2 {
@@ -180,7 +283,7 @@ fn object_at(canvas: &Canvas, [x, y]: [f32; 2]) -> Option<ObjectId> {
 
 /// Shift held over the picture, or a marker being dragged, asks what the mask would be.
 fn preview(pointer: &mut Pointer, view: &PointerView, modifiers: egui::Modifiers, is_hovered: bool) {
-    let is_wanted = view.tool == Tool::Points && modifiers.shift && is_hovered && !view.is_protected;
+    let is_wanted = view.target.tool == Tool::Points && modifiers.shift && is_hovered && !view.is_protected;
     let label = if modifiers.command { PointLabel::Negative } else { PointLabel::Positive };
     // Whole pixels: a preview for every tenth of one would only keep the model busy.
     let on_picture = pointer.at.filter(|at| is_inside(view.size, *at));
@@ -305,20 +408,22 @@ fn paint(
 ) {
     let (is_pressed, is_down) =
         response.ctx.input(|i| (i.pointer.button_pressed(PointerButton::Primary), i.pointer.primary_down()));
+    // The mask as it is now, not as it was at the press: the model may have answered since.
+    let base = || view.selected_mask.clone().unwrap_or_else(|| Arc::new(Mask::empty(view.size)));
     if is_pressed && response.contains_pointer() && !view.is_protected {
-        let base = view.selected_mask.clone().unwrap_or_else(|| Arc::new(Mask::empty(view.size)));
         let stroke = Stroke::new(view.size, view.brush_radius);
-        pointer.drag = Drag::Stroke { result: base.clone(), base, stroke, is_eraser };
+        pointer.drag = Drag::Stroke { stroke, result: base() };
     }
-    let Drag::Stroke { base, stroke, is_eraser, result } = &mut pointer.drag else { return };
+    let Drag::Stroke { stroke, result } = &mut pointer.drag else { return };
     // Every place the pointer passed since the last pass, so that quick strokes stay round.
     for pos in pointer_path(&response.ctx) {
         let [x, y] = frame_at(transform, pos);
         stroke.move_to(x, y);
     }
-    *result = Arc::new(if *is_eraser { base.erased(stroke) } else { base.painted(stroke) });
+    let base = base();
+    *result = Arc::new(if is_eraser { base.erased(stroke) } else { base.painted(stroke) });
     if !is_down {
-        if !stroke.is_empty() && **result != **base {
+        if !stroke.is_empty() && **result != *base {
             actions.push(Action::Paint(Mask::clone(result)));
         }
         pointer.drag = Drag::None;

@@ -50,9 +50,10 @@ pub(super) fn receive_video(world: &mut World) {
                 let mut shown = world.resource_mut::<Shown>();
                 if shown.asked.is_some_and(|(asked, _)| asked == generation) {
                     shown.asked = None;
-                    shown.failed = Some(idx);
+                    shown.failed = Some((idx, error.to_string()));
+                    let text = format!("Frame {idx} could not be read: {error}");
                     let ways_out = vec![("Try again".to_owned(), Action::GoTo(idx))];
-                    world.resource_mut::<Notices>().push(Severity::Error, error.to_string(), ways_out);
+                    world.resource_mut::<Notices>().push(Severity::Error, text, ways_out);
                 }
             }
         }
@@ -106,5 +107,5 @@ pub(super) fn receive_saving(mut saving: ResMut<Saving>, mut notices: ResMut<Not
 
 /// Whether the picture on screen is not yet the one the labeller is on.
 pub(super) fn is_waiting(shown: &Shown, playhead: Playhead) -> bool {
-    shown.idx() != Some(playhead.0) && shown.failed != Some(playhead.0)
+    shown.idx() != Some(playhead.0) && shown.failure(playhead.0).is_none()
 }

@@ -30,7 +30,7 @@ pub(super) fn request_frame(
     }
     let wanted = playhead.0;
     let asked = shown.asked.map(|(_, idx)| idx);
-    let is_settled = asked.is_none() && (shown.idx() == Some(wanted) || shown.failed == Some(wanted));
+    let is_settled = asked.is_none() && (shown.idx() == Some(wanted) || shown.failure(wanted).is_some());
     // While playing, the next picture is asked for when the last one is there: otherwise a decoder slower than the
     // clip would be interrupted for ever and show nothing.
     let must_wait = playback.running.is_some() && asked.is_some();

@@ -102,14 +102,19 @@ pub struct Shown {
     pub frame: Option<Arc<Frame>>,
     /// What was asked for and has not been answered.
     pub asked: Option<(video::Generation, FrameIdx)>,
-    /// The frame whose reading failed; asked for again when the playhead comes back to it.
-    pub failed: Option<FrameIdx>,
+    /// The frame whose reading failed, and why; asked for again when somebody goes to it.
+    pub failed: Option<(FrameIdx, String)>,
 }
 
 impl Shown {
     /// The frame on screen.
     pub fn idx(&self) -> Option<FrameIdx> {
         self.frame.as_ref().map(|frame| frame.idx())
+    }
+
+    /// Why a frame could not be read.
+    pub fn failure(&self, frame: FrameIdx) -> Option<&str> {
+        self.failed.as_ref().filter(|(failed, _)| *failed == frame).map(|(_, reason)| reason.as_str())
     }
 }
 

@@ -33,7 +33,7 @@ use super::panels::tour_card::tour_ui;
 use super::panels::transport::{TRANSPORT_HEIGHT, TransportView, transport_ui};
 use super::panels::welcome::{opening_ui, welcome_ui};
 use super::panels::{UiContext, palette_window, settings_window};
-use super::pointer::{self, Pointer, PointerView};
+use super::pointer::{self, Pointer, PointerView, Target};
 use super::sample;
 use super::settings::Settings;
 use super::state::{
@@ -60,8 +60,12 @@ pub struct UiState {
     hovered_marker: Option<usize>,
     /// Whether a text field had the focus at the end of the last pass. egui lets go of it on Escape before we are asked.
     was_typing: bool,
+    /// Whether a menu was open when the pass began: a press beside it only closes it, and so does Escape.
+    had_menu: bool,
     /// Recent clips and whether they are there: asked of the disk when the list changes, not in every pass.
     recent: Vec<(std::path::PathBuf, bool)>,
+    /// The clip that the timeline and the export were set up for.
+    clip: Option<std::path::PathBuf>,
     look: Option<(super::action::Theme, f32)>,
     aged: Option<Instant>,
 }
@@ -73,7 +77,9 @@ pub(super) fn draw_ui(world: &mut World) {
     let ctx = context.get_mut().clone();
     world.resource_scope(|world, mut state: Mut<UiState>| {
         let mut actions = Vec::new();
+        state.had_menu = egui::Popup::is_any_open(&ctx);
         look(&ctx, world, &mut state);
+        begin_clip(world, &mut state);
         ui_windows::show_dialog(&ctx, world, &mut state, &mut actions);
         keys(&ctx, world, &mut state, &mut actions);
         let facts = world.resource::<AppFacts>().clone();
@@ -106,6 +112,16 @@ fn look(ctx: &egui::Context, world: &World, state: &mut UiState) {
     state.look = Some(wanted);
 }
 
+/// What was set up for one clip is not carried to the next.
+fn begin_clip(world: &World, state: &mut UiState) {
+    let Some(clip) = world.resource::<OpenClip>().clip() else { return };
+    if state.clip.as_deref() != Some(clip.path()) {
+        state.clip = Some(clip.path().to_owned());
+        state.timeline = TimelineState::default();
+        state.export.begin_clip();
+    }
+}
+
 /// Key presses become actions, unless somebody is typing.
 fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &mut Vec<Action>) {
     let presses = std::mem::take(&mut world.resource_mut::<KeyPresses>().presses);
@@ -124,10 +140,9 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
             ctx.memory_mut(|memory| memory.surrender_focus(focused));
         }
     }
-    let space_moved_view = world.get_resource::<Pointer>().is_some_and(|pointer| pointer.space_moved_view);
-    let keymap = world.resource::<Keymap>();
+    let space_moved_view = world.resource::<Pointer>().space_moved_view;
     for press in presses {
-        let Some(action) = keymap.action_for(press.key, press.modifiers) else { continue };
+        let Some(action) = world.resource::<Keymap>().action_for(press.key, press.modifiers) else { continue };
         // Behind an open window the labels are out of reach; it closes by its own key or Escape.
         let is_allowed = match panel {
             Some(_) => {
@@ -140,6 +155,10 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
         let is_now =
             if press.key == egui::Key::Space { !press.is_pressed && !space_moved_view } else { press.is_pressed };
         if is_allowed && is_now && (!press.is_repeat || may_repeat(&action)) {
+            // The innermost goes first: a drag, then an open menu, which egui closes itself.
+            if action == Action::Cancel && (world.resource_mut::<Pointer>().call_off() || state.had_menu) {
+                continue;
+            }
             let opens_window = matches!(action, Action::TogglePanel(_) | Action::Ask(_));
             actions.push(action);
             if opens_window {
@@ -308,6 +327,8 @@ fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mu
     };
     if cx.facts.clip != ClipState::Open {
         place(world, Rect::EMPTY);
+        // What was dragged on the clip before means nothing on the next one.
+        world.resource_mut::<Pointer>().call_off();
         return;
     }
     place(world, Rect::new(area.min.x, area.min.y, area.max.x, area.max.y));
@@ -318,11 +339,12 @@ fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mu
     }
     world.resource_scope(|world, mut canvas: Mut<Canvas>| {
         world.resource_scope(|world, mut pointer: Mut<Pointer>| {
-            pointer_on_canvas(&response, world, cx, &mut canvas, &mut pointer, actions);
+            pointer_on_canvas(&response, world, cx, state, &mut canvas, &mut pointer, actions);
             let painter = ui.painter_at(area);
             let minimap = marks_on_canvas(&painter, world, cx, state, &canvas, &pointer);
             canvas.minimap = minimap.map(|r: EguiRect| Rect::new(r.min.x, r.min.y, r.max.x, r.max.y));
-            if response.hovered() {
+            // Where the tool does nothing, its cursor would lie.
+            if response.hovered() && pointer.at.is_some() {
                 let is_over_marker =
                     pointer.hovered_marker.is_some() && matches!(cx.facts.tool, Tool::Points | Tool::Select);
                 ui.ctx().set_cursor_icon(canvas_marks::cursor(cx.facts.tool, is_over_marker));
@@ -335,6 +357,7 @@ fn pointer_on_canvas(
     response: &egui::Response,
     world: &mut World,
     cx: &UiContext,
+    state: &UiState,
     canvas: &mut Canvas,
     pointer: &mut Pointer,
     actions: &mut Vec<Action>,
@@ -346,13 +369,15 @@ fn pointer_on_canvas(
         world.get::<MaskPixels>(entity).map(|pixels| pixels.mask.clone())
     });
     let view = PointerView {
-        tool: cx.facts.tool,
+        target: Target { tool: cx.facts.tool, object: cx.facts.selected, frame },
         brush_radius: world.resource::<ToolInHand>().brush_radius,
         size,
         prompt: cx.facts.prompt_here.as_deref(),
         selected_mask,
         is_protected: cx.facts.is_selected_locked || cx.facts.is_approved_here,
         is_current: world.resource::<Shown>().idx() == Some(frame),
+        is_covered: cx.facts.panel.is_some() || state.dialog.is_some(),
+        had_menu: state.had_menu,
     };
     pointer::handle(response, canvas, pointer, &view, actions);
     let wanted = pointer.preview_point;
@@ -376,13 +401,18 @@ fn marks_on_canvas(
     let is_current = shown.idx() == Some(cx.facts.frame);
     let colour = cx.facts.selected.and_then(|object| labels::facts(world, object)).map(|facts| facts.colour);
     let prompt = cx.facts.prompt_here.as_deref().filter(|_| is_current).zip(colour);
-    let damage = shown.frame.as_ref().and_then(|frame| frame.damage()).map(ToString::to_string);
+    let failure = shown.failure(cx.facts.frame);
+    let damage = shown.frame.as_ref().filter(|_| failure.is_none()).and_then(|frame| frame.damage());
     let marks = canvas_marks::Marks {
         prompt,
         tool: cx.facts.tool,
         brush_radius: world.resource::<ToolInHand>().brush_radius,
         is_encoding: world.resource::<Answers>().encoding == Some(cx.facts.frame),
-        damage,
+        damage: damage
+            .map(ToString::to_string)
+            .or_else(|| failure.map(|reason| format!("{} {}", cx.facts.frame, ui_views::unreadable(reason)))),
+        is_missing: failure.is_some(),
+        hatch: cx.colours().amber,
         has_minimap: world.resource::<Settings>().minimap,
         accent: cx.colours().accent,
         crosshair: world.resource::<Crosshair>().0,

@@ -210,6 +210,11 @@ pub(super) fn refresh_lanes(world: &World, cache: &mut LaneCache) {
     }
 }
 
+/// What is said of a frame that cannot be read, after its name or number.
+pub(super) fn unreadable(reason: &str) -> String {
+    format!("cannot be read: {reason}")
+}
+
 /// What the inspector shows, owned.
 pub(super) struct InspectorParts {
     object: Option<(String, Rgb)>,
@@ -228,7 +233,8 @@ impl InspectorParts {
         let frame = world.resource::<Playhead>().0;
         let object = world.resource::<Selection>().0;
         let answers = world.resource::<Answers>();
-        let shown = world.resource::<Shown>().frame.as_ref().filter(|shown| shown.idx() == frame);
+        let shown = world.resource::<Shown>();
+        let damage = shown.frame.as_ref().filter(|shown| shown.idx() == frame).and_then(|shown| shown.damage());
         let mut parts = InspectorParts {
             object: None,
             said: None,
@@ -236,7 +242,7 @@ impl InspectorParts {
             is_stale: false,
             frame_area: world.resource::<OpenClip>().clip().map_or(1, |clip| clip.size().area() as u64),
             candidates: Vec::new(),
-            damage: shown.and_then(|shown| shown.damage()).map(ToString::to_string),
+            damage: damage.map(ToString::to_string).or_else(|| shown.failure(frame).map(unreadable)),
             is_waiting_for_answer: false,
         };
         let Some((id, facts)) = object.and_then(|id| Some((id, labels::facts(world, id)?))) else { return parts };

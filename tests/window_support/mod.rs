@@ -12,6 +12,7 @@ use std::time::Duration;
 use bevy::app::PluginGroupBuilder;
 use bevy::ecs::schedule::{Schedules, SingleThreadedExecutor};
 use bevy::input::ButtonState;
+use bevy::input::keyboard::{Key, KeyCode, KeyboardInput};
 use bevy::input::mouse::{MouseButtonInput, MouseScrollUnit, MouseWheel};
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
@@ -174,6 +175,40 @@ impl BlindWindow {
             phase: bevy::input::touch::TouchPhase::Moved,
         };
         self.app.world_mut().write_message(wheel);
+    }
+
+    /// A key is pressed and let go, an update for each half.
+    pub fn key(&mut self, logical_key: Key, key_code: KeyCode) {
+        for state in [ButtonState::Pressed, ButtonState::Released] {
+            self.half_key(logical_key.clone(), key_code, state);
+        }
+    }
+
+    /// A key is pressed or let go, and an update passes.
+    pub fn half_key(&mut self, logical_key: Key, key_code: KeyCode, state: ButtonState) {
+        let input = KeyboardInput { key_code, logical_key, state, text: None, repeat: false, window: self.window };
+        self.app.world_mut().write_message(input.clone());
+        self.app.world_mut().write_message(WindowEvent::KeyboardInput(input));
+        self.app.update();
+    }
+
+    /// A press at one place and the way to another, an update for each; the button stays down.
+    pub fn drag(&mut self, from: Vec2, to: Vec2) {
+        self.move_to(from);
+        self.app.update();
+        self.button(MouseButton::Left, ButtonState::Pressed);
+        self.app.update();
+        for step in 1..=4 {
+            self.move_to(from.lerp(to, step as f32 / 4.0));
+            self.app.update();
+        }
+    }
+
+    /// The left button is let go, and what that asked for is done.
+    pub fn let_go(&mut self) {
+        self.button(MouseButton::Left, ButtonState::Released);
+        self.app.update();
+        self.app.update();
     }
 
     /// A click of the left button, an update for each half.

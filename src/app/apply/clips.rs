@@ -17,7 +17,7 @@ use super::super::history::{History, Joins};
 use super::super::input::Keymap;
 use super::super::labels::{Classes, InOut, LabelIndex, Marks};
 use super::super::mask_window::BrokenMasks;
-use super::super::notices::Severity;
+use super::super::notices::{Notices, Severity};
 use super::super::project::{self, Project};
 use super::super::sample;
 use super::super::save::{SaveJob, default_folder, spawn};
@@ -218,6 +218,7 @@ pub(in super::super) fn close_clip(world: &mut World) -> bool {
         world.entity_mut(entity).despawn();
     }
     world.resource_mut::<History>().clear();
+    world.resource_mut::<Notices>().settle(true);
     world.resource_mut::<InOut>().0 = None;
     world.insert_resource(Playhead::default());
     world.insert_resource(Shown::default());

@@ -31,7 +31,16 @@ pub(super) fn take(world: &mut World, event: EngineEvent) {
                 model.status = ModelStatus::Ready(info);
             }
         }
-        EngineEvent::ModelFailed { error, .. } => model_failed(world, &error.to_string()),
+        EngineEvent::ModelFailed { generation, error } => {
+            // One that was given up for another: that one is on its way, and asked what this one did not answer.
+            let is_given_up = match world.resource::<Model>().status {
+                ModelStatus::Loading(wanted) => generation < wanted,
+                ModelStatus::None | ModelStatus::Ready(_) | ModelStatus::Failed(_) => false,
+            };
+            if !is_given_up {
+                model_failed(world, &error.to_string());
+            }
+        }
         EngineEvent::Encoding { frame } => world.resource_mut::<Answers>().encoding = Some(frame),
         EngineEvent::Encoded { frame } => {
             let mut answers = world.resource_mut::<Answers>();

@@ -18,7 +18,7 @@ use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, EngineEvent};
 use crate::label::{Change, Edit, FrameIdx, ObjectId};
-use crate::store::Durability;
+use crate::store::{Durability, HistoryChange};
 
 use super::action::Action;
 use super::action_log::ActionLog;
@@ -60,6 +60,7 @@ pub(super) fn apply_everything(world: &mut World) {
     }
     drop_unused_masks(world);
     finish_unit(world, Durability::Batched);
+    objects::mend_solo(world);
     let facts = gather_facts(world);
     world.insert_resource(facts);
 }
@@ -67,6 +68,11 @@ pub(super) fn apply_everything(world: &mut World) {
 /// What one action or one event did becomes one unit in the store: all of it is there after a crash, or nothing.
 fn finish_unit(world: &mut World, durability: Durability) {
     let journal = std::mem::take(&mut world.resource_mut::<History>().journal);
+    let is_step = |change: &HistoryChange| {
+        use HistoryChange::{Push, Redo, Undo};
+        matches!(change, Push { is_follow_up: false, .. } | Undo(_) | Redo(_))
+    };
+    world.resource_mut::<Notices>().settle(journal.iter().any(is_step));
     let store = world.resource::<StoreLink>().clone();
     let mut store = store.0.write().expect("no holder of the store panics while writing");
     for change in journal {
@@ -83,6 +89,9 @@ fn perform(world: &mut World, action: Action) {
         return;
     }
     world.resource_mut::<ActionLog>().note(&action, facts.frame, facts.selected);
+    if let Some(failure) = world.resource_mut::<ActionLog>().failure.take() {
+        tell(world, Severity::Warning, failure, Vec::new());
+    }
     match action {
         Action::Ask(_)
         | Action::Open(_)

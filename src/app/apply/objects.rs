@@ -49,6 +49,7 @@ pub(super) fn perform(world: &mut World, action: Action) {
             describe(world, id, "hide", |facts| facts.is_hidden = !facts.is_hidden);
         }),
         Action::ToggleSolo(which) => with_target(world, which, |world, id| {
+            select(world, id);
             let mut overlay = world.resource_mut::<Overlay>();
             overlay.solo = if overlay.solo == Some(id) { None } else { Some(id) };
         }),
@@ -96,6 +97,14 @@ pub(super) fn removal(world: &World, id: ObjectId) -> Vec<Change> {
 /// Selects an object.
 pub(super) fn select(world: &mut World, id: ObjectId) {
     world.resource_mut::<Selection>().0 = Some(id);
+}
+
+/// Solo goes with the selection: what is worked on must not be out of sight.
+pub(super) fn mend_solo(world: &mut World) {
+    let Some(solo) = world.resource::<Overlay>().solo else { return };
+    let is_there = world.resource::<LabelIndex>().object(solo).is_some();
+    let wanted = world.resource::<Selection>().0.or(Some(solo).filter(|_| is_there));
+    world.resource_mut::<Overlay>().solo = wanted;
 }
 
 fn select_neighbour(world: &mut World, by: isize) {

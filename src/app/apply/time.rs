@@ -10,7 +10,7 @@ use super::super::action::Action;
 use super::super::history::Joins;
 use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
-use super::super::state::{OpenClip, Playback, Playhead, Selection, Stretch};
+use super::super::state::{OpenClip, Playback, Playhead, Selection, Shown, Stretch};
 use super::{commit, playhead, tell};
 
 /// Fastest shuttle.
@@ -57,6 +57,8 @@ pub(super) fn perform(world: &mut World, action: &Action) {
 fn jump(world: &mut World, frame: FrameIdx) {
     world.resource_mut::<Playback>().running = None;
     world.resource_mut::<Playhead>().0 = frame;
+    // Who goes to a frame that could not be read wants it tried again.
+    world.resource_mut::<Shown>().failed.take_if(|(failed, _)| *failed == frame);
 }
 
 fn jump_to_found(world: &mut World, find: impl FnOnce(&LabelIndex) -> Option<FrameIdx>) {

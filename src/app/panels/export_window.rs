@@ -41,6 +41,11 @@ impl Default for ExportDraft {
 }
 
 impl ExportDraft {
+    /// For another clip: a folder that was chosen for one, and leave to replace what is there, mean nothing for the next.
+    pub fn begin_clip(&mut self) {
+        (self.folder, self.overwrite) = (None, false);
+    }
+
     /// A folder was picked.
     pub fn set_folder(&mut self, folder: PathBuf) {
         self.folder = Some(folder.display().to_string());
@@ -143,4 +148,17 @@ fn folder_ui(
         }
         cx.action_widget(ui, Button::new("Browse…"), Action::Ask(FileQuestion::ExportTo), actions);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_clip_keeps_the_format_and_nothing_that_could_overwrite() {
+        let mut draft = ExportDraft { format: FormatId::Yolo, overwrite: true, ..ExportDraft::default() };
+        draft.set_folder(PathBuf::from("first_clip"));
+        draft.begin_clip();
+        assert_eq!((draft.format, draft.folder, draft.overwrite), (FormatId::Yolo, None, false));
+    }
 }

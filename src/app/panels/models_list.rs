@@ -34,12 +34,21 @@ pub struct ModelsView<'a> {
     pub job: Option<ModelJob<'a>>,
 }
 
-/// Draws it. `asking` is the model whose terms are being read.
+/// What is being asked about a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asking {
+    /// Whether to download it; its terms are being read.
+    Get(String),
+    /// Whether to remove its file.
+    Remove(String),
+}
+
+/// Draws it. `asking` is the question that is open.
 pub fn models_ui(
     ui: &mut Ui,
     cx: &UiContext,
     view: &ModelsView,
-    asking: &mut Option<String>,
+    asking: &mut Option<Asking>,
     actions: &mut Vec<Action>,
 ) {
     for row in &view.rows {
@@ -69,19 +78,28 @@ pub fn models_ui(
         if let Some(job) = view.job.as_ref().filter(|job| job.id == row.id) {
             job_ui(ui, cx, job, actions);
         }
-        if let (true, Some(terms)) = (asking.as_deref() == Some(row.id), &row.terms) {
-            ui.indent(row.id, |ui| {
-                ui.label(terms);
-                ui.horizontal(|ui| {
-                    let download = Button::new("Download");
-                    if cx.action_widget(ui, download, Action::GetModel(row.id.to_owned()), actions).clicked()
-                        || ui.button("Cancel").clicked()
-                    {
-                        *asking = None;
-                    }
-                });
+        let question = match asking {
+            Some(Asking::Get(id)) if id == row.id => {
+                row.terms.clone().map(|terms| (terms, "Download", Action::GetModel(id.clone())))
+            }
+            Some(Asking::Remove(id)) if id == row.id && row.is_here => {
+                let size = row.megabytes.map_or_else(String::new, |mb| format!(" {mb:.0} MB,"));
+                let text = format!(
+                    "This deletes the file,{size} from this computer. To use the model again it must be downloaded again."
+                );
+                Some((text, "Remove", Action::RemoveModel(id.clone())))
+            }
+            Some(Asking::Get(_) | Asking::Remove(_)) | None => None,
+        };
+        let Some((text, verb, action)) = question else { continue };
+        ui.indent(row.id, |ui| {
+            ui.label(text);
+            ui.horizontal(|ui| {
+                if cx.action_widget(ui, Button::new(verb), action, actions).clicked() || ui.button("Cancel").clicked() {
+                    *asking = None;
+                }
             });
-        }
+        });
     }
 }
 
@@ -99,7 +117,7 @@ fn buttons_ui(
     cx: &UiContext,
     view: &ModelsView,
     row: &ModelRow,
-    asking: &mut Option<String>,
+    asking: &mut Option<Asking>,
     actions: &mut Vec<Action>,
 ) {
     let is_under_way = view.job.as_ref().is_some_and(|job| job.id == row.id);
@@ -107,7 +125,14 @@ fn buttons_ui(
     if row.is_here {
         if row.megabytes.is_some() {
             if !row.is_in_use {
-                cx.icon_button(ui, icon::TRASH, Action::RemoveModel(id()), actions);
+                // Hundreds of megabytes are not to go by a slip of the hand: this click only asks.
+                let remove = Action::RemoveModel(id());
+                let trash = Button::new(RichText::new(icon::TRASH).size(16.0)).frame(false).min_size(Vec2::splat(24.0));
+                let trash = ui.add(trash).on_hover_text(remove.label());
+                cx.name(&trash, &remove);
+                if trash.clicked() {
+                    *asking = Some(Asking::Remove(id()));
+                }
             }
             cx.icon_button(ui, icon::SEAL_CHECK, Action::CheckModel(id()), actions);
         }
@@ -119,7 +144,7 @@ fn buttons_ui(
         // The terms come first; nothing is downloaded by this click.
         let get = ui.add_enabled(view.job.is_none(), Button::new("Get…"));
         if get.clicked() {
-            *asking = Some(id());
+            *asking = Some(Asking::Get(id()));
         }
     }
 }

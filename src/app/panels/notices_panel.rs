@@ -66,7 +66,9 @@ fn notice_ui(ui: &mut Ui, cx: &UiContext, notice: &Notice, actions: &mut Vec<Act
         ui.horizontal_wrapped(|ui| {
             ui.add_space(24.0);
             for (text, action) in &notice.ways_out {
-                if cx.action_widget(ui, Button::new(text), action.clone(), actions).clicked() {
+                let is_clicked = cx.action_widget(ui, Button::new(text), action.clone(), actions).clicked();
+                // A question may be left without an answer: the way out is needed again then.
+                if is_clicked && !matches!(action, Action::Ask(_)) {
                     actions.push(Action::DismissNotice(notice.id));
                 }
             }

@@ -147,6 +147,10 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
         cx.icon_button(ui, eye, Action::ToggleHidden(Some(row.id)), actions);
         let lock = if row.is_locked { icon::LOCK_SIMPLE } else { icon::LOCK_SIMPLE_OPEN };
         cx.icon_button(ui, lock, Action::ToggleLock(Some(row.id)), actions);
+        if row.is_solo {
+            let solo = RichText::new("solo").small().color(cx.colours().accent);
+            ui.label(solo).on_hover_text("The only object that is shown");
+        }
         if row.stale > 0 {
             let stale = RichText::new(format!("{}", row.stale))
                 .font(super::super::theme::figures())
@@ -179,7 +183,8 @@ fn name_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsStat
             }
         }
         Some(_) | None => {
-            let colour = if row.is_hidden { cx.colours().quiet } else { cx.colours().text };
+            let is_out_of_sight = row.is_hidden || cx.facts.solo.is_some_and(|solo| solo != row.id);
+            let colour = if is_out_of_sight { cx.colours().quiet } else { cx.colours().text };
             let name = RichText::new(&row.name).color(colour);
             ui.add(Label::new(name).truncate().selectable(false).sense(Sense::hover()));
         }

@@ -7,7 +7,7 @@ use super::super::action::{Action, FileQuestion, Theme};
 use super::super::facts::ModelState;
 use super::super::input::Preset;
 use super::UiContext;
-use super::models_list::{ModelsView, models_ui};
+use super::models_list::{Asking, ModelsView, models_ui};
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
 use crate::models;
 use crate::sam2::checkpoint::CheckpointSource;
@@ -64,8 +64,8 @@ pub struct SettingsView<'a> {
 pub struct SettingsState {
     /// The open tab.
     pub tab: SettingsTab,
-    /// The model whose terms are being read before it is downloaded.
-    pub asking: Option<String>,
+    /// What is being asked about a model.
+    pub asking: Option<Asking>,
 }
 
 /// The open tab.
@@ -165,7 +165,7 @@ fn appearance_ui(
 }
 
 /// The model: which one there is, how to get one, where and how sharp it runs.
-fn model_ui(ui: &mut Ui, cx: &UiContext, view: &SettingsView, asking: &mut Option<String>, actions: &mut Vec<Action>) {
+fn model_ui(ui: &mut Ui, cx: &UiContext, view: &SettingsView, asking: &mut Option<Asking>, actions: &mut Vec<Action>) {
     let colour = match cx.facts.model {
         ModelState::Failed => cx.colours().red,
         ModelState::None => cx.colours().amber,

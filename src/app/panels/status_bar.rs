@@ -1,8 +1,8 @@
 //! The line at the bottom: what the next click does, and how clip, model and memory stand.
 
-use bevy_egui::egui::{Align, Layout, RichText, Ui};
+use bevy_egui::egui::{Align, Layout, Link, RichText, Ui};
 
-use super::super::action::{Action, Panel, Tool};
+use super::super::action::{Action, FileQuestion, Panel, Tool};
 use super::super::facts::{AppFacts, ClipState, ModelState};
 use super::UiContext;
 use crate::label::Prompt;
@@ -61,13 +61,24 @@ pub fn status_bar_ui(ui: &mut Ui, cx: &UiContext, view: &StatusView, actions: &m
                 Kept::Nothing => ("", cx.colours().quiet, ""),
                 Kept::Saved => ("saved", cx.colours().quiet, "Everything is in the project file"),
                 Kept::Saving => ("saving…", cx.colours().quiet, "The last changes are on their way to the disk"),
-                Kept::Failed => ("not saved", cx.colours().red, "The disk refused; it is tried again and again"),
+                Kept::Failed => (
+                    "not saved",
+                    cx.colours().red,
+                    "The disk refused; it is tried again and again. Click to save a copy",
+                ),
                 Kept::ReadOnly => {
-                    ("read-only", cx.colours().amber, "The project cannot be written; save a copy to go on")
+                    ("read-only", cx.colours().amber, "The project cannot be written; click to save a copy and go on")
                 }
             };
-            if !kept.is_empty() {
-                ui.label(RichText::new(kept).small().color(colour)).on_hover_text(why);
+            let text = RichText::new(kept).small().color(colour);
+            match view.kept {
+                Kept::Nothing => {}
+                Kept::Saved | Kept::Saving => drop(ui.label(text).on_hover_text(why)),
+                // The way out: a copy where there is room and leave to write.
+                Kept::Failed | Kept::ReadOnly => {
+                    let copy = Action::Ask(FileQuestion::SaveProjectCopy);
+                    cx.action_widget(ui, Link::new(text), copy, actions).on_hover_text(why);
+                }
             }
             if let Some(exported) = &view.exported {
                 ui.label(RichText::new(exported).small().color(cx.colours().quiet));
@@ -79,12 +90,34 @@ pub fn status_bar_ui(ui: &mut Ui, cx: &UiContext, view: &StatusView, actions: &m
     });
 }
 
-/// What the next click on the picture does; `shortcut` names the key of an action.
+/// What the next click on the picture does, and before that what is out of sight; `shortcut` names the key of an action.
 pub fn next_click_hint(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) -> String {
+    let key = |action: &Action| shortcut(action).map_or_else(String::new, |key| format!(" ({key})"));
+    let hint = next_click(facts, shortcut);
+    match (facts.clip, facts.solo) {
+        (ClipState::None | ClipState::Opening, _) => hint,
+        (ClipState::Open, _) if facts.is_overlay_off => {
+            format!("All masks are hidden{}. {hint}", key(&Action::ToggleOverlay))
+        }
+        (ClipState::Open, Some(object)) => {
+            format!("Only object {object} is shown{}. {hint}", key(&Action::ToggleSolo(None)))
+        }
+        (ClipState::Open, None) => hint,
+    }
+}
+
+fn next_click(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) -> String {
     match facts.clip {
         ClipState::None => return "Open a video, or drop one here.".to_owned(),
         ClipState::Opening => return "Reading the clip…".to_owned(),
         ClipState::Open => {}
+    }
+    if facts.panel.is_some() {
+        let how = shortcut(&Action::Cancel).map_or_else(|| "close it".to_owned(), |key| format!("press {key}"));
+        return format!("A window is open over the picture: {how} to go on.");
+    }
+    if facts.is_unreadable {
+        return "This frame cannot be read, so clicks do nothing here; leave it and come back to try again.".to_owned();
     }
     let changes_labels = match facts.tool {
         Tool::Select => false,
@@ -161,6 +194,10 @@ mod tests {
             (AppFacts { is_approved_here: true, ..selected.clone() }, "approved"),
             (AppFacts { is_selected_locked: true, ..selected.clone() }, "locked"),
             (AppFacts { is_read_only: true, ..selected.clone() }, "only be read"),
+            (AppFacts { is_unreadable: true, ..selected.clone() }, "cannot be read"),
+            (AppFacts { is_overlay_off: true, ..selected.clone() }, "All masks are hidden. Click"),
+            (AppFacts { solo: Some(ObjectId(3)), ..selected.clone() }, "Only object 3 is shown. Click"),
+            (AppFacts { panel: Some(Panel::Settings), ..selected.clone() }, "A window is open"),
             (AppFacts { model: ModelState::None, ..open.clone() }, "clicks wait for one"),
             (AppFacts { model: ModelState::Loading, ..open.clone() }, "is loading"),
         ];
@@ -172,6 +209,15 @@ mod tests {
             let hint = next_click_hint(&AppFacts { tool, model: ModelState::Loading, ..open.clone() }, &|_| None);
             assert!(!hint.contains("model"), "{tool:?} needs no model: {hint:?}");
         }
+        let keys = |action: &Action| match action {
+            Action::ToggleOverlay => Some("M".to_owned()),
+            Action::ToggleSolo(None) => Some("Shift+H".to_owned()),
+            _ => None,
+        };
+        let hidden = AppFacts { is_overlay_off: true, solo: Some(ObjectId(1)), ..selected.clone() };
+        assert!(next_click_hint(&hidden, &keys).starts_with("All masks are hidden (M). "));
+        let solo = AppFacts { is_overlay_off: false, ..hidden };
+        assert!(next_click_hint(&solo, &keys).starts_with("Only object 1 is shown (Shift+H). "));
         let approved = AppFacts { is_approved_here: true, ..selected };
         let hint = next_click_hint(&approved, &|action| (*action == Action::ToggleApproved).then(|| "F7".to_owned()));
         assert!(hint.contains("press F7"), "{hint:?}");

@@ -93,9 +93,15 @@ fn file_menu(ui: &mut Ui, cx: &UiContext, view: &TopBarView, actions: &mut Vec<A
         ui.separator();
         cx.menu_item(ui, "Save masks as .npy…", Action::Ask(FileQuestion::SaveMasksTo), actions);
         cx.menu_item(ui, "Save masks as .npy beside the clip", Action::SaveMasks, actions);
+        cx.menu_item(ui, "Save a copy of the project…", Action::Ask(FileQuestion::SaveProjectCopy), actions);
+        ui.separator();
+        cx.menu_item(ui, "Export…", Action::TogglePanel(Panel::Export), actions);
+        cx.menu_item(ui, "Import labels from a file…", Action::Ask(FileQuestion::ImportLabels), actions);
+        cx.menu_item(ui, "Import labels from a folder…", Action::Ask(FileQuestion::ImportLabelsFolder), actions);
         cx.menu_item(ui, "Import class list…", Action::Ask(FileQuestion::ImportClasses), actions);
         ui.separator();
         cx.menu_item(ui, "Load model…", Action::Ask(FileQuestion::OpenModel), actions);
+        cx.menu_item(ui, "Settings…", Action::TogglePanel(Panel::Settings), actions);
         ui.separator();
         cx.menu_item(ui, "Reset all", Action::ResetAll, actions);
         cx.menu_item(ui, "Quit", Action::Quit, actions);

@@ -53,6 +53,8 @@ pub struct TimelineState {
     scrolled: f32,
     /// The selection that the lanes were last scrolled to.
     scrolled_to: Option<ObjectId>,
+    /// The frame that the view last followed.
+    followed: FrameIdx,
     dragged: Option<Dragged>,
     /// The range as it would be if the end that is dragged were let go now.
     wanted_range: Option<(FrameIdx, FrameIdx)>,
@@ -73,6 +75,8 @@ const RULER_HEIGHT: f32 = 24.0;
 const LANE_HEIGHT: f32 = 20.0;
 /// How near an in or out point the pointer must be to take it, in points.
 const HANDLE_REACH: f32 = 6.0;
+/// How much of the page stays in view when it is turned.
+const PAGE_OVERLAP: f64 = 0.1;
 /// The closest zoom, in frames.
 const FEWEST_FRAMES: f64 = 8.0;
 
@@ -111,6 +115,7 @@ pub fn timeline_ui(
     }
     let track = Rect::from_min_max(Pos2::new(area.left() + NAME_WIDTH, area.top()), area.max - Vec2::new(8.0, 0.0));
     move_view(&response, track, count, view.lanes.len(), state);
+    follow_playhead(&response, cx, count, state);
     show_selected(cx, view, area.height() - RULER_HEIGHT, state);
     let shown = if state.frames_visible <= 0.0 { count } else { state.frames_visible.min(count) };
     let scale = Scale {
@@ -155,6 +160,27 @@ fn move_view(response: &Response, track: Rect, count: f64, lanes: usize, state: 
     let is_on_ruler = pos.y < track.top() + RULER_HEIGHT;
     if response.double_clicked() && is_on_ruler {
         (state.first_visible, state.frames_visible) = (0.0, 0.0);
+    }
+}
+
+/// Turns the page when the playhead has left it; not under a hand that drags something.
+fn follow_playhead(response: &Response, cx: &UiContext, count: f64, state: &mut TimelineState) {
+    if state.followed == cx.facts.frame || response.ctx.input(|i| i.pointer.any_down()) {
+        return;
+    }
+    state.followed = cx.facts.frame;
+    let (frame, shown) = (f64::from(cx.facts.frame.0), state.frames_visible);
+    // A little of what it came from stays in view.
+    let first = if frame < state.first_visible {
+        frame + 1.0 - shown * (1.0 - PAGE_OVERLAP)
+    } else if frame + 1.0 > state.first_visible + shown {
+        frame - shown * PAGE_OVERLAP
+    } else {
+        return;
+    };
+    // A view of the whole clip has nowhere to go.
+    if shown > 0.0 {
+        state.first_visible = first.clamp(0.0, (count - shown).max(0.0));
     }
 }
 
