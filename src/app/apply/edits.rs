@@ -7,7 +7,7 @@ use crate::label::{Change, Edit};
 
 use super::super::action::Action;
 use super::super::history::{History, Joins};
-use super::super::labels::{InOut, LabelIndex};
+use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{Answers, CurrentRun, EngineLink, Tracking};
 use super::super::wording::counted;

@@ -304,7 +304,7 @@ fn replace_masks(
     frames: &[FrameIdx],
     after: Option<FrameMark>,
 ) {
-    let (mut changes, mut is_unsaid, mut kept) = (Vec::new(), false, 0);
+    let (mut changes, mut unsaid, mut kept) = (Vec::new(), 0, 0);
     for &frame in frames {
         let before = labels::mark(world, object, frame);
         if before.is_some_and(|mark| mark.is_approved) {
@@ -313,13 +313,13 @@ fn replace_masks(
         }
         if let Some(said) = labels::said(world, object, frame).cloned() {
             changes.push(Change::Prompt { object, frame, before: Some(said), after: None });
-            is_unsaid = true;
+            unsaid += 1;
         }
         changes.push(Change::Mark { object, frame, before, after });
     }
     let count = frames.len() - kept;
     // Only what was said decides what the model makes of other frames.
-    let bump = if is_unsaid { bump_revision(world, object) } else { None };
+    let bump = if unsaid > 0 { bump_revision(world, object) } else { None };
     commit(world, name, bump.into_iter().chain(changes).collect(), Joins::Nothing);
     if !frames_here(world, here).2 {
         return;
@@ -330,8 +330,8 @@ fn replace_masks(
         Some(_) => format!("{what} was marked absent on {frames} of the range."),
         None => format!("{what} has lost its masks on {frames} of the range."),
     };
-    if !unsaid.is_empty() {
-        text.push_str(&format!(" Prompts went with them on {}.", counted(unsaid.len(), "frame")));
+    if unsaid > 0 {
+        text.push_str(&format!(" Prompts went with them on {}.", counted(unsaid, "frame")));
     }
     if kept > 0 {
         text.push_str(&format!(" Approved and left alone: {}.", counted(kept, "frame")));
