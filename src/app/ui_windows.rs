@@ -18,7 +18,7 @@ use super::panels::export_window::export_ui;
 use super::panels::help_window::help_ui;
 use super::panels::models_list::{ModelRow, ModelsView};
 use super::panels::notices_panel::log_ui;
-use super::panels::palette_window::palette_ui;
+use super::panels::palette_window::{PaletteState, palette_ui};
 use super::panels::settings_window::{SettingsRequest, SettingsView, settings_ui};
 use super::settings::Settings;
 use super::state::{Model, ModelStatus, OpenClip, Selection, Windows};
@@ -50,6 +50,8 @@ pub(super) fn windows(
 ) {
     let Some(panel) = world.resource::<Windows>().panel else {
         state.rebinding = None;
+        // The next search begins with nothing.
+        state.palette = PaletteState::default();
         return;
     };
     let (title, size) = match panel {

@@ -244,8 +244,12 @@ fn class_ui(
     }
     ui.horizontal(|ui| {
         let is_chosen = row.class.as_deref() == Some(class);
-        let name = Button::selectable(is_chosen, class).truncate().min_size(Vec2::new(CLASS_WIDTH, 24.0));
-        if ui.add(name).clicked() {
+        // What stands at its right, be it nothing, keeps the name at the left.
+        let name = Button::selectable(is_chosen, class).right_text("").truncate();
+        let name = name.min_size(Vec2::new(CLASS_WIDTH, 24.0));
+        let name = ui.add(name);
+        name.widget_info(|| WidgetInfo::selected(WidgetType::SelectableLabel, true, is_chosen, class));
+        if name.clicked() {
             actions.push(Action::SetClass(row.id, Some(class.to_owned())));
             ui.close();
         }
