@@ -243,6 +243,7 @@ impl From<FormatError> for CliError {
             | FormatError::Exists { .. }
             | FormatError::NotAnExport { .. }
             | FormatError::HoldsOther { .. }
+            | FormatError::HoldsMore { .. }
             | FormatError::InTheWay { .. }
             | FormatError::HoldsClip { .. }
             | FormatError::NothingToExport
