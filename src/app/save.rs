@@ -2,7 +2,7 @@
 //!
 //! Runs on a thread of its own over a snapshot of what there is to write. Each file is written whole or not at all.
 //! A list of the files written lies beside them, so that saving again can take away those that are no longer masks and
-//! leaves everybody else's files alone.
+//! leaves everybody else's files alone. It is there before the first of them: a save that was cut short can be done again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,6 +47,8 @@ pub enum SaveEvent {
     },
     /// It failed; what was written is whole.
     Failed {
+        /// Where.
+        folder: PathBuf,
         /// Why, and what to do.
         message: String,
         /// The folder holds masks that are not ours.
@@ -89,16 +91,18 @@ fn report(sender: &Sender<SaveEvent>, waker: &(dyn Fn() + Send + Sync), event: S
 
 fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, SaveEvent> {
     let folder = &job.folder;
+    let failed = |path: &Path, what: &str, cause: &str| failed(folder, path, what, cause);
     fs::create_dir_all(folder).map_err(|e| failed(folder, "the folder cannot be made", &e.to_string()))?;
     let earlier = earlier_files(folder)?;
-    let mut files = BTreeSet::new();
+    let name_of = |frame: &FrameIdx, object: &ObjectId| format!("{frame}_{object}.npy");
+    let files: BTreeSet<String> = job.masks.iter().map(|(frame, object, _)| name_of(frame, object)).collect();
+    write_list(folder, files.union(&earlier).cloned().collect())?;
     for (count, (frame, object, id)) in job.masks.iter().enumerate() {
-        let name = format!("{frame}_{object}.npy");
+        let name = name_of(frame, object);
         let mask = job.store.read().expect("no holder of the store panics while writing").get(*id);
         let mask = mask.map_err(|e| failed(&folder.join(&name), "not written", &e.to_string()))?;
         npy::write_mask(&folder.join(&name), &mask)
             .map_err(|e| failed(folder, "not all masks were written", &e.to_string()))?;
-        files.insert(name);
         report(SaveEvent::Progress(count + 1));
     }
     let mut removed = 0;
@@ -110,15 +114,20 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
         }
     }
     let count = files.len();
+    write_list(folder, files)?;
+    Ok(SaveEvent::Done { folder: folder.clone(), files: count, removed })
+}
+
+fn write_list(folder: &Path, files: BTreeSet<String>) -> Result<(), SaveEvent> {
     let list = serde_json::to_vec_pretty(&FileList { files }).expect("names are strings");
     write_atomically(&folder.join(LIST_NAME), |writer| io::Write::write_all(writer, &list))
-        .map_err(|e| failed(folder, "the list of files was not written", &e.to_string()))?;
-    Ok(SaveEvent::Done { folder: folder.clone(), files: count, removed })
+        .map_err(|e| failed(folder, folder, "the list of files was not written", &e.to_string()))
 }
 
 /// The files of an earlier save; refuses a folder with masks that somebody else wrote.
 fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
-    let unreadable = |e: String| failed(&folder.join(LIST_NAME), "the list of an earlier save cannot be read", &e);
+    let unreadable =
+        |e: String| failed(folder, &folder.join(LIST_NAME), "the list of an earlier save cannot be read", &e);
     match fs::read(folder.join(LIST_NAME)) {
         Ok(bytes) => {
             let list: FileList = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
@@ -130,6 +139,7 @@ fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
             match names.into_iter().find(|name| is_mask_name(name)) {
                 None => Ok(BTreeSet::new()),
                 Some(name) => Err(SaveEvent::Failed {
+                    folder: folder.to_owned(),
                     message: format!(
                         "{}: it holds masks of another origin ({name}). Nothing was written; choose another folder",
                         folder.display()
@@ -148,9 +158,9 @@ fn is_mask_name(name: &str) -> bool {
     name.strip_suffix(".npy").and_then(|stem| stem.split_once('_')).is_some_and(|(f, o)| is_number(f) && is_number(o))
 }
 
-fn failed(path: &Path, what: &str, cause: &str) -> SaveEvent {
+fn failed(folder: &Path, path: &Path, what: &str, cause: &str) -> SaveEvent {
     let message = format!("{}: {what}: {cause}. Free space or choose another folder, then save again", path.display());
-    SaveEvent::Failed { message, is_foreign: false }
+    SaveEvent::Failed { folder: folder.to_owned(), message, is_foreign: false }
 }
 
 #[cfg(test)]
@@ -187,6 +197,20 @@ mod tests {
         let end = write_all(&job(&folder, &[3]), &|_| {}).expect("written");
         assert_eq!(end, SaveEvent::Done { folder: folder.clone(), files: 1, removed: 2 });
         assert_eq!(names(&folder), ["3_1.npy", LIST_NAME, "notes.txt"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_save_that_was_cut_short_can_be_done_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder.path().join("clip_masks");
+        let mut cut = job(&folder, &[0, 3, 7]);
+        cut.masks[2].2 = MaskId(99);
+        let end = write_all(&cut, &|_| {}).expect_err("the store has no such mask");
+        assert!(matches!(&end, SaveEvent::Failed { folder: at, is_foreign: false, .. } if *at == folder), "{end:?}");
+        assert_eq!(names(&folder), ["0_1.npy", "3_1.npy", LIST_NAME].map(str::to_owned).into());
+        let end = write_all(&job(&folder, &[3, 7]), &|_| {}).expect("written");
+        assert_eq!(end, SaveEvent::Done { folder: folder.clone(), files: 2, removed: 1 });
+        assert_eq!(names(&folder), ["3_1.npy", "7_1.npy", LIST_NAME].map(str::to_owned).into());
     }
 
     #[test]
