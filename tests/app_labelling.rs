@@ -199,6 +199,27 @@ fn masks_are_saved_as_the_replaced_tool_did() {
 }
 
 #[test]
+fn masks_that_were_not_saved_are_saved_again_to_the_same_folder() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path().join("chosen");
+    let in_the_way = folder.join("0_1.npy");
+    std::fs::create_dir_all(in_the_way.join("x")).expect("writable");
+    std::fs::write(folder.join("labelhub-masks.json"), r#"{"files":[]}"#).expect("writable");
+    lab.act(Action::SaveMasksTo(folder.clone()));
+    lab.wait_for_saving();
+    let notice = lab.app.world().resource::<Notices>().on_screen().last().expect("it failed").clone();
+    std::fs::remove_dir_all(&in_the_way).expect("it was made here");
+    assert_eq!(notice.ways_out[0].1, Action::SaveMasksTo(folder), "{}", notice.text);
+    lab.act(notice.ways_out[0].1.clone());
+    lab.wait_for_saving();
+    assert!(in_the_way.is_file());
+}
+
+#[test]
 fn clicks_wait_for_a_model_and_are_answered_when_it_comes() {
     let clip = disc();
     let mut lab = Lab::new();

@@ -257,6 +257,14 @@ fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
     lab.act(click(clip.click(0)));
     lab.wait_for_answers();
     let labels = lab.labels();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let copy = folder.path().join("copy.labelhub");
+    lab.act(Action::SaveProjectCopy(copy.clone()));
+    lab.wait("the copy is told", |world| {
+        world.resource::<Notices>().log().any(|notice| notice.text.contains("copy.labelhub"))
+    });
+    lab.act(Action::Rename(ObjectId(1), "later".to_owned()));
+    let later = lab.labels();
     drop(lab);
     // The same names and sizes, other pictures.
     let other = DiscClip::new(SIZE.width, SIZE.height, 8, true);
@@ -264,15 +272,42 @@ fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
         let name = format!("{frame:03}.png");
         std::fs::copy(other.path().join(&name), clip.path().join(&name)).expect("copied");
     }
-    let mut lab = Lab::new();
-    lab.act(Action::LoadModel(test_engine()));
-    try_open(&mut lab, Action::Open(clip.path().to_owned()));
-    let (_, text, ways_out) = last_notice(&lab);
-    assert_eq!(lab.facts().clip, ClipState::None, "{text}");
-    let relink = Action::OpenWith(clip.path().to_owned(), ProjectChoice::Relink);
-    assert!(ways_out.contains(&relink), "{ways_out:?}");
-    try_open(&mut lab, relink);
-    assert_eq!(lab.labels(), labels, "with consent they are there");
+    for (choice, project, labels) in [
+        (ProjectChoice::Own, clip.project().canonicalize().expect("it is there"), later),
+        (ProjectChoice::At(copy.clone()), copy, labels),
+    ] {
+        let mut lab = Lab::new();
+        lab.act(Action::LoadModel(test_engine()));
+        try_open(&mut lab, Action::OpenWith(clip.path().to_owned(), choice));
+        let (_, text, ways_out) = last_notice(&lab);
+        assert_eq!(lab.facts().clip, ClipState::None, "{text}");
+        let Some(Action::OpenWith(_, ProjectChoice::Relink(offered))) = ways_out.first() else {
+            panic!("{ways_out:?}");
+        };
+        assert_eq!(offered.canonicalize().expect("it is there"), project);
+        try_open(&mut lab, ways_out[0].clone());
+        assert_eq!(lab.labels(), labels, "with consent those of {} are there", project.display());
+    }
+}
+
+#[test]
+fn trying_again_opens_the_project_that_was_chosen() {
+    let clip = disc();
+    let mut first = Lab::with_clip(clip.path());
+    first.act(click(clip.click(0)));
+    first.wait_for_answers();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let copy = folder.path().join("copy.labelhub");
+    first.act(Action::SaveProjectCopy(copy.clone()));
+    first.wait("the copy is told", |world| {
+        world.resource::<Notices>().log().any(|notice| notice.text.contains("copy.labelhub"))
+    });
+    let mut holder = Lab::new();
+    try_open(&mut holder, Action::Open(copy.clone()));
+    let mut second = Lab::new();
+    try_open(&mut second, Action::Open(copy.clone()));
+    let (_, text, ways_out) = last_notice(&second);
+    assert_eq!(ways_out[..1], [Action::OpenWith(clip.path().to_owned(), ProjectChoice::At(copy))], "{text}");
 }
 
 #[test]
@@ -387,13 +422,18 @@ fn a_project_that_can_only_be_read_stays_as_it_is() {
     let mut lab = Lab::with_clip(clip.path());
     lab.act(click(clip.click(0)));
     lab.wait_for_answers();
+    lab.act(Action::GoTo(FrameIdx(3)));
+    lab.act(click(clip.click(3)));
     let labels = lab.labels();
+    assert!(lab.mark(1, 0).is_some() && lab.mark(1, 3).is_none(), "the last click is not answered");
     drop(lab);
     let project = rusqlite::Connection::open(clip.project()).expect("SQLite");
     project.pragma_update(None, "user_version", 99).expect("written");
     drop(project);
     let mut lab = Lab::with_project(clip.path());
     assert!(lab.facts().is_read_only && lab.facts().undo.is_some());
+    lab.wait_for_answers();
+    assert_eq!(lab.labels(), labels, "the model makes no edits either");
     for action in [Action::Undo, Action::ResetAll, Action::AddClass("class".to_owned()), click(clip.click(0))] {
         lab.act(action);
         assert_eq!(lab.labels(), labels);

@@ -51,8 +51,12 @@ fn child_holds_a_project_open() {
 }
 
 fn holder(path: &Path) -> Child {
+    held_by("child_holds_a_project_open", path)
+}
+
+fn held_by(test: &str, path: &Path) -> Child {
     let mut child = Command::new(std::env::current_exe().expect("this test"))
-        .args(["child_holds_a_project_open", "--exact", "--nocapture"])
+        .args([test, "--exact", "--nocapture"])
         .env("LABEL_HUB_TEST_HOLD", path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -89,6 +93,75 @@ fn a_project_open_elsewhere_is_refused_with_host_and_process_until_that_one_is_g
     drop(check(&path, &model));
     let names: Vec<String> = file_names(folder.path());
     assert!(!names.iter().any(|name| name.ends_with(".lock")), "{names:?}");
+}
+
+/// Goes on as a user who is not root, for whom files of root's are write-protected; run through `held_by`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn child_holds_a_project_open_as_nobody() {
+    if std::env::var_os("LABEL_HUB_TEST_HOLD").is_some() {
+        become_nobody();
+        child_holds_a_project_open();
+    }
+}
+
+/// Says how a project opens for a user who is not root; run by the test below.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn child_tries_a_project_as_nobody() {
+    let Some(path) = std::env::var_os("LABEL_HUB_TEST_TRY") else { return };
+    become_nobody();
+    match open(Path::new(&path)) {
+        Ok((store, _, notices)) => println!("opened, reading only: {}, {notices:?}", store.is_read_only()),
+        Err(error) => println!("refused: {error:?}"),
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn become_nobody() {
+    const NOBODY: libc::uid_t = 65_534;
+    // SAFETY: it takes a number and only changes whose this process is.
+    assert_eq!(unsafe { libc::setuid(NOBODY) }, 0, "root can be anybody");
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_lock_file_that_somebody_else_left_still_keeps_a_second_window_out() {
+    use std::os::unix::fs::PermissionsExt;
+    // SAFETY: it only tells whose this process is.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("SKIPPED: only root can leave a lock file that another user may not write");
+        return;
+    }
+    let folder = folder();
+    let path = folder.path().join("p.labelhub");
+    project(&path);
+    let allow = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    allow(folder.path(), 0o777);
+    allow(&path, 0o666);
+    let lock = folder.path().join("p.labelhub.lock");
+    fs::write(&lock, "elsewhere\n1\n").expect("writable");
+    allow(&lock, 0o644);
+    let tried = || {
+        let output = Command::new(std::env::current_exe().expect("this test"))
+            .args(["child_tries_a_project_as_nobody", "--exact", "--nocapture"])
+            .env("LABEL_HUB_TEST_TRY", &path)
+            .output()
+            .expect("this test runs twice");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let mut child = held_by("child_holds_a_project_open_as_nobody", &path);
+    let second = tried();
+    assert!(second.contains("refused: Locked"), "{second}");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let alone = tried();
+    assert!(alone.contains("reading only: false"), "{alone}");
+    // It was taken away at the end; one that cannot even be opened lets nobody write.
+    fs::write(&lock, "elsewhere\n1\n").expect("writable");
+    allow(&lock, 0o600);
+    let barred = tried();
+    assert!(barred.contains("reading only: true") && barred.contains("its lock file"), "{barred}");
 }
 
 #[test]
@@ -196,6 +269,34 @@ fn labels_of_another_clip_are_shown_only_with_consent_and_where_they_fit() {
     assert!(matches!(open_with(&clip(), OnOtherClip::Refuse), Err(StoreError::OtherClip { .. })));
     let (_store, snapshot, notices) = open_with(&other, OnOtherClip::Refuse).expect("it is this clip's now");
     assert_eq!((snapshot.marks, notices), (model.snapshot().marks, Vec::new()));
+}
+
+#[test]
+fn the_same_clip_with_its_frames_counted_otherwise_does_not_get_the_labels_unasked() {
+    let folder = folder();
+    let path = folder.path().join("p.labelhub");
+    let model = project(&path);
+    let open_with =
+        |clip: &ClipRecord, on_other_clip| ProjectStore::open(&path, clip, OpenOptions { on_other_clip, ..options() });
+    let from_second = ClipRecord { pts: clip().pts.iter().map(|at| at + 512).collect(), ..clip() };
+    let in_other_ticks = ClipRecord { time_base: (1, 25), ..clip() };
+    for given in [&from_second, &in_other_ticks] {
+        let error = open_with(given, OnOtherClip::Refuse).map(|_| ()).expect_err("refused");
+        assert!(matches!(error, StoreError::OtherFrames { .. }), "{error}");
+    }
+    // There are labels up to frame 7; what comes behind moves none of them.
+    let later = |n: usize| ClipRecord {
+        pts: clip().pts.iter().enumerate().map(|(i, at)| at + i64::from(i >= n) * 512).collect(),
+        ..clip()
+    };
+    assert!(matches!(open_with(&later(7), OnOtherClip::Refuse), Err(StoreError::OtherFrames { .. })));
+    let unknown = ClipRecord { pts: Vec::new(), ..clip() };
+    for given in [clip(), later(8), unknown, clip()] {
+        let (mut store, ..) = open_with(&given, OnOtherClip::Refuse).unwrap_or_else(|error| panic!("{error}"));
+        store.close().expect("a writable folder");
+    }
+    let (_store, snapshot, notices) = open_with(&from_second, OnOtherClip::Relink).expect("with consent");
+    assert_eq!((snapshot.marks, notices.len()), (model.snapshot().marks, 1));
 }
 
 #[test]

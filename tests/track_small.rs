@@ -7,11 +7,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use label_hub::engine::{
-    ClipFrames, DeviceChoice, FramePrompt, ObjectPrompts, PromptRequest, Sam2Segmenter, Segmenter, TrackDirection,
-    TrackRequest,
+    ClipFrames, DeviceChoice, FramePrompt, ObjectPrompts, Preparation, PromptRequest, Sam2Segmenter, Segmenter,
+    TrackDirection, TrackRequest,
 };
 use label_hub::formats::npy;
-use label_hub::label::{FrameIdx, ObjectId, Point, PointLabel, Prompt};
+use label_hub::label::{FrameIdx, Mask, ObjectId, Point, PointLabel, Prompt};
 use label_hub::sam2::checkpoint::CheckpointSource;
 
 const FRAMES: usize = 20;
@@ -126,15 +126,26 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
 fn a_correction_means_what_it_means_in_the_window() {
     let (object, at) = (ObjectId(1), FrameIdx(6));
     let point = |x: f32, y: f32, label| Point { x, y, label };
-    let said =
-        |points: Vec<Point>| FramePrompt { prompt: Arc::new(Prompt::Clicks { points, bounds: None }), candidate: None };
-    let first = said(vec![point(30.0, 40.0, PointLabel::Positive), point(70.0, 10.0, PointLabel::Negative)]);
+    let said = |points: Vec<Point>, base: Option<&Mask>| FramePrompt {
+        prompt: Arc::new(Prompt::Clicks { points, bounds: None }),
+        candidate: None,
+        base: base.cloned().map(Arc::new),
+    };
+    let first = said(vec![point(30.0, 40.0, PointLabel::Positive), point(70.0, 10.0, PointLabel::Negative)], None);
     let model = CheckpointSource::File(data().join("small.safetensors"));
     let mut window = Sam2Segmenter::load(&model, DeviceChoice::Cpu, None).expect("it loads");
     let mut frames = ClipFrames::open(&data().join("frames")).expect("it opens");
-    let objects = vec![ObjectPrompts { object, frames: [(FrameIdx(0), first)].into(), has: Vec::new() }];
+    let frames_said = [(FrameIdx(0), first)].into();
+    let objects = vec![ObjectPrompts { object, frames: frames_said, masks: BTreeMap::new(), has: Vec::new() }];
     let request = TrackRequest { objects, first: FrameIdx(0), last: at, direction: TrackDirection::Forward };
     window.start(&mut frames, &request).expect("it starts");
+    loop {
+        match window.prepare(&mut frames).expect("it prepares") {
+            Preparation::Needs(frame) => window.encode(&mut frames, frame).expect("it encodes"),
+            Preparation::GoesOn => {}
+            Preparation::Ready(_) => break,
+        }
+    }
     let mut tracked = Vec::new();
     while let Some(step) = window.step(&mut frames).expect("it tracks") {
         tracked.extend(step.results.into_iter().map(|result| result.mask));
@@ -143,7 +154,7 @@ fn a_correction_means_what_it_means_in_the_window() {
     let (on, _) = tracked[6].spans().next().expect("the object is there");
     let width = tracked[6].size().width as usize;
     let (x, y) = (on % width, on / width);
-    let prompt = said(vec![point(x as f32, y as f32, PointLabel::Negative)]);
+    let prompt = said(vec![point(x as f32, y as f32, PointLabel::Negative)], Some(&tracked[6]));
     let answer = window.answer(&mut frames, &PromptRequest { object, frame: at, prompt }).expect("it answers");
     assert_ne!(answer.result.mask, tracked[6], "the correction matters");
 

@@ -40,6 +40,8 @@ pub struct Project {
     /// The classes of the last clip, which this one's project does not hold yet.
     inherits_classes: bool,
     opening: Option<Opening>,
+    /// Those that nobody waits for any more. Each has its project's lock until it is closed again.
+    abandoned: Vec<Opening>,
     copying: Option<Receiver<Result<PathBuf, StoreError>>>,
 }
 
@@ -60,7 +62,15 @@ impl Project {
 struct Opening {
     path: PathBuf,
     clip: Clip,
+    choice: ProjectChoice,
     answer: Receiver<Result<Opened, StoreError>>,
+}
+
+impl Opening {
+    fn is_of(&self, path: &Path, clip: &Clip, choice: &ProjectChoice) -> bool {
+        let is_same_clip = self.clip.path() == clip.path() && self.clip.identity() == clip.identity();
+        self.path == path && self.choice == *choice && is_same_clip
+    }
 }
 
 /// A project that was opened and is not in the world yet.
@@ -107,9 +117,9 @@ fn path_of(clip: &Clip, choice: &ProjectChoice, data_folder: Option<&Path>) -> P
     let (folder, identity) = (data_folder.map(Path::to_owned), clip.identity().as_hex());
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("label-hub"));
     match choice {
-        ProjectChoice::Own | ProjectChoice::Relink => project_path(clip.path(), &folder, identity),
+        ProjectChoice::Own => project_path(clip.path(), &folder, identity),
         ProjectChoice::Separate => separate_project_path(clip.path(), &folder, identity),
-        ProjectChoice::At(path) => path.clone(),
+        ProjectChoice::At(path) | ProjectChoice::Relink(path) => path.clone(),
     }
 }
 
@@ -132,12 +142,18 @@ pub fn clip_record(clip: &Clip) -> ClipRecord {
 pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
     let data_folder = world.resource::<Project>().data_folder.clone();
     let path = path_of(&clip, &choice, data_folder.as_deref());
+    let mut project = world.resource_mut::<Project>();
+    // Its own lock would keep one that is still on its way from being opened a second time.
+    if let Some(known) = project.abandoned.iter().position(|known| known.is_of(&path, &clip, &choice)) {
+        project.opening = Some(project.abandoned.swap_remove(known));
+        return;
+    }
     let record = clip_record(&clip);
     let waker = world.resource::<Waker>().0.clone();
     let options = OpenOptions {
         on_other_clip: match choice {
             ProjectChoice::Own | ProjectChoice::Separate | ProjectChoice::At(_) => OnOtherClip::Refuse,
-            ProjectChoice::Relink => OnOtherClip::Relink,
+            ProjectChoice::Relink(_) => OnOtherClip::Relink,
         },
         data_folder,
         waker: waker.clone(),
@@ -151,13 +167,13 @@ pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
     let opening = std::thread::Builder::new().name("open-project".to_owned()).spawn(move || {
         let opened = ProjectStore::open(&path, &record, options);
         let opened = opened.map(|(store, snapshot, notices)| Opened { store, snapshot, notices });
-        // Whoever asked may have gone on to another clip: the project is then closed again.
+        // The window may have gone: the project is then closed again.
         if sender.send(opened).is_ok() {
             waker();
         }
     });
     match opening {
-        Ok(_) => world.resource_mut::<Project>().opening = Some(Opening { path: asked, clip, answer }),
+        Ok(_) => world.resource_mut::<Project>().opening = Some(Opening { path: asked, clip, choice, answer }),
         Err(error) => {
             apply::clip_failed(world);
             let text = format!("The project of {} was not opened: {error}", clip.path().display());
@@ -168,12 +184,30 @@ pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
 
 /// Another clip was asked for: the project on its way is not wanted any more.
 pub(super) fn forget_opening(world: &mut World) {
-    world.resource_mut::<Project>().opening = None;
+    let mut project = world.resource_mut::<Project>();
+    let opening = project.opening.take();
+    project.abandoned.extend(opening);
+}
+
+/// Closes what was opened and is not wanted any more; that may wait for a disk, so a thread does it.
+fn close_abandoned(project: &mut Project) {
+    project.abandoned.retain(|opening| match opening.answer.try_recv() {
+        Err(TryRecvError::Empty) => true,
+        Ok(Ok(opened)) => {
+            let closing = std::thread::Builder::new().name("close-project".to_owned()).spawn(move || drop(opened));
+            // Without a thread it was closed here.
+            drop(closing);
+            false
+        }
+        // Whoever asks for it again is told why it does not open.
+        Ok(Err(_)) | Err(TryRecvError::Disconnected) => false,
+    });
 }
 
 /// Takes the opened project up.
 pub(super) fn receive_project(world: &mut World) {
     let mut project = world.resource_mut::<Project>();
+    close_abandoned(&mut project);
     let Some(opening) = project.opening.take() else { return };
     match opening.answer.try_recv() {
         Err(TryRecvError::Empty) => project.opening = Some(opening),
@@ -189,21 +223,22 @@ pub(super) fn receive_project(world: &mut World) {
         }
         Ok(Err(error)) => {
             apply::clip_failed(world);
-            let ways_out = ways_out_of(&error, opening.clip.path());
+            let ways_out = ways_out_of(&error, &opening);
             world.resource_mut::<Notices>().push(Severity::Error, error.to_string(), ways_out);
         }
     }
 }
 
 /// What can be done about a project that does not open.
-fn ways_out_of(error: &StoreError, clip: &Path) -> Vec<(String, Action)> {
-    let open = |choice| Action::OpenWith(clip.to_owned(), choice);
-    let again = ("Try again".to_owned(), open(ProjectChoice::Own));
+fn ways_out_of(error: &StoreError, opening: &Opening) -> Vec<(String, Action)> {
+    let open = |choice| Action::OpenWith(opening.clip.path().to_owned(), choice);
+    let again = ("Try again".to_owned(), open(opening.choice.clone()));
     let separate = ("Start a separate project".to_owned(), open(ProjectChoice::Separate));
     match error {
         StoreError::Locked { .. } => vec![again],
-        StoreError::OtherClip { .. } => {
-            vec![("Link the labels to this clip".to_owned(), open(ProjectChoice::Relink)), separate]
+        StoreError::OtherClip { .. } | StoreError::OtherFrames { .. } => {
+            let relink = open(ProjectChoice::Relink(opening.path.clone()));
+            vec![("Link the labels to this clip".to_owned(), relink), separate]
         }
         StoreError::Misfit { .. }
         | StoreError::Foreign { .. }
@@ -250,8 +285,10 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     if !inherits_classes {
         world.resource_mut::<Classes>().0 = classes;
     }
-    let unanswered = unanswered(world);
-    world.resource_mut::<Answers>().wanted.extend(unanswered);
+    if !store.is_read_only() {
+        let unanswered = unanswered(world);
+        world.resource_mut::<Answers>().wanted.extend(unanswered);
+    }
     world.resource_mut::<Revisions>().go_on_from(last_revision);
     let steps = |steps: Vec<crate::store::StoredStep>| steps.into_iter().map(|step| (step.edit, step.is_follow_up));
     world.resource_mut::<History>().restore(steps(done), steps(undone));
@@ -372,6 +409,47 @@ pub(super) fn receive_copy(mut project: ResMut<Project>, mut notices: ResMut<Not
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn clip_in(folder: &Path) -> Clip {
+        let picture = image::RgbImage::from_pixel(8, 6, image::Rgb([1, 2, 3]));
+        picture.save(folder.join("0.png")).expect("writable");
+        crate::video::open_quietly(folder).expect("a folder of one image")
+    }
+
+    fn opened(path: &Path, clip: &Clip) -> Result<Opened, StoreError> {
+        let options =
+            OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: std::sync::Arc::new(|| {}) };
+        let opened = ProjectStore::open(path, &clip_record(clip), options);
+        opened.map(|(store, snapshot, notices)| Opened { store, snapshot, notices })
+    }
+
+    #[test]
+    fn a_project_that_was_given_up_is_taken_up_again_or_closed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let images = folder.path().join("images");
+        std::fs::create_dir(&images).expect("writable");
+        let clip = clip_in(&images);
+        let path = folder.path().join("p.labelhub");
+        let choice = ProjectChoice::At(path.clone());
+        let (sender, answer) = bounded(1);
+        let opening = Opening { path: path.clone(), clip: clip.clone(), choice: choice.clone(), answer };
+        let mut world = World::new();
+        world.insert_resource(Project { opening: Some(opening), ..Project::default() });
+        forget_opening(&mut world);
+        begin(&mut world, clip.clone(), choice);
+        let project = world.resource::<Project>();
+        assert!(project.opening.is_some() && project.abandoned.is_empty(), "it is the same one");
+        forget_opening(&mut world);
+        sender.send(opened(&path, &clip)).expect("it is still waited for");
+        receive_project(&mut world);
+        assert!(world.resource::<Project>().abandoned.is_empty());
+        let since = std::time::Instant::now();
+        while let Err(error) = opened(&path, &clip) {
+            assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+            assert!(since.elapsed().as_secs() < 60, "nobody closed it");
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn a_session_comes_back_and_a_strange_one_is_passed_over() {

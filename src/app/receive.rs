@@ -93,11 +93,11 @@ pub(super) fn receive_saving(mut saving: ResMut<Saving>, mut notices: ResMut<Not
                 let again = ("Write the others".to_owned(), Action::SaveMasksTo(folder));
                 notices.push(Severity::Info, text, vec![again]);
             }
-            SaveEvent::Failed { message, is_foreign } => {
+            SaveEvent::Failed { folder, message, is_foreign } => {
                 saving.progress = None;
                 let mut ways_out = vec![("Choose a folder…".to_owned(), Action::Ask(FileQuestion::SaveMasksTo))];
                 if !is_foreign {
-                    ways_out.insert(0, ("Save again".to_owned(), Action::SaveMasks));
+                    ways_out.insert(0, ("Save again".to_owned(), Action::SaveMasksTo(folder)));
                 }
                 notices.push(Severity::Error, message, ways_out);
             }

@@ -57,6 +57,8 @@ pub enum SaveEvent {
     },
     /// It failed; what was written is whole.
     Failed {
+        /// Where.
+        folder: PathBuf,
         /// Why, and what to do.
         message: String,
         /// The folder holds masks that are not ours.
@@ -99,6 +101,7 @@ fn report(sender: &Sender<SaveEvent>, waker: &(dyn Fn() + Send + Sync), event: S
 
 fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, SaveEvent> {
     let folder = &job.folder;
+    let failed = |path: &Path, what: &str, cause: &str| failed(folder, path, what, cause);
     fs::create_dir_all(folder).map_err(|e| failed(folder, "the folder cannot be made", &e.to_string()))?;
     let earlier = earlier_files(folder)?;
     let name_of = |frame: &FrameIdx, object: &ObjectId| format!("{frame}_{object}.npy");
@@ -131,12 +134,13 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
 fn write_list(folder: &Path, files: BTreeSet<String>) -> Result<(), SaveEvent> {
     let list = serde_json::to_vec_pretty(&FileList { files }).expect("names are strings");
     write_atomically(&folder.join(LIST_NAME), |writer| io::Write::write_all(writer, &list))
-        .map_err(|e| failed(folder, "the list of files was not written", &e.to_string()))
+        .map_err(|e| failed(folder, folder, "the list of files was not written", &e.to_string()))
 }
 
 /// The files of an earlier save; refuses a folder with masks that somebody else wrote.
 fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
-    let unreadable = |e: String| failed(&folder.join(LIST_NAME), "the list of an earlier save cannot be read", &e);
+    let unreadable =
+        |e: String| failed(folder, &folder.join(LIST_NAME), "the list of an earlier save cannot be read", &e);
     match fs::read(folder.join(LIST_NAME)) {
         Ok(bytes) => {
             let list: FileList = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
@@ -148,6 +152,7 @@ fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
             match names.into_iter().find(|name| is_mask_name(name)) {
                 None => Ok(BTreeSet::new()),
                 Some(name) => Err(SaveEvent::Failed {
+                    folder: folder.to_owned(),
                     message: format!(
                         "{}: it holds masks of another origin ({name}). Nothing was written; choose another folder",
                         folder.display()
@@ -166,9 +171,9 @@ fn is_mask_name(name: &str) -> bool {
     name.strip_suffix(".npy").and_then(|stem| stem.split_once('_')).is_some_and(|(f, o)| is_number(f) && is_number(o))
 }
 
-fn failed(path: &Path, what: &str, cause: &str) -> SaveEvent {
+fn failed(folder: &Path, path: &Path, what: &str, cause: &str) -> SaveEvent {
     let message = format!("{}: {what}: {cause}. Free space or choose another folder, then save again", path.display());
-    SaveEvent::Failed { message, is_foreign: false }
+    SaveEvent::Failed { folder: folder.to_owned(), message, is_foreign: false }
 }
 
 #[cfg(test)]
@@ -217,6 +222,20 @@ mod tests {
         job.is_stopped.store(false, Ordering::Relaxed);
         let end = write_all(&job, &|_| {});
         assert_eq!(end, Ok(SaveEvent::Done { folder: folder.path().to_owned(), files: 3, removed: 0 }));
+    }
+
+    #[test]
+    fn a_save_that_was_cut_short_can_be_done_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder.path().join("clip_masks");
+        let mut cut = job(&folder, &[0, 3, 7]);
+        cut.masks[2].2 = MaskId(99);
+        let end = write_all(&cut, &|_| {}).expect_err("the store has no such mask");
+        assert!(matches!(&end, SaveEvent::Failed { folder: at, is_foreign: false, .. } if *at == folder), "{end:?}");
+        assert_eq!(names(&folder), ["0_1.npy", "3_1.npy", LIST_NAME].map(str::to_owned).into());
+        let end = write_all(&job(&folder, &[3, 7]), &|_| {}).expect("written");
+        assert_eq!(end, SaveEvent::Done { folder: folder.clone(), files: 2, removed: 1 });
+        assert_eq!(names(&folder), ["3_1.npy", "7_1.npy", LIST_NAME].map(str::to_owned).into());
     }
 
     #[test]

@@ -206,6 +206,7 @@ impl From<StoreError> for CliError {
             | StoreError::Foreign { .. }
             | StoreError::Newer { .. }
             | StoreError::OtherClip { .. }
+            | StoreError::OtherFrames { .. }
             | StoreError::Misfit { .. }
             | StoreError::Unrecoverable { .. } => Exit::Input,
             StoreError::Copy { .. } | StoreError::NotSaved { .. } => Exit::SomeFailed,
@@ -243,6 +244,7 @@ impl From<FormatError> for CliError {
             | FormatError::Exists { .. }
             | FormatError::NotAnExport { .. }
             | FormatError::HoldsOther { .. }
+            | FormatError::HoldsMore { .. }
             | FormatError::InTheWay { .. }
             | FormatError::HoldsClip { .. }
             | FormatError::NothingToExport

@@ -72,6 +72,16 @@ pub enum FormatError {
         /// What is in it.
         entry: String,
     },
+    /// Somebody put something into the folders of an earlier export: replacing that would lose it.
+    #[error("{}: holds {found} files, the earlier export wrote {written}, and is not replaced; move the others out of its folders or choose another folder", path.display())]
+    HoldsMore {
+        /// The folder.
+        path: PathBuf,
+        /// How many files are in it.
+        found: u64,
+        /// How many the export wrote.
+        written: u64,
+    },
     /// Where an unfinished export would lie there is something else.
     #[error("{}: is in the way and was not left by an export; move it away or choose another folder", path.display())]
     InTheWay {

@@ -98,9 +98,9 @@ fn write_facts(
         file.json(&Names { renamed: &dataset.renamed })?;
         file.finish()?;
     }
-    let mut entries = target.entries()?;
+    let (mut entries, files) = (target.entries()?, target.file_count()?);
     entries.push(manifest::FILE_NAME.to_owned());
     let mut file = output.file(manifest::FILE_NAME)?;
-    file.json(&Manifest::of(dataset, format, &output.losses, entries))?;
+    file.json(&Manifest::of(dataset, format, &output.losses, entries, files + 1))?;
     file.finish()
 }

@@ -49,6 +49,11 @@ impl ExportFolder {
         Ok(names)
     }
 
+    /// How many files have been written so far, those in folders included.
+    pub fn file_count(&self) -> Result<u64, FormatError> {
+        Ok(files_below(&self.part)? - 1) // the mark
+    }
+
     /// Puts the whole export under its name. The answer is a note on what could not be cleaned up, if anything.
     pub fn finish(&self) -> Result<Option<String>, FormatError> {
         sync_all(&self.part).map_err(FormatError::writing(&self.part))?;
@@ -104,6 +109,11 @@ pub fn check_target(target: &Path, clips: &[PathBuf], overwrite: bool) -> Result
         if let Some(entry) = names_in(target)?.into_iter().find(|name| !earlier.entries.contains(name)) {
             return Err(FormatError::HoldsOther { path: target.to_owned(), entry });
         }
+        // Exports of earlier versions do not say how many files they wrote.
+        let found = files_below(target)?;
+        if let Some(written) = earlier.files.filter(|written| *written < found) {
+            return Err(FormatError::HoldsMore { path: target.to_owned(), found, written });
+        }
     }
     // The mark goes a moment before the folder gets its name.
     let is_ours = |part: &Path| part.join(MARK).exists() || Manifest::in_folder(part).is_some();
@@ -121,6 +131,17 @@ fn names_in(folder: &Path) -> Result<Vec<String>, FormatError> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// How many files are in a folder and all below it. Links count as files and are not followed.
+fn files_below(folder: &Path) -> Result<u64, FormatError> {
+    let mut count = 0;
+    for entry in fs::read_dir(folder).map_err(FormatError::reading(folder))? {
+        let entry = entry.map_err(FormatError::reading(folder))?;
+        let is_folder = entry.file_type().map_err(FormatError::reading(folder))?.is_dir();
+        count += if is_folder { files_below(&entry.path())? } else { 1 };
+    }
+    Ok(count)
 }
 
 /// Where an export that is being replaced can lie meanwhile: one of an earlier day may have been left there.

@@ -124,6 +124,15 @@ impl FormatId {
         }
     }
 
+    /// Whether some programs number its frames from 1. In the others the number is ours, or a place in a list.
+    pub(super) fn may_count_from_one(self) -> bool {
+        match self {
+            Npy | NpyStack | Sav => false,
+            Davis | Png | Coco | YtVos | YtVis | Yolo | Mots | CvatImages | CvatVideo | Datumaro | LabelStudio
+            | Labelme | Overlay => true,
+        }
+    }
+
     /// Whether readers look for `.jpg` files only, whatever the user would like.
     pub(super) fn wants_jpeg(self) -> bool {
         match self {

@@ -8,13 +8,14 @@ use std::collections::HashMap;
 
 use super::file_names::stem;
 use super::files;
-use super::manifest::ManifestClip;
+use super::manifest::{ManifestClip, ManifestFrame};
 use super::reading::FrameId;
 use super::side_by_side::{before_number, folder_of, without_separators};
 use crate::label::FrameIdx;
 
 const NO_SUCH_FRAME: &str = "the clip has no such frame";
 const AMBIGUOUS: &str = "several frames of the clip are called so";
+const GONE: &str = "the file it was made for is not in the clip any more";
 
 /// Finds the frames of one clip.
 pub(super) struct FrameFinder {
@@ -24,10 +25,12 @@ pub(super) struct FrameFinder {
 
 /// How files are called.
 enum Names {
-    /// As our own export lists them. Another name belongs to another clip.
-    Listed(HashMap<String, FrameIdx>),
+    /// As our own export lists them; `None` is a frame that the clip has no more. Another name belongs to another clip.
+    Listed(HashMap<String, Option<FrameIdx>>),
     /// In our own export, by their frame's number.
     Numbers,
+    /// The same, of a folder whose files were others then: where those of each number are now.
+    Moved(HashMap<u32, FrameIdx>),
     /// As the clip's own files, without endings; `None` where several share a name.
     Folder(HashMap<String, Option<FrameIdx>>),
     /// The clip is a video: names end with a number.
@@ -35,11 +38,32 @@ enum Names {
 }
 
 impl FrameFinder {
-    /// For what our own export says of the clip.
+    /// For what our own export says of the clip, whose frames are where they were.
     pub fn listed(clip: &ManifestClip, numbers_frames: bool, frame_count: u32) -> Self {
-        let listed = || clip.frames.iter().map(|frame| (frame.name.clone(), FrameIdx(frame.index))).collect();
+        let listed = || clip.frames.iter().map(|frame| (frame.name.clone(), Some(FrameIdx(frame.index)))).collect();
         let names = if numbers_frames { Names::Numbers } else { Names::Listed(listed()) };
         FrameFinder { names, frame_count }
+    }
+
+    /// For what our own export says of a folder whose files are others now: each frame is where its file is. `None`
+    /// where the export does not say what the files were called.
+    pub fn moved(clip: &ManifestClip, numbers_frames: bool, file_names: &[String]) -> Option<Self> {
+        if numbers_frames && clip.frames.iter().any(|frame| frame.file.is_none()) {
+            return None;
+        }
+        let now = by_stem(file_names.iter().map(String::as_str).zip(0..));
+        let then = by_stem(clip.frames.iter().filter_map(|frame| Some((frame.file.as_deref()?, frame.index))));
+        let place = |frame: &ManifestFrame| match frame.file.as_deref().map(stem) {
+            Some(name) => then.get(name).copied().flatten().and_then(|_| *now.get(name)?),
+            // Earlier versions say it only by the dataset's own names.
+            None => in_folder(&now, &frame.name).ok().map(|(_, idx)| idx),
+        };
+        let names = if numbers_frames {
+            Names::Moved(clip.frames.iter().filter_map(|frame| Some((frame.index, place(frame)?))).collect())
+        } else {
+            Names::Listed(clip.frames.iter().map(|frame| (frame.name.clone(), place(frame))).collect())
+        };
+        Some(FrameFinder { names, frame_count: file_names.len() as u32 })
     }
 
     /// For a dataset from elsewhere, by the names of the clip's files; a video has none.
@@ -47,16 +71,30 @@ impl FrameFinder {
         if file_names.is_empty() {
             return FrameFinder { names: Names::Video, frame_count };
         }
-        let mut names = HashMap::new();
-        for (idx, name) in (0..).map(FrameIdx).zip(file_names) {
-            names.entry(stem(name).to_owned()).and_modify(|known| *known = None).or_insert(Some(idx));
-        }
+        let names = by_stem(file_names.iter().map(String::as_str).zip(0..));
         FrameFinder { names: Names::Folder(names), frame_count }
     }
 
     /// Whether the names are those of our own export.
     pub fn is_listed(&self) -> bool {
-        matches!(self.names, Names::Listed(_) | Names::Numbers)
+        matches!(self.names, Names::Listed(_) | Names::Numbers | Names::Moved(_))
+    }
+
+    /// Whether our own export lists no such frame of this clip.
+    pub fn is_unlisted(&self, id: FrameId<'_>) -> bool {
+        match (id, &self.names) {
+            (FrameId::File { name, .. }, Names::Listed(names)) => !names.contains_key(name),
+            _ => false,
+        }
+    }
+
+    /// The number that a frame is found by, where another program chose how to count.
+    pub fn foreign_number(&self, id: FrameId<'_>) -> Option<u32> {
+        match (id, &self.names) {
+            (FrameId::Number(number), Names::Folder(_) | Names::Video) => Some(number),
+            (FrameId::File { name, index: None }, Names::Video) => number_of(name),
+            _ => None,
+        }
     }
 
     /// The frame.
@@ -64,13 +102,18 @@ impl FrameFinder {
     /// # Errors
     /// Says why there is none.
     pub fn find(&self, id: FrameId<'_>) -> Result<FrameIdx, &'static str> {
-        let number_of = |name: &str| name[before_digits(name).len()..].parse().ok().map(FrameIdx);
         let found = match (id, &self.names) {
+            (FrameId::Number(number), Names::Moved(places)) => Some(*places.get(&number).ok_or(GONE)?),
+            (FrameId::File { name, .. }, Names::Moved(places)) => {
+                number_of(name).map(|number| places.get(&number).copied().ok_or(GONE)).transpose()?
+            }
             (FrameId::Number(number), _) => Some(FrameIdx(number)),
-            (FrameId::File { name, .. }, Names::Listed(names)) => names.get(name).copied(),
-            (FrameId::File { name, .. }, Names::Numbers) => number_of(name),
+            (FrameId::File { name, .. }, Names::Listed(names)) => {
+                names.get(name).map(|place| place.ok_or(GONE)).transpose()?
+            }
+            (FrameId::File { name, .. }, Names::Numbers) => number_of(name).map(FrameIdx),
             (FrameId::File { name, .. }, Names::Folder(names)) => Some(in_folder(names, name)?.1),
-            (FrameId::File { name, index }, Names::Video) => index.map(FrameIdx).or_else(|| number_of(name)),
+            (FrameId::File { name, index }, Names::Video) => index.or_else(|| number_of(name)).map(FrameIdx),
         };
         found.filter(|idx| idx.0 < self.frame_count).ok_or(NO_SUCH_FRAME)
     }
@@ -81,11 +124,25 @@ impl FrameFinder {
         let before = match &self.names {
             // What no frame is called is not put anywhere, so it need not be told apart.
             Names::Folder(names) => in_folder(names, name).map_or("", |(before, _)| without_separators(before)),
-            Names::Listed(_) | Names::Numbers | Names::Video => before_number(name),
+            Names::Listed(_) | Names::Numbers | Names::Moved(_) | Names::Video => before_number(name),
         };
         let between = if folder.is_empty() || before.is_empty() { "" } else { "/" };
         format!("{folder}{between}{before}")
     }
+}
+
+/// Frames by their files' names without endings; `None` where several share one.
+fn by_stem<'n>(frames: impl Iterator<Item = (&'n str, u32)>) -> HashMap<String, Option<FrameIdx>> {
+    let mut found = HashMap::new();
+    for (name, idx) in frames {
+        found.entry(stem(name).to_owned()).and_modify(|known| *known = None).or_insert(Some(FrameIdx(idx)));
+    }
+    found
+}
+
+/// The number at the end of a name.
+fn number_of(name: &str) -> Option<u32> {
+    name[before_digits(name).len()..].parse().ok()
 }
 
 fn before_digits(name: &str) -> &str {

@@ -101,6 +101,7 @@ pub fn import(
     let read = registry::importer(format).ok_or(FormatError::NoImport { format })?;
     let mut sink = CollectSink::new(format, path, target, progress)?;
     read(path, &mut sink)?;
+    sink.check_numbers()?;
     Ok(sink.finish())
 }
 
@@ -122,6 +123,8 @@ struct CollectSink<'a> {
     errors: Vec<ItemError>,
     error_count: u64,
     notices: Vec<String>,
+    /// The lowest and the highest number that another program gave a frame.
+    numbers: Option<(u32, u32)>,
     progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
     /// Steps since `progress` was called last.
     steps: u32,
@@ -151,9 +154,15 @@ impl<'a> CollectSink<'a> {
             },
             None => (None, None),
         };
+        let mut notices = Vec::new();
         let frames = match manifest.as_ref().zip(manifest_clip) {
             Some((manifest, clip)) => {
-                FrameFinder::listed(&manifest.clips[clip], format.numbers_frames(), target.frame_count)
+                let clip = &manifest.clips[clip];
+                listed_frames(clip, format, target, &mut notices).map_err(|cause| FormatError::Dataset {
+                    path: path.to_owned(),
+                    format,
+                    cause,
+                })?
             }
             None => FrameFinder::of_clip(&target.frame_names, target.frame_count),
         };
@@ -171,7 +180,8 @@ impl<'a> CollectSink<'a> {
             masks: 0,
             errors: Vec::new(),
             error_count: 0,
-            notices: Vec::new(),
+            notices,
+            numbers: None,
             progress,
             steps: 0,
         })
@@ -180,6 +190,26 @@ impl<'a> CollectSink<'a> {
     fn look(&mut self) -> Result<(), FormatError> {
         self.steps = 0;
         if (self.progress)(self.masks).is_break() { Err(FormatError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Refuses frames that were counted from 1: every mask would lie one frame late. Says so where it cannot be told.
+    fn check_numbers(&mut self) -> Result<(), FormatError> {
+        let Some((lowest, highest)) = self.numbers.filter(|(lowest, _)| *lowest > 0) else { return Ok(()) };
+        let last = self.target.frame_count.saturating_sub(1);
+        if highest == last + 1 {
+            let cause = format!(
+                "its frames are numbered {lowest} to {highest}, the clip's 0 to {last}; number them from 0 and import it \
+                 again"
+            );
+            return Err(FormatError::Dataset { path: self.path.to_owned(), format: self.format, cause });
+        }
+        if self.format.may_count_from_one() {
+            self.notice(format!(
+                "its lowest frame number is {lowest}; numbers were taken as counted from 0, so look whether the masks lie \
+                 on their frames"
+            ));
+        }
+        Ok(())
     }
 
     fn finish(self) -> Imported {
@@ -268,6 +298,40 @@ fn clip_in(manifest: &Manifest, below: &Path, target: &ImportTarget) -> Option<u
     by_identity.or_else(by_name).or((manifest.clips.len() == 1).then_some(0)).or_else(|| position(&is_named))
 }
 
+/// Where the frames of our own export are in the target.
+///
+/// # Errors
+/// Says why that cannot be known.
+fn listed_frames(
+    clip: &ManifestClip,
+    format: FormatId,
+    target: &ImportTarget,
+    notices: &mut Vec<String>,
+) -> Result<FrameFinder, String> {
+    let is_same = target.identity.as_ref().is_some_and(|identity| identity.as_hex() == clip.identity);
+    if is_same {
+        return Ok(FrameFinder::listed(clip, format.numbers_frames(), target.frame_count));
+    }
+    if !target.frame_names.is_empty()
+        && let Some(moved) = FrameFinder::moved(clip, format.numbers_frames(), &target.frame_names)
+    {
+        return Ok(moved);
+    }
+    if clip.frame_count != target.frame_count {
+        return Err(format!(
+            "it was exported from another clip, {}, which has {} frames, this one {}; open that clip to import it",
+            shortened(&clip.name),
+            clip.frame_count,
+            target.frame_count
+        ));
+    }
+    notices.push(format!(
+        "it was exported from another clip, {}, of as many frames; masks were put on the frames of the same number",
+        shortened(&clip.name)
+    ));
+    Ok(FrameFinder::listed(clip, format.numbers_frames(), target.frame_count))
+}
+
 fn no_such_clip(path: &Path, format: FormatId, found: &[String], target: &ImportTarget) -> FormatError {
     const MAX_NAMED: usize = 10;
     let named = found.iter().filter(|name| !name.is_empty()).take(MAX_NAMED).map(|name| shortened(name));
@@ -319,11 +383,15 @@ impl Sink for CollectSink<'_> {
 
     fn locate(&mut self, frame: &FrameRef<'_>) -> Result<Option<Place>, FormatError> {
         self.keep_going()?;
+        if let Some(number) = self.frames.foreign_number(frame.id) {
+            let (lowest, highest) = self.numbers.unwrap_or((number, number));
+            self.numbers = Some((lowest.min(number), highest.max(number)));
+        }
         match self.frames.find(frame.id) {
             Ok(idx) => Ok(Some(Place { clip: 0, frame: idx, size: self.target.size })),
             Err(cause) => {
-                let is_of_another_clip = self.manifest.as_ref().is_some_and(|manifest| manifest.clips.len() > 1);
-                if !is_of_another_clip {
+                let has_others = self.manifest.as_ref().is_some_and(|manifest| manifest.clips.len() > 1);
+                if !(has_others && self.frames.is_unlisted(frame.id)) {
                     self.fault(&frame.shown(), cause);
                 }
                 Ok(None)

@@ -77,15 +77,19 @@ fn result(clip: &DatasetClip<'_>, number: u32, name: &str, class: &str, task: u6
     })
 }
 
-/// Reads a `tasks.json`, an export from Label Studio (JSON), or the folder that holds one.
+/// Reads a `tasks.json`, an export from Label Studio (JSON), or the folder that holds it or several of them.
 pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> {
-    let file = json_file(path)?;
+    let files = task_files(path)?;
     let wanted = WantedClips::choose(sink, |each| {
-        for_each_element(&file, FormatId::LabelStudio, &mut |task| {
-            image_of(&task).map_or(Ok(()), |image| each(&image, clip_of(&task)))
+        files.iter().try_for_each(|file| {
+            for_each_element(file, FormatId::LabelStudio, &mut |task| {
+                image_of(&task).map_or(Ok(()), |image| each(&image, clip_of(&task)))
+            })
         })
     })?;
-    for_each_element(&file, FormatId::LabelStudio, &mut |task| read_task(&task, &wanted, sink))
+    files
+        .iter()
+        .try_for_each(|file| for_each_element(file, FormatId::LabelStudio, &mut |task| read_task(&task, &wanted, sink)))
 }
 
 /// The file of a task's image, as it was called before it was uploaded.
@@ -145,12 +149,21 @@ fn percent_decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn json_file(path: &Path) -> Result<PathBuf, FormatError> {
+fn task_files(path: &Path) -> Result<Vec<PathBuf>, FormatError> {
     let own = path.join("tasks.json");
     if own.is_file() {
-        return Ok(own);
+        return Ok(vec![own]);
     }
-    Ok(files::json_files(path, FormatId::LabelStudio)?.swap_remove(0))
+    let mut found = files::json_files(path, FormatId::LabelStudio)?;
+    // A single file that cannot be read says itself what is wrong with it.
+    if found.len() > 1 {
+        found.retain(|file| is_likely(file));
+    }
+    if found.is_empty() {
+        let cause = "no JSON file in it holds tasks with annotations; choose the file or its folder".to_owned();
+        return Err(FormatError::Dataset { path: path.to_owned(), format: FormatId::LabelStudio, cause });
+    }
+    Ok(found)
 }
 
 /// Whether a file holds tasks of this kind.

@@ -32,6 +32,9 @@ pub(super) struct Manifest {
     /// Everything directly in the export's folder: what else is found there is not ours to replace.
     #[serde(default)]
     pub entries: Vec<String>,
+    /// How many files the export wrote, in its folders too.
+    #[serde(default)]
+    pub files: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,12 +73,15 @@ pub(super) struct ManifestObject {
 pub(super) struct ManifestFrame {
     pub index: u32,
     pub pts: i64,
-    /// Its file's name without the ending.
+    /// In the dataset's files, without the ending.
     pub name: String,
+    /// The clip's own file, with its ending; only folders of images have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl Manifest {
-    pub fn of(dataset: &Dataset<'_>, format: FormatId, losses: &Losses, entries: Vec<String>) -> Self {
+    pub fn of(dataset: &Dataset<'_>, format: FormatId, losses: &Losses, entries: Vec<String>, files: u64) -> Self {
         Manifest {
             label_hub: env!("CARGO_PKG_VERSION").to_owned(),
             format: format.name().to_owned(),
@@ -83,6 +89,7 @@ impl Manifest {
             clips: dataset.clips.iter().map(|clip| ManifestClip::of(clip, &dataset.classes)).collect(),
             lost: losses.lines(),
             entries,
+            files: Some(files),
         }
     }
 
@@ -110,10 +117,9 @@ impl ManifestClip {
             class: classes[object.class].clone(),
             colour: object.colour,
         });
-        let frames = clip.frames.iter().map(|frame| ManifestFrame {
-            index: frame.idx.0,
-            pts: facts.frames[frame.idx.as_usize()].pts,
-            name: frame.name.clone(),
+        let frames = clip.frames.iter().map(|frame| {
+            let own = &facts.frames[frame.idx.as_usize()];
+            ManifestFrame { index: frame.idx.0, pts: own.pts, name: frame.name.clone(), file: own.file_name.clone() }
         });
         ManifestClip {
             name: facts.name.clone(),

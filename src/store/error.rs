@@ -74,6 +74,12 @@ pub enum StoreError {
         /// The clip that was to be opened.
         given: PathBuf,
     },
+    /// The clip is the project's own, but its frames are counted otherwise than when they were labelled.
+    #[error("{}: the frames of this clip are counted otherwise than when it was labelled, by another version of the program or of ffmpeg; open it with that one, or link the labels to it all the same and look whether they lie on their frames", path.display())]
+    OtherFrames {
+        /// The project file.
+        path: PathBuf,
+    },
     /// The project's labels do not fit the clip, so they cannot be linked to it.
     #[error("{}: the labels do not fit this clip: {reason}; open the clip they were made on, or start a new project", path.display())]
     Misfit {

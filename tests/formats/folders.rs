@@ -73,6 +73,11 @@ fn what_somebody_put_into_an_export_is_never_replaced() {
     let message = overwriting().expect_err("it holds the user's file").to_string();
     assert!(message.contains("my notes.txt") && notes.exists(), "{message}");
     fs::remove_file(&notes).expect("it is there");
+    let notes = target.join("annotations").join("my notes.txt");
+    fs::write(&notes, b"x").expect("writable");
+    let message = overwriting().expect_err("a folder of it holds the user's file").to_string();
+    assert!(message.contains("holds 4 files") && message.contains("wrote 3") && notes.exists(), "{message}");
+    fs::remove_file(&notes).expect("it is there");
     overwriting().expect("nothing of the user's is in it");
 }
 

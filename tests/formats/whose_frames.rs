@@ -7,6 +7,7 @@ use std::path::Path;
 
 use label_hub::formats::{FormatError, FormatId, ImportTarget, Imported, Split, import};
 use label_hub::label::{FrameIdx, Mask};
+use label_hub::video::ClipIdentity;
 use serde_json::json;
 
 use super::made_up::{MadeUp, export_quietly, plan};
@@ -20,6 +21,10 @@ const NAMED: [FormatId; 6] = [
     FormatId::LabelStudio,
     FormatId::Labelme,
 ];
+
+/// Formats that number a folder's images by their place.
+const NUMBERED: [FormatId; 7] =
+    [FormatId::Npy, FormatId::NpyStack, FormatId::Davis, FormatId::Png, FormatId::YtVis, FormatId::Sav, FormatId::Mots];
 
 fn importable() -> impl Iterator<Item = FormatId> {
     FormatId::ALL.into_iter().filter(|format| format.can_import())
@@ -129,19 +134,135 @@ fn numbers_are_positions_in_the_clip_whatever_its_files_are_called() {
 fn frames_of_a_folder_are_found_by_their_names_alone() {
     let all = bars("shots", 6, 0).with_names(&["0000.jpg", "0001.jpg", "0002.jpg", "0003.jpg", "0004.jpg", "0005.jpg"]);
     // The first three were taken away since, and three more were added.
-    let rest =
+    let mut rest =
         bars("shots", 6, 0).with_names(&["0003.jpg", "0004.jpg", "0005.jpg", "0006.jpg", "0007.jpg", "0008.jpg"]);
+    rest.facts.identity = ClipIdentity::of_bytes(b"changed");
     let expected: BTreeMap<u32, Vec<Mask>> =
         (0..3).map(|frame| (frame, masks_of(&all)[&(frame + 3)].clone())).collect();
-    for format in NAMED {
+    let cases = NAMED.map(|format| (format, true)).into_iter().chain(NAMED.map(|format| (format, false)));
+    for (format, has_manifest) in cases.chain(NUMBERED.map(|format| (format, true))) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let target = folder.path().join("out");
         export_quietly(format, all.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
-        without_manifest(&target);
+        if !has_manifest {
+            without_manifest(&target);
+        }
         let imported = read(format, &target, &rest).unwrap_or_else(|e| panic!("{format}: {e}"));
-        assert_eq!(masks_in(&imported), expected, "{format}");
-        assert_eq!(imported.error_count, 3, "{format}: {:?}", imported.errors);
+        assert_eq!(masks_in(&imported), expected, "{format}, manifest: {has_manifest}");
+        assert_eq!(imported.error_count, 3, "{format}, manifest: {has_manifest}: {:?}", imported.errors);
     }
+}
+
+#[test]
+fn exports_of_earlier_versions_name_the_files_of_a_folder_where_the_format_does() {
+    let all = bars("shots", 3, 0).with_names(&["a.jpg", "b.jpg", "c.jpg"]);
+    let mut rest = bars("shots", 3, 0).with_names(&["b.jpg", "c.jpg", "d.jpg"]);
+    rest.facts.identity = ClipIdentity::of_bytes(b"changed");
+    let mut fewer = bars("shots", 2, 0).with_names(&["b.jpg", "c.jpg"]);
+    fewer.facts.identity = ClipIdentity::of_bytes(b"fewer");
+    for format in [FormatId::Coco, FormatId::Davis] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        export_quietly(format, all.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let manifest = target.join("labelhub.json");
+        let text = fs::read_to_string(&manifest).expect("written");
+        let mut value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        for frame in value["clips"][0]["frames"].as_array_mut().expect("a list") {
+            frame.as_object_mut().expect("an object").remove("file").expect("it is written now");
+        }
+        fs::write(&manifest, value.to_string()).expect("writable");
+        if format == FormatId::Coco {
+            let imported = read(format, &target, &rest).expect("names are in it");
+            assert_eq!(masks_in(&imported)[&0], masks_of(&all)[&1]);
+        } else {
+            let imported = read(format, &target, &rest).expect("as many frames");
+            assert!(imported.notices[0].contains("another clip"), "{:?}", imported.notices);
+            let message = read(format, &target, &fewer).expect_err("nothing says which").to_string();
+            assert!(message.contains("3 frames"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn exports_of_another_video_are_told_from_those_of_this_one() {
+    let clip = bars("clip", 4, 0);
+    let mut other = clip.clone();
+    other.facts.identity = ClipIdentity::of_bytes(b"encoded again");
+    let mut longer = bars("clip", 5, 0);
+    longer.facts.identity = ClipIdentity::of_bytes(b"longer");
+    for format in importable() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        export_quietly(format, clip.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let imported = read(format, &target, &clip).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!(imported.notices, Vec::<String>::new(), "{format}");
+        let imported = read(format, &target, &other).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!(masks_in(&imported), masks_of(&clip), "{format}");
+        assert!(imported.notices[0].contains("another clip"), "{format}: {:?}", imported.notices);
+        let message = read(format, &target, &longer).expect_err("of another length").to_string();
+        assert!(message.contains("4 frames, this one 5"), "{format}: {message}");
+    }
+}
+
+#[test]
+fn frames_counted_from_one_are_refused_or_told() {
+    let clip = bars("clip", 4, 0);
+    let image = |number: u32| {
+        let pixels: Vec<u8> = (0..40 * 6).map(|i| u8::from(i % 40 == number)).collect();
+        image::GrayImage::from_raw(40, 6, pixels).expect("40 by 6")
+    };
+    for (numbers, is_refused, has_notice) in
+        [(1..5, true, false), (0..4, false, false), (1..4, false, true), (1..6, false, true)]
+    {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let frames = folder.path().join("Annotations/480p/clip");
+        fs::create_dir_all(&frames).expect("writable");
+        let mut lines = String::new();
+        for number in numbers.clone() {
+            image(number).save(frames.join(format!("{number:05}.png"))).expect("writable");
+            lines.push_str(&format!("{number} 1001 1 6 40 0f7\n"));
+        }
+        let text = folder.path().join("clip.txt");
+        fs::write(&text, lines).expect("writable");
+        for (format, path) in [(FormatId::Davis, folder.path()), (FormatId::Mots, text.as_path())] {
+            match read(format, path, &clip) {
+                Ok(imported) => {
+                    assert!(!is_refused, "{format}: {numbers:?}");
+                    assert_eq!(
+                        !imported.notices.is_empty(),
+                        has_notice,
+                        "{format}, {numbers:?}: {:?}",
+                        imported.notices
+                    );
+                }
+                Err(error) => {
+                    let message = error.to_string();
+                    assert!(
+                        is_refused && message.contains("numbered 1 to 4, the clip's 0 to 3"),
+                        "{format}: {message}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn all_exports_from_label_studio_in_a_folder_are_read() {
+    let clip = bars("clip", 4, 0).with_names(&["1.jpg", "2.jpg", "3.jpg", "4.jpg"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("out");
+    export_quietly(FormatId::LabelStudio, clip.plan(), &target).expect("a new folder");
+    without_manifest(&target);
+    let tasks: Vec<serde_json::Value> =
+        serde_json::from_str(&fs::read_to_string(target.join("tasks.json")).expect("written")).expect("JSON");
+    fs::remove_file(target.join("tasks.json")).expect("written");
+    for (name, part) in [("project-1.json", &tasks[..1]), ("project-2.json", &tasks[1..])] {
+        fs::write(target.join(name), serde_json::to_string(part).expect("JSON")).expect("writable");
+    }
+    fs::write(target.join("a-list-of-something.json"), "[{\"data\": 1}]").expect("writable");
+    let imported = read(FormatId::LabelStudio, &target, &clip).expect("sound");
+    assert_eq!((imported.errors.as_slice(), masks_in(&imported)), (&[][..], masks_of(&clip)));
 }
 
 #[test]

@@ -103,8 +103,8 @@ pub enum FileQuestion {
 pub enum ProjectChoice {
     /// The one beside it.
     Own,
-    /// The one beside it, although it was another clip's: the labels are linked to this one.
-    Relink,
+    /// This file, although it was another clip's: the labels are linked to this one.
+    Relink(PathBuf),
     /// One of its own in the program's data folder; what lies beside the clip is left alone.
     Separate,
     /// This file, wherever it lies.

@@ -180,7 +180,7 @@ impl Action {
             Action::Open(path) => return Cow::Owned(format!("Open {}", path.display())),
             Action::OpenAnyway(path, _) => return Cow::Owned(format!("Open {} without saving", path.display())),
             Action::OpenWith(path, ProjectChoice::Own) => return Cow::Owned(format!("Open {}", path.display())),
-            Action::OpenWith(path, ProjectChoice::Relink) => {
+            Action::OpenWith(path, ProjectChoice::Relink(_)) => {
                 return Cow::Owned(format!("Open {} and link the labels to it", path.display()));
             }
             Action::OpenWith(path, ProjectChoice::Separate) => {

@@ -27,6 +27,8 @@ pub enum Taken {
     Held(ProjectLock),
     /// The folder cannot be written, so there can be no lock, and no other writer either.
     ReadOnlyFolder,
+    /// The project could be written, but somebody else's lock file is there and must not be opened.
+    Barred(io::Error),
     /// This file system has no locks. The text says so.
     NoLocks(io::Error),
 }
@@ -50,6 +52,13 @@ impl ProjectLock {
             let mut options = OpenOptions::new();
             let mut file = match options.read(true).write(true).create(true).truncate(false).open(&path) {
                 Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_writable(project) => {
+                    // Left by a crash of somebody else's program. To be locked it need not be written.
+                    match File::open(&path) {
+                        Ok(file) => file,
+                        Err(error) => return Ok(Taken::Barred(error)),
+                    }
+                }
                 Err(error) => return Self::look(project, &path, &error),
             };
             match file.try_lock() {
@@ -86,6 +95,10 @@ impl Drop for ProjectLock {
         // Still locked here, so nobody else's file is taken away. One that stays behind does no harm.
         fs::remove_file(&self.path).ok();
     }
+}
+
+fn is_writable(project: &Path) -> bool {
+    matches!(filesystem::write_protection(project), Ok(None))
 }
 
 fn write_holder(file: &mut File) -> io::Result<()> {

@@ -19,7 +19,8 @@ pub struct OpenOptions {
 /// What to do when a project belongs to another clip than the one given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOtherClip {
-    /// Refuse with [`StoreError::OtherClip`](crate::store::StoreError::OtherClip).
+    /// Refuse with [`StoreError::OtherClip`](crate::store::StoreError::OtherClip), or with
+    /// [`StoreError::OtherFrames`](crate::store::StoreError::OtherFrames) where only the frames are counted otherwise.
     Refuse,
     /// The user has agreed to link the labels to this clip. Refused all the same when size or frame count differ.
     Relink,

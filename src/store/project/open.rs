@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::backups::{self, Backups};
 use super::clock::Clock;
 use super::front::{ProjectHandle, ProjectStore};
-use super::lock::{ProjectLock, Taken};
+use super::lock::{ProjectLock, Taken, lock_path};
 use super::notice::{OpenNotice, OpenOptions};
 use super::queue::Shared;
 use super::reading::Private;
@@ -155,17 +155,22 @@ impl Opening<'_> {
     /// Makes sure that nobody else has the file.
     fn claim(&mut self, path: &Path) -> Result<Claimed, StoreError> {
         let path = paths::canonical(path).map_err(|error| Self::failed(path, error))?;
-        let lock = match ProjectLock::take(&path)? {
-            Taken::Held(lock) => Some(lock),
-            Taken::ReadOnlyFolder => None,
+        let (lock, barred) = match ProjectLock::take(&path)? {
+            Taken::Held(lock) => (Some(lock), None),
+            Taken::ReadOnlyFolder => (None, None),
+            Taken::Barred(error) => {
+                (None, Some(format!("its lock file, {}, cannot be opened ({error})", lock_path(&path).display())))
+            }
             Taken::NoLocks(error) => {
                 self.notices.push(OpenNotice::NotLocked { path: path.clone(), reason: error.to_string() });
-                None
+                (None, None)
             }
         };
         let is_backup = self.options.data_folder.as_deref().is_some_and(|data| backups::is_backup(&path, data));
         let protection = if is_backup {
             Some("it is a backup".to_owned())
+        } else if barred.is_some() {
+            barred
         } else {
             filesystem::write_protection(&path).map_err(|error| Self::failed(&path, error))?
         };

@@ -67,7 +67,7 @@ impl ProjectCopy {
             Ok(Taken::Held(_lock)) => files()?,
             Ok(Taken::ReadOnlyFolder) => files()?,
             // Nobody knows whether somebody is writing; SQLite's own locks may still work.
-            Ok(Taken::NoLocks(_)) => saved_so_far(&project).or_else(|_| files())?,
+            Ok(Taken::NoLocks(_) | Taken::Barred(_)) => saved_so_far(&project).or_else(|_| files())?,
             Err(locked @ StoreError::Locked { .. }) => saved_so_far(&project).map_err(|_| locked)?,
             Err(other) => return Err(other),
         };

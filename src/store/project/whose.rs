@@ -17,8 +17,13 @@ pub fn check_clip(
 ) -> Result<bool, StoreError> {
     let recorded = &snapshot.clip;
     let misfit = |reason: String| StoreError::Misfit { path: path.to_owned(), reason };
-    let is_other = recorded.identity != given.identity;
+    let has_other_content = recorded.identity != given.identity;
+    let last_frame = last_frame(snapshot);
+    let is_other = has_other_content || last_frame.is_some_and(|last| are_frames_elsewhere(recorded, given, last));
     if is_other && on_other_clip == OnOtherClip::Refuse {
+        if !has_other_content {
+            return Err(StoreError::OtherFrames { path: path.to_owned() });
+        }
         let (recorded, given) = (recorded.path.clone(), given.path.clone());
         return Err(StoreError::OtherClip { path: path.to_owned(), recorded, given });
     }
@@ -30,13 +35,20 @@ pub fn check_clip(
         return Err(misfit(format!("it has {has} frames, the labels are for {wants}")));
     }
     // The same content may be indexed differently by another version of the program.
-    if let Some(frame) = last_frame(snapshot).filter(|frame| frame.0 >= given.frame_count) {
+    if let Some(frame) = last_frame.filter(|frame| frame.0 >= given.frame_count) {
         return Err(misfit(format!("it has {} frames, there are labels on frame {frame}", given.frame_count)));
     }
     if is_other {
         notices.push(OpenNotice::Relinked { from: recorded.path.clone() });
     }
     Ok(recorded != given)
+}
+
+/// Whether the frames up to `last` are shown at other times than when they were labelled, as far as both times are known:
+/// a label would then lie on another picture.
+fn are_frames_elsewhere(recorded: &ClipRecord, given: &ClipRecord, last: FrameIdx) -> bool {
+    let mut times = recorded.pts.iter().zip(&given.pts).take(last.as_usize() + 1);
+    recorded.time_base != given.time_base || times.any(|(then, now)| then != now)
 }
 
 /// The last frame that anything is said about.
