@@ -14,7 +14,7 @@ use label_hub::app::action::{Action, Panel, Tool};
 use label_hub::app::canvas::Canvas;
 use label_hub::app::labels::{self, LabelIndex};
 use label_hub::app::state::Shown;
-use label_hub::label::{FrameIdx, ObjectId, Prompt};
+use label_hub::label::{FrameIdx, ObjectId, PointLabel, Prompt};
 use window_support::BlindWindow;
 
 /// The button of the file menu.
@@ -208,6 +208,7 @@ fn a_frame_that_cannot_be_read_does_not_look_like_the_one_before() {
     assert!(window.facts().is_unreadable);
     let place = window.screen_at(140.0, 80.0);
     window.click(place);
+    window.act(Action::ClickCrosshair(PointLabel::Positive));
     window.app.update();
     assert_eq!(window.app.world().resource::<LabelIndex>().prompt_count(), 1, "a click does nothing");
     // "Try again" goes to the frame one is on.

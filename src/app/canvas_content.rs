@@ -114,6 +114,8 @@ pub(super) fn answer_view_requests(
             }
             // On another picture the click would land wrongly: it waits for the right one.
             ViewRequest::ClickCrosshair(_, frame) if frame != playhead.0 => {}
+            // Nor is there anything to click on where the frame cannot be read.
+            ViewRequest::ClickCrosshair(..) if shown.failure(playhead.0).is_some() => {}
             ViewRequest::ClickCrosshair(..) if is_waiting(&shown, *playhead) => requests.0.push(request),
             ViewRequest::ClickCrosshair(label, _) => {
                 let [x, y] = *crosshair.0.get_or_insert(rect.center().to_array());

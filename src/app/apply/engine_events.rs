@@ -14,7 +14,7 @@ use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance};
 use super::super::action::Action;
 use super::super::history::History;
 use super::super::labels;
-use super::super::notices::Severity;
+use super::super::notices::{Notices, Severity};
 use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Pace, Preview, StoreLink};
 use super::super::wording::counted;
 use super::{make, tell};
@@ -37,7 +37,9 @@ pub(super) fn take(world: &mut World, event: EngineEvent) {
                 ModelStatus::Loading(wanted) => generation < wanted,
                 ModelStatus::None | ModelStatus::Ready(_) | ModelStatus::Failed(_) => false,
             };
-            if !is_given_up {
+            if is_given_up {
+                world.resource_mut::<Notices>().note(Severity::Warning, error.to_string());
+            } else {
                 model_failed(world, &error.to_string());
             }
         }
