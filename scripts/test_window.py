@@ -54,6 +54,8 @@ def main():
     window.key("Return")
     masks = folder / "square_masks"
     window.wait("all masks are written", lambda: len(list(masks.glob("*.npy"))) >= FRAMES)
+    # Until the window says so too, it does not let itself be ended.
+    window.settle()
     files = sorted(masks.glob("*.npy"))
     results.append(check(len(files) == FRAMES, f"{len(files)} masks are written"))
     ious = []

@@ -130,7 +130,7 @@ fn mark_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, mark: &FrameMark) 
         let share = 100.0 * mark.area as f64 / view.frame_area.max(1) as f64;
         row(ui, "Area", figure(format!("{} px  {share:.2} %", mark.area), text));
         let word = match mark.area {
-            0 => "not in the frame",
+            0 => "absent",
             _ => super::super::canvas_content::provenance_word(mark.provenance),
         };
         let state = match (mark.is_approved, view.is_stale) {
