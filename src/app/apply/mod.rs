@@ -69,8 +69,8 @@ pub(super) fn apply_everything(world: &mut World) {
 fn finish_unit(world: &mut World, durability: Durability) {
     let journal = std::mem::take(&mut world.resource_mut::<History>().journal);
     let is_step = |change: &HistoryChange| {
-        use HistoryChange::{Push, Redo, Undo};
-        matches!(change, Push { is_follow_up: false, .. } | Undo(_) | Redo(_))
+        use HistoryChange::{Insert, Push, Redo, Undo};
+        matches!(change, Push { is_follow_up: false, .. } | Insert { below: 0, .. } | Undo(_) | Redo(_))
     };
     world.resource_mut::<Notices>().settle(journal.iter().any(is_step));
     let store = world.resource::<StoreLink>().clone();
