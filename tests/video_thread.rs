@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use label_hub::label::FrameIdx;
-use label_hub::video::{Clip, FrameCache, Generation, VideoCommand, VideoEvent, VideoThread, WorkerOptions};
+use label_hub::video::{
+    Clip, FrameCache, Generation, VideoCommand, VideoError, VideoEvent, VideoThread, WorkerOptions,
+};
 use video_support::{FRAMES, encoded, number_in, open, plain};
 
 fn long_gop() -> Clip {
@@ -112,6 +114,71 @@ fn failures_are_answers_too() {
     let beyond = show(&thread, FRAMES);
     assert!(matches!(answer(&thread, beyond), VideoEvent::Failed { idx: Some(FrameIdx(FRAMES)), .. }));
     assert_eq!(shown_number(&thread, 5), 5, "an error does not end the thread");
+}
+
+#[test]
+fn an_image_out_of_reach_for_a_moment_is_no_damage() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for number in 0..3_u8 {
+        let picture = image::RgbImage::from_pixel(12, 8, image::Rgb([number, 0, 0]));
+        picture.save(folder.path().join(format!("{number}.png"))).expect("writable");
+    }
+    let thread = thread(WorkerOptions::default());
+    let opening = thread.send(VideoCommand::Open { path: folder.path().to_owned() });
+    answer(&thread, opening);
+    let (file, away) = (folder.path().join("1.png"), folder.path().join("away"));
+    std::fs::rename(&file, &away).expect("writable");
+    let asked = show(&thread, 1);
+    match answer(&thread, asked) {
+        VideoEvent::Failed { idx: Some(FrameIdx(1)), error: VideoError::Io { path, .. }, .. } => assert_eq!(path, file),
+        other => panic!("{other:?}"),
+    }
+    std::fs::rename(&away, &file).expect("writable");
+    let asked = show(&thread, 1);
+    match answer(&thread, asked) {
+        VideoEvent::Frame { frame, rgb, .. } => {
+            assert_eq!((frame.damage(), rgb.expect("RGB was asked for").pixel(0, 0)), (None, [1, 0, 0]));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_read_that_stalls_holds_no_frame_back_that_is_at_hand() {
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::time::Duration;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for number in 0..3_u8 {
+        let picture = image::RgbImage::from_pixel(12, 8, image::Rgb([number, 0, 0]));
+        picture.save(folder.path().join(format!("{number}.png"))).expect("writable");
+    }
+    let thread = thread(WorkerOptions { look_ahead: 0, ..WorkerOptions::default() });
+    let opening = thread.send(VideoCommand::Open { path: folder.path().to_owned() });
+    answer(&thread, opening);
+    let ask = |idx| thread.send(VideoCommand::Show { idx: FrameIdx(idx), with_rgb: false });
+    let first = ask(0);
+    answer(&thread, first);
+    // Opening a pipe waits until somebody writes to it.
+    let pipe = folder.path().join("1.png");
+    std::fs::remove_file(&pipe).expect("writable");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it is on every Linux");
+    assert!(made.success());
+    let stalled = ask(1);
+    // For the thread to begin; were it too short, nothing would stall here, and nothing fail.
+    std::thread::sleep(Duration::from_millis(300));
+    let at_hand = ask(0);
+    let second = thread.events().recv_timeout(Duration::from_secs(60)).expect("it waits for nothing");
+    assert!(matches!(&second, VideoEvent::Frame { generation, .. } if *generation == at_hand), "{second:?}");
+    // The read ends, with an answer that comes too late.
+    let last = ask(2);
+    let event = loop {
+        std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&pipe).map(drop).ok();
+        if let Ok(event) = thread.events().recv_timeout(Duration::from_millis(50)) {
+            break event;
+        }
+    };
+    assert!(matches!(&event, VideoEvent::Frame { generation, .. } if *generation == last), "{stalled:?}: {event:?}");
 }
 
 #[test]

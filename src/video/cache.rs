@@ -1,6 +1,6 @@
 //! Decoded frames kept within a byte budget, the least recently used dropped first.
 //!
-//! Owned by the decode thread. Stepping back costs nothing because frames passed on the way to another land here too.
+//! Shared by the decode thread and whoever asks it. Stepping back costs nothing because frames passed on the way to another land here too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Which clip this is, whatever its name or folder.
 //!
 //! Used to find a project again for a moved video and to refuse resuming a run on another one. Reads the first and last
-//! mebibyte only, so it is instant on any file.
+//! mebibyte only, so it is instant on any file. Of images it reads the head, where compression lets every pixel of the
+//! picture tell on the length of the file; of those that are not compressed two places further on as well.
 
 use std::fmt;
 use std::fs::File;
@@ -14,7 +15,11 @@ use sha2::{Digest, Sha256};
 const CHUNK_BYTES: u64 = 1 << 20;
 const IMAGE_CHUNK_BYTES: u64 = 4096;
 
-/// SHA-256, in hex, over a file's length, head and tail; of a folder, over every image's name, length and head.
+/// Images whose files are as long whatever they show.
+const UNCOMPRESSED: [&str; 3] = ["bmp", "tif", "tiff"];
+
+/// SHA-256, in hex, over a file's length, head and tail; of a folder, over every image's name, length and head, and of
+/// an image that is not compressed, over what lies at a third and at two thirds of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClipIdentity(String);
@@ -41,14 +46,22 @@ impl ClipIdentity {
         let mut hasher = Sha256::new();
         let mut chunk = Vec::new();
         for path in paths {
-            let file = File::open(path)?;
+            let mut file = File::open(path)?;
             let name = path.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
             hasher.update((name.len() as u64).to_le_bytes());
             hasher.update(&name);
-            hasher.update(file.metadata()?.len().to_le_bytes());
-            chunk.clear();
-            file.take(IMAGE_CHUNK_BYTES).read_to_end(&mut chunk)?;
-            hasher.update(&chunk);
+            let length = file.metadata()?.len();
+            hasher.update(length.to_le_bytes());
+            let is_uncompressed = path
+                .extension()
+                .is_some_and(|extension| UNCOMPRESSED.iter().any(|known| extension.eq_ignore_ascii_case(known)));
+            let places: &[u64] = if is_uncompressed { &[0, length / 3, length / 3 * 2] } else { &[0] };
+            for place in places {
+                chunk.clear();
+                file.seek(SeekFrom::Start(*place))?;
+                file.by_ref().take(IMAGE_CHUNK_BYTES).read_to_end(&mut chunk)?;
+                hasher.update(&chunk);
+            }
         }
         Ok(Self::from_hasher(hasher))
     }
@@ -94,5 +107,26 @@ mod tests {
         *long.last_mut().expect("not empty") = 8;
         assert_ne!(original, write("c", &long), "the tail counts");
         assert_ne!(write("d", b"x"), write("e", b"xx"), "the length counts");
+    }
+
+    #[test]
+    fn images_that_are_not_compressed_are_told_apart_by_what_is_in_them() {
+        let folder = tempfile::tempdir().expect("a temp folder can be made");
+        let identity = |name: &str, changed_at: Option<usize>| {
+            let mut bytes = vec![7_u8; 90_000];
+            if let Some(at) = changed_at {
+                bytes[at] = 8;
+            }
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).expect("the temp folder is writable");
+            ClipIdentity::of_images(&[path]).expect("the file was just written")
+        };
+        for name in ["1.bmp", "1.TIF", "1.tiff"] {
+            for at in [100, 30_001, 60_001] {
+                assert_ne!(identity(name, None), identity(name, Some(at)), "{name} at {at}");
+            }
+        }
+        assert_eq!(identity("1.png", None), identity("1.png", Some(30_001)), "those of other files stay as they were");
+        assert_ne!(identity("1.png", None), identity("1.png", Some(100)));
     }
 }

@@ -4,7 +4,7 @@
 //! gaps and sort as a person expects. Called by [`open`](super::open) and by [`Reader`](super::Reader).
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -152,16 +152,21 @@ impl ImageFrames {
     }
 
     /// The frame at `idx`, which the caller has checked to be in the index.
-    pub fn frame(&mut self, list: &ImageList, index: &FrameIndex, idx: FrameIdx) -> Frame {
-        let (picture, damage) = match decode(&list.files[idx.as_usize()], self.size) {
+    ///
+    /// # Errors
+    /// When the file is out of reach. The next time it may be back, so that is no damage.
+    pub fn frame(&mut self, list: &ImageList, index: &FrameIndex, idx: FrameIdx) -> Result<Frame, VideoError> {
+        let path = &list.files[idx.as_usize()];
+        let (picture, damage) = match decode(path, self.size) {
             Ok(image) => {
                 let picture = Arc::new(Picture::from_rgb(image));
                 self.last_good = Some((idx, Arc::clone(&picture)));
                 (picture, None)
             }
-            Err(damage) => (self.good_picture_before(list, idx), Some(damage)),
+            Err(Fault::Damaged(damage)) => (self.good_picture_before(list, idx), Some(damage)),
+            Err(Fault::OutOfReach(source)) => return Err(VideoError::Io { path: path.clone(), source }),
         };
-        Frame { idx, pts_secs: index.pts_secs(idx).expect("the caller checked idx"), damage, picture }
+        Ok(Frame { idx, pts_secs: index.pts_secs(idx).expect("the caller checked idx"), damage, picture })
     }
 
     fn good_picture_before(&mut self, list: &ImageList, idx: FrameIdx) -> Arc<Picture> {
@@ -221,20 +226,37 @@ fn header_of(path: &Path) -> Result<Result<Header, String>, VideoError> {
     Ok(Ok(Header { size, is_animated: is_animated(path) }))
 }
 
-fn decode(path: &Path, expected: FrameSize) -> Result<RgbImage, Damage> {
-    let unreadable = |error: image::ImageError| Damage::Unreadable { detail: error.to_string() };
-    let mut decoder = decoder_of(path).map_err(unreadable)?;
+/// Why an image gives no picture.
+enum Fault {
+    /// It was read, and is not sound.
+    Damaged(Damage),
+    /// The system could not read it.
+    OutOfReach(io::Error),
+}
+
+impl From<image::ImageError> for Fault {
+    fn from(error: image::ImageError) -> Self {
+        match error {
+            // A file that ends early is an error of the decoder, for which the system has no number.
+            image::ImageError::IoError(source) if source.raw_os_error().is_some() => Fault::OutOfReach(source),
+            error => Fault::Damaged(Damage::Unreadable { detail: error.to_string() }),
+        }
+    }
+}
+
+fn decode(path: &Path, expected: FrameSize) -> Result<RgbImage, Fault> {
+    let mut decoder = decoder_of(path)?;
     let (width, height) = decoder.dimensions();
     // The file may have been replaced since the folder was opened: check again before allocating.
     limits::check_size(path, FrameSize { width, height })
-        .map_err(|error| Damage::Unreadable { detail: error.to_string() })?;
+        .map_err(|error| Fault::Damaged(Damage::Unreadable { detail: error.to_string() }))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
     let pixels = image.into_rgb8();
     let size = FrameSize { width: pixels.width(), height: pixels.height() };
     if size != expected {
-        return Err(Damage::OtherSize { found: size });
+        return Err(Fault::Damaged(Damage::OtherSize { found: size }));
     }
     Ok(RgbImage { size, pixels: pixels.into_raw() })
 }

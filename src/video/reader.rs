@@ -71,7 +71,7 @@ impl Reader {
             return Ok(Some(Arc::clone(latest)));
         }
         let frame = match &mut self.source {
-            FrameSource::Images(list, images) => Some(images.frame(list, self.clip.index(), idx)),
+            FrameSource::Images(list, images) => Some(images.frame(list, self.clip.index(), idx)?),
             #[cfg(feature = "video")]
             FrameSource::Video(source) => source.frame(idx, &mut |frame| passed(Arc::new(frame)))?,
         };

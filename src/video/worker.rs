@@ -2,7 +2,8 @@
 //!
 //! The app sends [`VideoCommand`]s and drains [`VideoEvent`]s once per update. Only the newest request of a kind counts:
 //! a newer one replaces an unanswered older one, also in the middle of decoding. Frames passed on the way stay in a
-//! cache, and while nothing is asked for the thread decodes ahead in the direction of travel. No ffmpeg type crosses.
+//! cache, and while nothing is asked for the thread decodes ahead in the direction of travel. What is in the cache is
+//! answered where it is asked for, so that a disk that stalls holds back only what must be read. No ffmpeg type crosses.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, TrySendError, bounded};
 
 use super::IndexProgress;
 use super::cache::FrameCache;
@@ -124,28 +125,23 @@ pub struct VideoThread {
 
 impl VideoThread {
     /// Starts the thread. `waker` is called after every event, to wake a sleeping event loop.
-    pub fn spawn(options: WorkerOptions, waker: impl Fn() + Send + 'static) -> Result<Self, VideoError> {
+    pub fn spawn(options: WorkerOptions, waker: impl Fn() + Send + Sync + 'static) -> Result<Self, VideoError> {
         let (event_sender, events) = bounded(EVENT_CAPACITY);
         let (token_sender, token_receiver) = bounded(1);
         let mailbox = Arc::new(Mailbox {
             slots: Mutex::new(Slots::default()),
+            shelf: Mutex::new(Shelf::new(options.cache_bytes, None)),
             cached: Mutex::new(Vec::new()),
+            events: event_sender,
+            waker: Box::new(waker),
             token: token_sender,
             last_generation: AtomicU64::new(0),
             newest_clip: AtomicU64::new(0),
             newest_show: AtomicU64::new(0),
             must_stop: AtomicBool::new(false),
         });
-        let worker = Worker {
-            options,
-            mailbox: Arc::clone(&mailbox),
-            tokens: token_receiver,
-            events: event_sender,
-            waker: Box::new(waker),
-            reader: None,
-            cache: FrameCache::new(options.cache_bytes),
-            playhead: None,
-        };
+        let worker =
+            Worker { options, mailbox: Arc::clone(&mailbox), tokens: token_receiver, reader: None, playhead: None };
         let thread = thread::Builder::new()
             .name("video-decode".to_owned())
             .spawn(move || worker.run())
@@ -186,7 +182,31 @@ impl Drop for VideoThread {
 #[derive(Default)]
 struct Slots {
     clip: Option<(Generation, ClipRequest)>,
-    show: Option<(Generation, FrameIdx, bool)>,
+    show: Option<ShowRequest>,
+}
+
+#[derive(Clone, Copy)]
+struct ShowRequest {
+    generation: Generation,
+    idx: FrameIdx,
+    with_rgb: bool,
+    /// The frame was in the cache; what is left to do is to decode ahead from there.
+    is_answered: bool,
+}
+
+/// The frames at hand.
+struct Shelf {
+    frames: FrameCache,
+    /// Which clip's, by the request that opened it; `None` before it is open.
+    clip: Option<Generation>,
+    /// The newest request for a frame that was answered.
+    answered: Generation,
+}
+
+impl Shelf {
+    fn new(cache_bytes: usize, clip: Option<Generation>) -> Self {
+        Shelf { frames: FrameCache::new(cache_bytes), clip, answered: Generation(0) }
+    }
 }
 
 enum ClipRequest {
@@ -197,6 +217,10 @@ enum ClipRequest {
 /// One slot per kind of command, so that it can neither fill up nor hold anybody back.
 struct Mailbox {
     slots: Mutex<Slots>,
+    /// Locked for a moment only, never while a file is read or an event waits for room.
+    shelf: Mutex<Shelf>,
+    events: Sender<VideoEvent>,
+    waker: Box<dyn Fn() + Send + Sync>,
     /// For the timeline; replaced whole by the thread.
     cached: Mutex<Vec<(FrameIdx, FrameIdx)>>,
     token: Sender<()>,
@@ -210,10 +234,13 @@ impl Mailbox {
     fn put(&self, command: VideoCommand) -> Generation {
         let mut slots = self.lock();
         let generation = Generation(self.last_generation.fetch_add(1, Ordering::Relaxed) + 1);
+        let mut is_answered = false;
         let request = match command {
             VideoCommand::Show { idx, with_rgb } => {
                 self.newest_show.store(generation.0, Ordering::Relaxed);
-                slots.show = Some((generation, idx, with_rgb));
+                // To convert a frame takes too long for whoever asks.
+                is_answered = !with_rgb && self.answer_from_shelf(generation, idx);
+                slots.show = Some(ShowRequest { generation, idx, with_rgb, is_answered });
                 None
             }
             VideoCommand::Open { path } => Some(ClipRequest::Open(path)),
@@ -227,7 +254,54 @@ impl Mailbox {
         }
         drop(slots);
         self.wake();
+        if is_answered {
+            (self.waker)();
+        }
         generation
+    }
+
+    /// Answers with a frame that is at hand, if the channel has room. Called with the slots locked: no clip is asked for
+    /// meanwhile.
+    fn answer_from_shelf(&self, generation: Generation, idx: FrameIdx) -> bool {
+        let mut shelf = self.shelf();
+        if shelf.clip != Some(Generation(self.newest_clip.load(Ordering::Relaxed))) {
+            return false;
+        }
+        let Some(frame) = shelf.frames.get(idx) else { return false };
+        let is_sent = self.events.try_send(VideoEvent::Frame { generation, frame, rgb: None }).is_ok();
+        if is_sent {
+            shelf.answered = generation;
+        }
+        is_sent
+    }
+
+    /// Answers a request for a frame, unless a newer one was answered while this one was read.
+    fn answer_show(&self, generation: Generation, mut event: VideoEvent) {
+        loop {
+            let mut shelf = self.shelf();
+            if shelf.answered > generation {
+                return;
+            }
+            match self.events.try_send(event) {
+                Ok(()) => {
+                    shelf.answered = generation;
+                    drop(shelf);
+                    return (self.waker)();
+                }
+                Err(TrySendError::Full(back)) => event = back,
+                // The owner is gone; the thread ends by itself.
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+            drop(shelf);
+            let mut room = Select::new();
+            room.send(&self.events);
+            room.ready();
+        }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        // Frames are put in and taken out whole, so a panic elsewhere leaves them sound.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake(&self) {
@@ -255,10 +329,7 @@ struct Worker {
     options: WorkerOptions,
     mailbox: Arc<Mailbox>,
     tokens: Receiver<()>,
-    events: Sender<VideoEvent>,
-    waker: Box<dyn Fn() + Send>,
     reader: Option<Reader>,
-    cache: FrameCache,
     playhead: Option<Playhead>,
 }
 
@@ -282,8 +353,8 @@ impl Worker {
             if let Some((generation, request)) = clip {
                 self.change_clip(generation, request);
             }
-            if let Some((generation, idx, with_rgb)) = show {
-                self.show(generation, idx, with_rgb);
+            if let Some(request) = show {
+                self.show(request);
             }
             if is_idle && !self.look_ahead() && self.tokens.recv().is_err() {
                 return;
@@ -294,7 +365,7 @@ impl Worker {
     fn change_clip(&mut self, generation: Generation, request: ClipRequest) {
         self.reader = None;
         self.playhead = None;
-        self.cache = FrameCache::new(self.options.cache_bytes);
+        *self.mailbox.shelf() = Shelf::new(self.options.cache_bytes, None);
         self.publish_cached();
         let opened = match request {
             ClipRequest::Use(clip) => Ok(clip),
@@ -303,8 +374,8 @@ impl Worker {
                     return ControlFlow::Break(());
                 }
                 // Progress is a courtesy: when nobody drains it, it is not worth waiting for.
-                if self.events.try_send(VideoEvent::Progress { generation, progress }).is_ok() {
-                    (self.waker)();
+                if self.mailbox.events.try_send(VideoEvent::Progress { generation, progress }).is_ok() {
+                    (self.mailbox.waker)();
                 }
                 ControlFlow::Continue(())
             }),
@@ -316,48 +387,64 @@ impl Worker {
         match opened {
             Ok((reader, clip)) => {
                 self.reader = Some(reader);
+                self.mailbox.shelf().clip = Some(generation);
                 self.answer(VideoEvent::Opened { generation, clip });
             }
             Err(error) => self.answer(VideoEvent::Failed { generation, idx: None, error }),
         }
     }
 
-    fn show(&mut self, generation: Generation, idx: FrameIdx, with_rgb: bool) {
+    fn show(&mut self, request: ShowRequest) {
+        let ShowRequest { generation, idx, with_rgb, is_answered } = request;
+        if is_answered {
+            let frame = self.mailbox.shelf().frames.get(idx);
+            if let Some(frame) = frame {
+                self.go_on_from(generation, &frame);
+            }
+            return;
+        }
         match self.fetch(generation, idx) {
             Ok(Some(frame)) => {
-                let is_backward = self.playhead.is_some_and(|playhead| idx < playhead.idx);
-                let byte_count = frame.byte_count();
-                let steps_left = self.options.look_ahead;
-                self.playhead = Some(Playhead { generation, idx, is_backward, byte_count, steps_left });
+                self.go_on_from(generation, &frame);
                 let rgb = with_rgb.then(|| frame.to_rgb());
-                self.answer(VideoEvent::Frame { generation, frame, rgb });
+                self.mailbox.answer_show(generation, VideoEvent::Frame { generation, frame, rgb });
             }
             // Replaced by a newer request, which will be answered instead.
             Ok(None) => {}
-            Err(error) => self.answer(VideoEvent::Failed { generation, idx: Some(idx), error }),
+            Err(error) => {
+                self.mailbox.answer_show(generation, VideoEvent::Failed { generation, idx: Some(idx), error });
+            }
         }
+    }
+
+    /// From here the thread decodes ahead.
+    fn go_on_from(&mut self, generation: Generation, frame: &Frame) {
+        let is_backward = self.playhead.is_some_and(|playhead| frame.idx() < playhead.idx);
+        let (idx, byte_count, steps_left) = (frame.idx(), frame.byte_count(), self.options.look_ahead);
+        self.playhead = Some(Playhead { generation, idx, is_backward, byte_count, steps_left });
     }
 
     /// From the cache or the decoder; `None` when a newer request came in between.
     fn fetch(&mut self, generation: Generation, idx: FrameIdx) -> Result<Option<Arc<Frame>>, VideoError> {
-        if let Some(frame) = self.cache.get(idx) {
+        if let Some(frame) = self.mailbox.shelf().frames.get(idx) {
             return Ok(Some(frame));
         }
         let reader = self.reader.as_mut().ok_or_else(|| VideoError::Thread { detail: "no clip is open".to_owned() })?;
-        let (cache, mailbox) = (&mut self.cache, &self.mailbox);
+        let mailbox = &self.mailbox;
         let frame = reader.frame_or_stop(idx, &mut |passed| {
-            cache.insert(passed);
+            mailbox.shelf().frames.insert(passed);
             if mailbox.is_stale_show(generation) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         if let Some(frame) = &frame {
-            self.cache.insert(Arc::clone(frame));
+            self.mailbox.shelf().frames.insert(Arc::clone(frame));
         }
         self.publish_cached();
         Ok(frame)
     }
 
     fn publish_cached(&self) {
-        *self.mailbox.cached.lock().unwrap_or_else(PoisonError::into_inner) = self.cache.ranges();
+        let ranges = self.mailbox.shelf().frames.ranges();
+        *self.mailbox.cached.lock().unwrap_or_else(PoisonError::into_inner) = ranges;
     }
 
     /// Decodes one frame that will probably be asked for next. False when there is nothing left to do.
@@ -367,20 +454,20 @@ impl Worker {
         let room = self.options.cache_bytes / 2 / playhead.byte_count.max(1);
         let reach = self.options.look_ahead.min(u32::try_from(room).unwrap_or(u32::MAX));
         let last = reader.clip().frame_count() - 1;
+        let shelf = self.mailbox.shelf();
+        let is_missing = |idx: &u32| !shelf.frames.contains(FrameIdx(*idx));
         let wanted = if playhead.is_backward {
             // The nearest first: those before it come along on the way.
-            (playhead.idx.0.saturating_sub(reach)..playhead.idx.0)
-                .rev()
-                .find(|&idx| !self.cache.contains(FrameIdx(idx)))
+            (playhead.idx.0.saturating_sub(reach)..playhead.idx.0).rev().find(is_missing)
         } else {
-            (playhead.idx.0 + 1..=playhead.idx.0.saturating_add(reach).min(last))
-                .find(|&idx| !self.cache.contains(FrameIdx(idx)))
+            (playhead.idx.0 + 1..=playhead.idx.0.saturating_add(reach).min(last)).find(is_missing)
         };
+        drop(shelf);
         let Some(wanted) = wanted.filter(|_| playhead.steps_left > 0) else { return false };
         self.playhead = Some(Playhead { steps_left: playhead.steps_left - 1, ..playhead });
         match self.fetch(playhead.generation, FrameIdx(wanted)) {
             // Keep what is on screen from becoming the oldest.
-            Ok(_) => self.cache.get(playhead.idx).is_some(),
+            Ok(_) => self.mailbox.shelf().frames.get(playhead.idx).is_some(),
             Err(_) => {
                 // Nobody asked for this frame; whoever does will get the error.
                 self.playhead = None;
@@ -391,8 +478,8 @@ impl Worker {
 
     fn answer(&self, event: VideoEvent) {
         // A closed channel means that the owner is gone; the loop ends by itself.
-        if self.events.send(event).is_ok() {
-            (self.waker)();
+        if self.mailbox.events.send(event).is_ok() {
+            (self.mailbox.waker)();
         }
     }
 }
