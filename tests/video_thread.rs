@@ -159,28 +159,25 @@ fn a_read_that_stalls_holds_no_frame_back_that_is_at_hand() {
     let ask = |idx| thread.send(VideoCommand::Show { idx: FrameIdx(idx), with_rgb: false });
     let first = ask(0);
     answer(&thread, first);
-    // A pipe that somebody could write to, and does not.
+    // Opening a pipe waits until somebody writes to it.
     let pipe = folder.path().join("1.png");
     std::fs::remove_file(&pipe).expect("writable");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it is on every Linux");
     assert!(made.success());
     let stalled = ask(1);
-    let held = loop {
-        // Possible as soon as the thread reads from it.
-        let writing = std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&pipe);
-        match writing {
-            Ok(file) => break file,
-            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENXIO), "{error}"),
-        }
-        std::thread::yield_now();
-    };
+    // For the thread to begin; were it too short, nothing would stall here, and nothing fail.
+    std::thread::sleep(Duration::from_millis(300));
     let at_hand = ask(0);
     let second = thread.events().recv_timeout(Duration::from_secs(60)).expect("it waits for nothing");
     assert!(matches!(&second, VideoEvent::Frame { generation, .. } if *generation == at_hand), "{second:?}");
     // The read ends, with an answer that comes too late.
-    drop(held);
     let last = ask(2);
-    let event = thread.events().recv().expect("the thread lives as long as its owner");
+    let event = loop {
+        std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&pipe).map(drop).ok();
+        if let Ok(event) = thread.events().recv_timeout(Duration::from_millis(50)) {
+            break event;
+        }
+    };
     assert!(matches!(&event, VideoEvent::Frame { generation, .. } if *generation == last), "{stalled:?}: {event:?}");
 }
 
