@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 
 use crate::engine::EngineCommand;
-use crate::label::{Change, Edit};
+use crate::label::{Change, Edit, Provenance};
 
 use super::super::action::Action;
 use super::super::history::{History, Joins};
@@ -26,6 +26,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
         Action::Redo => {
             for edit in world.resource_mut::<History>().take_redo() {
                 make_again(world, &edit);
+                drop_orphans(world, &edit);
             }
         }
         Action::ResetAll => reset_all(world),
@@ -62,6 +63,21 @@ fn make_again(world: &mut World, edit: &Edit) {
         } else if after.is_none() && is_said && !answers.pending.contains_key(&key) {
             answers.wanted.insert(key);
         }
+    }
+}
+
+/// A prompt that had no answer when it was taken back may have got one now, between two steps made again: it goes with
+/// the prompt.
+fn drop_orphans(world: &mut World, edit: &Edit) {
+    for change in &edit.changes {
+        let Change::Prompt { object, frame, after: None, .. } = *change else { continue };
+        let before = labels::mark(world, object, frame).filter(|mark| mark.provenance == Provenance::Prompted);
+        if before.is_none() || labels::said(world, object, frame).is_some() {
+            continue;
+        }
+        let change = Change::Mark { object, frame, before, after: None };
+        make(world, &Edit { name: edit.name.clone(), changes: vec![change.clone()] });
+        world.resource_mut::<History>().follow_prompt(change);
     }
 }
 
