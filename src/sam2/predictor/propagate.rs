@@ -135,6 +135,8 @@ impl Predictor {
         object: ObjectId,
         frame: FrameIdx,
     ) -> Result<(), Sam2Error> {
+        // What is being corrected may attend to this from now on.
+        self.correction = None;
         let Some(index) = self.objects.iter().position(|track| track.id == object) else { return Ok(()) };
         let Some(state) = self.objects[index].pending(true, frame.0).cloned() else { return Ok(()) };
         self.take_up_answer(frames, index, (true, frame.0, state))
