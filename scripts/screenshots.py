@@ -123,7 +123,7 @@ def sample_tracked(gallery):
     sample = Path(__file__).resolve().parent.parent / "assets" / "sample" / "pond.mp4"
     window = gallery.open(gallery.own(sample), (1280, 720), model="starter")
     gallery.settle_open(window)
-    for x, y in ((560, 160), (442, 374)):
+    for x, y in ((594, 150), (442, 374)):
         window.key("n")
         before = len(window.actions())
         window.click(*gallery.canvas(window, (x / 854, y / 480)))
@@ -150,7 +150,7 @@ def first_start(gallery):
     window.wait("something is drawn", lambda: window.picture().max() > 128)
     window.settle()
     gallery.shoot(window, "sample_guided")
-    window.click(*gallery.canvas(window, (560 / 854, 160 / 480)))
+    window.click(*gallery.canvas(window, (594 / 854, 150 / 480)))
     window.wait("the click arrived", lambda: "add_point" in window.actions())
     window.settle()
     gallery.shoot(window, "sample_clicked")

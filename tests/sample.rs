@@ -143,7 +143,7 @@ fn truth_lies_on_the_decoded_pictures_of_its_own_frames() {
 fn the_starter_follows_the_duck_from_one_click() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_label-hub"));
-    command.arg("track").arg(folder().join("pond.mp4")).args(["--model", "starter", "--point", "0:3:560,160"]);
+    command.arg("track").arg(folder().join("pond.mp4")).args(["--model", "starter", "--point", "0:3:594,150"]);
     command.args(["--range", "0..20", "--json", "--device", "cpu", "--truth"]).arg(folder().join("truth"));
     let output = command.arg("--out").arg(out.path().join("masks")).output().expect("the program starts");
     let told = String::from_utf8_lossy(&output.stdout);
