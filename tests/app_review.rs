@@ -48,7 +48,7 @@ fn an_object_is_said_to_be_absent_and_tracking_keeps_it() {
     lab.act(Action::GoTo(FrameIdx(4)));
     lab.act(Action::ToggleApproved);
     let (before, approved) = (lab.labels(), lab.mark(1, 4));
-    lab.act(Action::MarkAbsent);
+    lab.act(Action::MarkRangeAbsent);
     let absent = |lab: &Lab| (0..clip.frames).filter(|frame| is_absent(lab.mark(1, *frame))).collect::<Vec<_>>();
     assert_eq!((absent(&lab), lab.mark(1, 4)), (vec![3, 5, 6], approved));
     let said = last_said(&lab);
@@ -61,7 +61,7 @@ fn an_object_is_said_to_be_absent_and_tracking_keeps_it() {
     lab.act(Action::Undo);
     lab.act(Action::Undo);
     assert_eq!(lab.labels(), before, "one step");
-    // Outside the range it is this frame alone, and what was said there goes.
+    // Without the range it is this frame alone, and what was said there goes.
     lab.act(Action::GoTo(FrameIdx(9)));
     lab.act(exclude(clip.click(9).x - 12.0, clip.click(9).y));
     lab.wait_for_answers();
@@ -85,7 +85,7 @@ fn masks_are_cleared_but_for_those_that_are_approved() {
     lab.act(Action::ToggleApproved);
     set_range(&mut lab, 6, 9);
     let before = lab.labels();
-    lab.act(Action::ClearMasks);
+    lab.act(Action::ClearRangeMasks);
     let left = |lab: &Lab| (0..clip.frames).filter(|frame| lab.mark(1, *frame).is_some()).collect::<Vec<_>>();
     assert_eq!(left(&lab), [0, 1, 2, 3, 4, 5, 7, 10, 11]);
     let said = last_said(&lab);
@@ -95,7 +95,7 @@ fn masks_are_cleared_but_for_those_that_are_approved() {
     assert_eq!(lab.labels(), before, "one step");
     lab.act(Action::ClearInOut);
     lab.act(Action::GoTo(FrameIdx(3)));
-    lab.act(Action::ClearMasks);
+    lab.act(Action::ClearMask);
     assert_eq!(left(&lab).len(), 11, "this frame alone");
     lab.act(ALL);
     lab.wait_for_run();

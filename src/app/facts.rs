@@ -208,17 +208,21 @@ impl AppFacts {
                 .needs_selected()
                 .or(if_none(self.prompt_here.is_some(), "The selected object has no prompt on this frame"))
                 .or(self.why_not_change_here()),
-            Action::MarkAbsent => self.needs_selected().or(self.why_not_change_range_here()),
-            Action::ClearMasks => self
+            Action::MarkAbsent => self.needs_selected().or(self.why_not_change_here()),
+            Action::ClearMask => self
                 .needs_selected()
-                .or(match self.range_here() {
-                    Some(_) => if_none(self.has_masks_in_range, "The selected object has no masks in the range"),
-                    None => if_none(
-                        self.has_mask_here || self.prompt_here.is_some(),
-                        "The selected object has no mask on this frame",
-                    ),
-                })
-                .or(self.why_not_change_range_here()),
+                .or(if_none(
+                    self.has_mask_here || self.prompt_here.is_some(),
+                    "The selected object has no mask on this frame",
+                ))
+                .or(self.why_not_change_here()),
+            // Of a range, approved frames are left out.
+            Action::MarkRangeAbsent => self.needs_selected().or(self.needs_range()).or(self.why_not_edit()),
+            Action::ClearRangeMasks => self
+                .needs_selected()
+                .or(self.needs_range())
+                .or(if_none(self.has_masks_in_range, "The selected object has no masks in the range"))
+                .or(self.why_not_edit()),
             Action::CycleCandidate => self
                 .needs_selected()
                 .or(if_none(self.candidates_here > 1, "Only a single first click has several readings"))
@@ -305,14 +309,8 @@ impl AppFacts {
         self.why_not_edit().or(if_none(!self.is_approved_here, "This frame is approved; take that back first"))
     }
 
-    /// The in/out range, when the playhead lies in one.
-    pub fn range_here(&self) -> Option<(FrameIdx, FrameIdx)> {
-        self.in_out.filter(|(first, last)| (*first..=*last).contains(&self.frame))
-    }
-
-    /// The same for what acts on the range here: of that, approved frames are left out.
-    fn why_not_change_range_here(&self) -> Option<&'static str> {
-        if self.range_here().is_some() { self.why_not_edit() } else { self.why_not_change_here() }
+    fn needs_range(&self) -> Option<&'static str> {
+        if_none(self.in_out.is_some(), "Set in and out points first")
     }
 
     fn why_not_save(&self) -> Option<&'static str> {

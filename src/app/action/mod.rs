@@ -279,10 +279,14 @@ pub enum Action {
     UseMaskAsPrompt,
     /// Removes all that was said here.
     ClearPrompts,
-    /// Says that the object is not in the frame, or in the frames of the in/out range when the playhead lies in one.
+    /// Says that the object is not in the frame.
     MarkAbsent,
-    /// Removes the masks of the same frames, with what was said there.
-    ClearMasks,
+    /// The same for all frames from in to out.
+    MarkRangeAbsent,
+    /// Removes the mask here, with what was said.
+    ClearMask,
+    /// The same for all frames from in to out.
+    ClearRangeMasks,
     /// The next of the readings of a first click.
     CycleCandidate,
     /// Fixes the mask here against changes, or frees it.
@@ -398,7 +402,9 @@ impl Action {
             | Action::ClearPrompts
             | Action::CycleCandidate
             | Action::MarkAbsent
-            | Action::ClearMasks
+            | Action::MarkRangeAbsent
+            | Action::ClearMask
+            | Action::ClearRangeMasks
             | Action::ToggleApproved
             | Action::ToggleAllApproved
             | Action::ToggleRangeApproved

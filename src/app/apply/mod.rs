@@ -159,7 +159,9 @@ fn perform(world: &mut World, action: Action) {
         | Action::UseMaskAsPrompt
         | Action::ClearPrompts
         | Action::MarkAbsent
-        | Action::ClearMasks
+        | Action::MarkRangeAbsent
+        | Action::ClearMask
+        | Action::ClearRangeMasks
         | Action::CycleCandidate
         | Action::ToggleApproved
         | Action::ToggleAllApproved

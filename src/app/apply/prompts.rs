@@ -43,8 +43,12 @@ pub(super) fn perform(world: &mut World, action: Action) {
         Action::Paint(mask) => paint(world, frame, mask),
         Action::UseMaskAsPrompt => use_mask(world, frame),
         Action::ClearPrompts => clear(world, frame),
-        Action::MarkAbsent => mark_absent(world, frame),
-        Action::ClearMasks => clear_masks(world, frame),
+        Action::MarkAbsent => mark_absent(world, (frame, frame)),
+        Action::ClearMask => clear_masks(world, (frame, frame)),
+        Action::MarkRangeAbsent | Action::ClearRangeMasks => {
+            let Some(range) = world.resource::<InOut>().0 else { return };
+            if action == Action::MarkRangeAbsent { mark_absent(world, range) } else { clear_masks(world, range) }
+        }
         Action::CycleCandidate => cycle_candidate(world, frame),
         Action::ToggleApproved => {
             let object = selected(world);
@@ -256,18 +260,11 @@ fn approve_range(world: &mut World) {
     tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
 }
 
-/// The frames that a verb for this frame or the range acts on, and whether that is a range.
-fn frames_here(world: &World, here: FrameIdx) -> (FrameIdx, FrameIdx, bool) {
-    let range = world.resource::<InOut>().0.filter(|(first, last)| (*first..=*last).contains(&here));
-    range.map_or((here, here, false), |(first, last)| (first, last, true))
-}
-
 /// Says that the selected object is not there: empty masks, the labeller's own, so that no run writes over them. What was
 /// said there before goes.
-fn mark_absent(world: &mut World, here: FrameIdx) {
+fn mark_absent(world: &mut World, (first, last): (FrameIdx, FrameIdx)) {
     let Some(object) = selected(world) else { return };
     let Some(size) = world.resource::<OpenClip>().clip().map(crate::video::Clip::size) else { return };
-    let (first, last, _) = frames_here(world, here);
     let empty = Mask::empty(size);
     let store = world.resource::<StoreLink>().clone();
     let id = store.0.write().expect("no holder of the store panics while writing").put(&empty);
@@ -280,18 +277,17 @@ fn mark_absent(world: &mut World, here: FrameIdx) {
         has_prompt || !labels::mark(world, object, *frame).is_some_and(is_absent)
     });
     let to_do: Vec<FrameIdx> = to_do.collect();
-    replace_masks(world, object, here, "mark absent", &to_do, Some(mark));
+    replace_masks(world, object, "mark absent", &to_do, Some(mark), first != last);
 }
 
 /// Removes the selected object's masks, so that they are missing as if they had never been made.
-fn clear_masks(world: &mut World, here: FrameIdx) {
+fn clear_masks(world: &mut World, (first, last): (FrameIdx, FrameIdx)) {
     let Some(object) = selected(world) else { return };
-    let (first, last, _) = frames_here(world, here);
     let index = world.resource::<LabelIndex>();
     let prompted = index.prompts_of(object).map(|(frame, _)| frame).filter(|frame| (first..=last).contains(frame));
     let masks = labels::marks(world, object).into_iter().flat_map(|marks| marks.frames.range(first..=last));
     let to_do: BTreeSet<FrameIdx> = masks.map(|(frame, _)| *frame).chain(prompted).collect();
-    replace_masks(world, object, here, "clear masks", &Vec::from_iter(to_do), None);
+    replace_masks(world, object, "clear masks", &Vec::from_iter(to_do), None, first != last);
 }
 
 /// Puts this mask, or none, in the place of the object's masks and prompts on these frames, but for those that are
@@ -299,10 +295,10 @@ fn clear_masks(world: &mut World, here: FrameIdx) {
 fn replace_masks(
     world: &mut World,
     object: ObjectId,
-    here: FrameIdx,
     name: &str,
     frames: &[FrameIdx],
     after: Option<FrameMark>,
+    is_range: bool,
 ) {
     let (mut changes, mut unsaid, mut kept) = (Vec::new(), 0, 0);
     for &frame in frames {
@@ -321,7 +317,7 @@ fn replace_masks(
     // Only what was said decides what the model makes of other frames.
     let bump = if unsaid > 0 { bump_revision(world, object) } else { None };
     commit(world, name, bump.into_iter().chain(changes).collect(), Joins::Nothing);
-    if !frames_here(world, here).2 {
+    if !is_range {
         return;
     }
     let what = labels::facts(world, object).map_or_else(String::new, |facts| facts.name.clone());
