@@ -123,7 +123,7 @@ def sample_tracked(gallery):
     sample = Path(__file__).resolve().parent.parent / "assets" / "sample" / "pond.mp4"
     window = gallery.open(gallery.own(sample), (1280, 720), model="starter")
     gallery.settle_open(window)
-    for x, y in ((594, 150), (442, 374)):
+    for x, y in ((594, 150), (158, 152)):
         window.key("n")
         before = len(window.actions())
         window.click(*gallery.canvas(window, (x / 854, y / 480)))
