@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use label_hub::label::{
-    Change, Edit, FrameIdx, FrameMark, FrameSize, Mask, ObjectFacts, ObjectId, Provenance, palette,
+    Change, ClipRecord, Edit, FrameIdx, FrameMark, FrameSize, Mask, ObjectFacts, ObjectId, Provenance, palette,
 };
 use label_hub::store::{
-    ClipRecord, Durability, HistoryChange, LabelStore, OnOtherClip, OpenOptions, ProjectStore, SaveState, Snapshot,
+    Durability, HistoryChange, LabelStore, OnOtherClip, OpenOptions, ProjectStore, SaveState, Snapshot,
 };
 
 const OBJECTS: u32 = 20;

@@ -10,7 +10,7 @@ use label_hub::app::action::{Action, ProjectChoice, TrackScope};
 use label_hub::app::facts::{AppFacts, ClipState};
 use label_hub::app::history::{History, Step};
 use label_hub::app::notices::{Notices, Severity};
-use label_hub::app::project::{Project, clip_record};
+use label_hub::app::project::Project;
 use label_hub::engine::TrackDirection;
 use label_hub::label::{FrameIdx, FrameSize, Mask, ObjectId};
 use std::collections::HashSet;
@@ -177,7 +177,7 @@ fn steps_in_file(lab: &mut Lab, clip: &DiscClip) -> (Vec<String>, Vec<String>) {
     for name in [name.clone(), format!("{name}-wal")] {
         std::fs::copy(clip.project().with_file_name(&name), folder.path().join(&name)).expect("of the open project");
     }
-    let record = clip_record(lab.app.world().resource::<OpenClip>().clip().expect("a clip is open"));
+    let record = lab.app.world().resource::<OpenClip>().clip().expect("a clip is open").record();
     let options = OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: Arc::new(|| {}) };
     let (_store, snapshot, _) = ProjectStore::open(&folder.path().join(name), &record, options).expect("it is sound");
     let words = |step: &StoredStep| format!("{} {:?}", step.is_follow_up, step.edit);

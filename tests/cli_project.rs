@@ -14,7 +14,6 @@ use cli_support::{Seed, act, begin, classes, disc, expect, fox, json_lines, look
 use engine_support::DiscClip;
 use label_hub::cli::exit::{CliError, Exit};
 use label_hub::cli::export::{ExportArgs, run_with};
-use label_hub::cli::project::clip_record;
 use label_hub::cli::signals::StopFlag;
 use label_hub::cli::track::Surroundings;
 use label_hub::label::{Change, FrameIdx, FrameMark, Mask, ObjectId};
@@ -253,7 +252,7 @@ fn formats_are_listed() {
 /// Opens a project in this process, as another window.
 fn hold(clip: &DiscClip) -> ProjectStore {
     let options = OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: Arc::new(|| {}) };
-    ProjectStore::open(&clip.project(), &clip_record(&clip.open()), options).expect("a project").0
+    ProjectStore::open(&clip.project(), &clip.open().record(), options).expect("a project").0
 }
 
 #[test]

@@ -7,12 +7,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use label_hub::label::FrameSize;
+use label_hub::label::{Change, ClipRecord, Edit, FrameSize, ObjectId};
 use label_hub::store::{
-    ClipRecord, Durability, LabelStore, OnOtherClip, OpenNotice, OpenOptions, ProjectStore, SaveState, StoreError,
+    Durability, LabelStore, OnOtherClip, OpenNotice, OpenOptions, ProjectStore, SaveState, StoreError, clip_path,
     project_path,
 };
-use store_support::{Both, check, clip, file_names, mask, open, options};
+use store_support::{Both, check, clip, facts, file_names, mask, open, options};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -311,6 +311,34 @@ fn a_clip_that_moved_is_remembered_at_its_new_place() {
     let other = ClipRecord { identity: "ee".repeat(32), ..clip() };
     let error = ProjectStore::open(&path, &other, options()).map(|_| ()).expect_err("another clip");
     assert!(matches!(&error, StoreError::OtherClip { recorded, .. } if *recorded == moved.path), "{error}");
+}
+
+#[test]
+fn the_clip_of_a_project_is_beside_it_or_where_it_was_last() {
+    let folder = folder();
+    let path = folder.path().join("50 %20 #1?.labelhub");
+    let (first, second) = (folder.path().join("first.mp4"), folder.path().join("second.mp4"));
+    let at = |place: &Path| ClipRecord { path: place.to_owned(), ..clip() };
+    let (mut store, ..) = ProjectStore::open(&path, &at(&first), options()).expect("a new project");
+    let object = Change::Object { id: ObjectId(1), before: None, after: Some(facts(1)) };
+    store.record(&Edit { name: "new".to_owned(), changes: vec![object] });
+    store.finish(Durability::Durable);
+    store.close().expect("a writable folder");
+    drop(store);
+    let error = clip_path(&path).expect_err("there is none");
+    assert!(matches!(&error, StoreError::NoClip { recorded, .. } if *recorded == first), "{error}");
+    fs::write(&first, "a clip").expect("a writable folder");
+    assert_eq!(clip_path(&path), Ok(first.clone()));
+
+    // Where it went is in the WAL only while the project is open.
+    fs::rename(&first, &second).expect("the same disk");
+    let (store, ..) = ProjectStore::open(&path, &at(&second), options()).expect("the same content");
+    assert_eq!(clip_path(&path), Ok(second.clone()));
+    drop(store);
+    assert_eq!(clip_path(&path), Ok(second));
+    let beside = folder.path().join("50 %20 #1?");
+    fs::write(&beside, "a clip").expect("a writable folder");
+    assert_eq!(clip_path(&path), Ok(beside));
 }
 
 #[test]

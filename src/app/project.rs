@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::label::{Change, Edit, FrameIdx, ObjectId};
 use crate::store::{
-    ClipRecord, OnOtherClip, OpenNotice, OpenOptions, ProjectCopy, ProjectHandle, ProjectStore, SaveState, Snapshot,
-    StoreError, project_path, separate_project_path,
+    OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectHandle, ProjectStore, SaveState, Snapshot,
+    StoreError, clip_path, project_path, separate_project_path,
 };
 use crate::video::Clip;
 
@@ -22,9 +22,6 @@ use super::history::History;
 use super::labels::{self, Classes, InOut, LabelIndex};
 use super::notices::{Notices, Severity};
 use super::state::{Answers, OpenClip, Playhead, Revisions, Selection, Waker};
-
-/// What project files' names end in.
-const PROJECT_EXTENSION: &str = "labelhub";
 
 /// The open project, and the one on its way.
 #[derive(Resource, Default)]
@@ -95,22 +92,7 @@ pub(super) fn clip_of(world: &World, file: &Path) -> Option<Result<PathBuf, Stri
     if let Some(clip) = world.resource::<OpenClip>().clip().filter(|_| world.resource::<Project>().is_at(file)) {
         return Some(Ok(clip.path().to_owned()));
     }
-    let beside = file.with_extension("");
-    if beside.exists() {
-        return Some(Ok(beside));
-    }
-    let recorded = ProjectCopy::take(file).and_then(|copy| copy.clip());
-    // One that was remembered from some working folder can only be meant from here.
-    let folder = file.parent().unwrap_or(Path::new(""));
-    Some(match recorded.map(|clip| folder.join(clip.path)) {
-        Ok(clip) if clip.exists() => Ok(clip),
-        Ok(clip) => Err(format!(
-            "{}: its clip is neither beside it nor at {}; open the clip from where it is now",
-            file.display(),
-            clip.display()
-        )),
-        Err(error) => Err(error.to_string()),
-    })
+    Some(clip_path(file).map_err(|error| error.to_string()))
 }
 
 fn path_of(clip: &Clip, choice: &ProjectChoice, data_folder: Option<&Path>) -> PathBuf {
@@ -120,21 +102,6 @@ fn path_of(clip: &Clip, choice: &ProjectChoice, data_folder: Option<&Path>) -> P
         ProjectChoice::Own => project_path(clip.path(), &folder, identity),
         ProjectChoice::Separate => separate_project_path(clip.path(), &folder, identity),
         ProjectChoice::At(path) | ProjectChoice::Relink(path) => path.clone(),
-    }
-}
-
-/// What the store remembers of a clip.
-pub fn clip_record(clip: &Clip) -> ClipRecord {
-    let index = clip.index();
-    let frames = (0..clip.frame_count()).map(FrameIdx);
-    ClipRecord {
-        path: clip.path().to_owned(),
-        identity: clip.identity().as_hex().to_owned(),
-        size: clip.size(),
-        frame_count: clip.frame_count(),
-        time_base: (index.time_base().num, index.time_base().den),
-        pts: frames.map(|frame| index.pts(frame).expect("the index has every frame")).collect(),
-        average_rate: index.average_rate(),
     }
 }
 
@@ -148,7 +115,7 @@ pub(super) fn begin(world: &mut World, clip: Clip, choice: ProjectChoice) {
         project.opening = Some(project.abandoned.swap_remove(known));
         return;
     }
-    let record = clip_record(&clip);
+    let record = clip.record();
     let waker = world.resource::<Waker>().0.clone();
     let options = OpenOptions {
         on_other_clip: match choice {
@@ -245,9 +212,11 @@ fn ways_out_of(error: &StoreError, opening: &Opening) -> Vec<(String, Action)> {
         | StoreError::Newer { .. }
         | StoreError::Unrecoverable { .. } => vec![separate],
         StoreError::Open { .. } | StoreError::NotSaved { .. } => vec![again, separate],
-        StoreError::Unknown(_) | StoreError::Damaged { .. } | StoreError::Read { .. } | StoreError::Copy { .. } => {
-            vec![again]
-        }
+        StoreError::Unknown(_)
+        | StoreError::Damaged { .. }
+        | StoreError::Read { .. }
+        | StoreError::NoClip { .. }
+        | StoreError::Copy { .. } => vec![again],
     }
 }
 
@@ -419,7 +388,7 @@ mod tests {
     fn opened(path: &Path, clip: &Clip) -> Result<Opened, StoreError> {
         let options =
             OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: std::sync::Arc::new(|| {}) };
-        let opened = ProjectStore::open(path, &clip_record(clip), options);
+        let opened = ProjectStore::open(path, &clip.record(), options);
         opened.map(|(store, snapshot, notices)| Opened { store, snapshot, notices })
     }
 

@@ -208,6 +208,7 @@ impl From<StoreError> for CliError {
             | StoreError::OtherClip { .. }
             | StoreError::OtherFrames { .. }
             | StoreError::Misfit { .. }
+            | StoreError::NoClip { .. }
             | StoreError::Unrecoverable { .. } => Exit::Input,
             StoreError::Copy { .. } | StoreError::NotSaved { .. } => Exit::SomeFailed,
         };

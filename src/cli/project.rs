@@ -15,13 +15,10 @@ use crate::folders::data_folder;
 use crate::formats::{ClipFacts, GatheredLabels, ObjectInfo, SourceError};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, Mask, MaskId, ObjectId};
 use crate::store::{
-    ClipRecord, Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, ProjectCopy, ProjectStore,
-    Snapshot, project_path,
+    Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectCopy,
+    ProjectStore, Snapshot, clip_path, project_path,
 };
 use crate::video::Clip;
-
-/// The ending of a project file's name.
-const EXTENSION: &str = "labelhub";
 
 /// An open project and its clip.
 pub struct Project {
@@ -65,7 +62,7 @@ impl Project {
             place.expect_project()?;
         }
         let Place { clip, project } = place;
-        let (store, snapshot, notices) = ProjectStore::open(&project, &clip_record(&clip), options())?;
+        let (store, snapshot, notices) = ProjectStore::open(&project, &clip.record(), options())?;
         for notice in &notices {
             match notice {
                 OpenNotice::Recovered { .. } => {
@@ -91,7 +88,7 @@ impl Project {
         let place = Place::find(named, stop)?;
         place.expect_project()?;
         let Place { clip, project } = place;
-        let (store, snapshot, notices) = ProjectCopy::take(&project)?.open(&clip_record(&clip), &options())?;
+        let (store, snapshot, notices) = ProjectCopy::take(&project)?.open(&clip.record(), &options())?;
         Ok(Self::of(clip, store, snapshot, &notices))
     }
 
@@ -175,10 +172,10 @@ pub fn no_object(id: u32, projects: &[&Project]) -> CliError {
 
 impl Place {
     fn find(named: &Path, stop: &StopFlag) -> Result<Self, CliError> {
-        if named.extension().is_some_and(|ending| ending == EXTENSION) && !named.is_dir() {
+        if named.extension().is_some_and(|ending| ending == PROJECT_EXTENSION) && !named.is_dir() {
             let project = fs::canonicalize(named)
                 .map_err(|e| CliError::input(format!("{}: no project there ({e}); check the path", named.display())))?;
-            let clip = open_clip(&clip_of(&project)?, stop)?;
+            let clip = open_clip(&clip_path(&project)?, stop)?;
             return Ok(Place { clip, project });
         }
         // In full, so that the project remembers where its clip is whatever folder this runs in. A clip that is not
@@ -199,42 +196,6 @@ impl Place {
         Err(CliError::input(format!(
             "{clip}: has no project yet ({project} is not there); label it in the window, or import labels first"
         )))
-    }
-}
-
-/// The clip of a project: at the project's own path without its ending, or else where it was last.
-fn clip_of(project: &Path) -> Result<PathBuf, CliError> {
-    let beside = project.with_extension("");
-    if beside.exists() {
-        return Ok(beside);
-    }
-    let recorded = ProjectCopy::take(project)?.clip()?.path;
-    let folder = project.parent().unwrap_or(Path::new(""));
-    // One that was remembered from some working folder can only be meant from here.
-    let recorded = folder.join(recorded);
-    if recorded.exists() {
-        return Ok(recorded);
-    }
-    Err(CliError::input(format!(
-        "{}: its clip is not there, neither {} nor {}; put it back, or name the clip where it is now",
-        project.display(),
-        beside.display(),
-        recorded.display()
-    )))
-}
-
-/// What the store remembers of a clip.
-pub fn clip_record(clip: &Clip) -> ClipRecord {
-    let index = clip.index();
-    let frames = (0..clip.frame_count()).map(FrameIdx);
-    ClipRecord {
-        path: clip.path().to_owned(),
-        identity: clip.identity().as_hex().to_owned(),
-        size: clip.size(),
-        frame_count: clip.frame_count(),
-        time_base: (index.time_base().num, index.time_base().den),
-        pts: frames.map(|frame| index.pts(frame).expect("the index has every frame")).collect(),
-        average_rate: index.average_rate(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! the room uses std and serde only (with the `gui` feature, types the window keeps in its world also derive
 //! Bevy's `Component`).
 
+mod clip_record;
 mod edit;
 mod ids;
 mod mask;
@@ -13,6 +14,7 @@ mod prompt;
 mod similarity;
 mod stroke;
 
+pub use clip_record::ClipRecord;
 pub use edit::{Change, Edit};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};

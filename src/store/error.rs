@@ -88,6 +88,16 @@ pub enum StoreError {
         /// What differs.
         reason: String,
     },
+    /// The project's clip is not where it could be.
+    #[error("{}: its clip is not there, neither {} nor {}; put it back, or open the clip where it is now", path.display(), beside.display(), recorded.display())]
+    NoClip {
+        /// The project file.
+        path: PathBuf,
+        /// The project's own path without its ending.
+        beside: PathBuf,
+        /// Where the clip was last.
+        recorded: PathBuf,
+    },
     /// A damaged project from which nothing could be saved into a new one.
     #[error("{}: the project is damaged and could not be recovered ({cause}). It was not changed{}", path.display(), backup_advice(newest_backup.as_ref()))]
     Unrecoverable {

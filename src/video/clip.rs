@@ -14,7 +14,7 @@ use super::identity::ClipIdentity;
 use super::images::{ImageList, OpenedImages};
 use super::index::FrameIndex;
 use super::reader::Reader;
-use crate::label::FrameSize;
+use crate::label::{ClipRecord, FrameIdx, FrameSize};
 
 /// An opened clip. Cloning it is cheap.
 #[derive(Clone)]
@@ -141,6 +141,20 @@ impl Clip {
     /// How the pictures are stored.
     pub fn facts(&self) -> &StreamFacts {
         &self.0.facts
+    }
+
+    /// What a project remembers of it.
+    pub fn record(&self) -> ClipRecord {
+        let (index, frames) = (self.index(), (0..self.frame_count()).map(FrameIdx));
+        ClipRecord {
+            path: self.path().to_owned(),
+            identity: self.identity().as_hex().to_owned(),
+            size: self.size(),
+            frame_count: self.frame_count(),
+            time_base: (index.time_base().num, index.time_base().den),
+            pts: frames.map(|frame| index.pts(frame).expect("the index has every frame")).collect(),
+            average_rate: index.average_rate(),
+        }
     }
 
     /// A reader with a decoder of its own, using every core.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
-use label_hub::cli::project::{Project, clip_record};
+use label_hub::cli::project::Project;
 use label_hub::cli::signals::StopFlag;
 use label_hub::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, Mask, ObjectFacts, ObjectId};
 use label_hub::store::{
@@ -89,7 +89,7 @@ pub fn act(clip: &DiscClip, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> V
 /// [`act`] for any clip.
 pub fn act_on(clip: &Path, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> Vec<Change>) {
     let options = OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: Arc::new(|| {}) };
-    let record = clip_record(&engine_support::open(clip));
+    let record = engine_support::open(clip).record();
     let (mut store, snapshot, _) = ProjectStore::open(&project_of(clip), &record, options).expect("a project");
     let changes = make(&mut store, &snapshot);
     let edit = Edit { name: "labels".to_owned(), changes };

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use label_hub::label::{
-    BoxPrompt, Change, Edit, FrameIdx, FrameMark, FramePrompt, FrameSize, Mask, MaskId, ObjectFacts, ObjectId, Point,
-    PointLabel, Prompt, Provenance,
+    BoxPrompt, Change, ClipRecord, Edit, FrameIdx, FrameMark, FramePrompt, FrameSize, Mask, MaskId, ObjectFacts,
+    ObjectId, Point, PointLabel, Prompt, Provenance,
 };
 use label_hub::store::{
-    ClipRecord, Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, ProjectStore, Snapshot,
-    StoreError, StoredStep,
+    Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, ProjectStore, Snapshot, StoreError,
+    StoredStep,
 };
 
 pub const SIZE: FrameSize = FrameSize { width: 48, height: 32 };

@@ -1,7 +1,7 @@
 //! Rolling backups: copies of a project in the program's data folder, many of the last hour and some of every age.
 //!
-//! Made on the store's thread. Their order is their number's, not their time's: clocks jump. Copies made before a
-//! migration have other names and are never taken away here.
+//! Their order is their number's, not their time's: clocks jump. Copies made before a migration have other names and are
+//! never taken away here. Which thread makes them is the writer's business.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,15 +86,17 @@ impl Backups {
         self.last_at.is_none_or(|last| (self.clock.steady)().saturating_sub(last) >= INTERVAL)
     }
 
-    /// Makes one, unless the newest holds the same, and takes away those that are too many.
+    /// From now on the interval counts. Whether there is something to copy: the newest may hold the same.
+    pub fn begin(&mut self, commits: i64) -> bool {
+        self.note_start();
+        self.last_commits != Some(commits)
+    }
+
+    /// Makes one and takes away those that are too many.
     ///
     /// # Errors
     /// When it could not be written; the project is as before, and the next attempt comes after the interval.
-    pub fn make(&mut self, connection: &Connection, commits: i64) -> Result<(), StoreError> {
-        self.note_start();
-        if self.last_commits == Some(commits) {
-            return Ok(());
-        }
+    pub fn make(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let failed = |path: &Path, error: std::io::Error| StoreError::Copy {
             path: path.to_owned(),
             cause: format!("a backup: {error}"),
@@ -103,8 +105,9 @@ impl Backups {
         let number = entries(&self.folder).last().map_or(1, |newest| newest.number + 1);
         let now = clock::unix_seconds((self.clock.wall)());
         let name = format!("{}-{number:06}.{}", clock::utc_text(now), paths::EXTENSION);
-        copy::write_copy(connection, &self.folder.join(name), |_| Ok(()))?;
-        self.last_commits = Some(commits);
+        let path = self.folder.join(name);
+        copy::write_copy(connection, &path, |_| Ok(()))?;
+        self.last_commits = commits(&path);
         let entries = entries(&self.folder);
         for index in superfluous(&entries, now) {
             let path = &entries[index].path;

@@ -5,26 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::blob;
-use crate::label::FrameSize;
-
-/// What identifies a clip and its frames. Plain values: the store knows no video.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClipRecord {
-    /// Where it was opened: a file, or a folder of images.
-    pub path: PathBuf,
-    /// SHA-256 in hex of what the clip is made of (`video::ClipIdentity`): the same for the same content anywhere.
-    pub identity: String,
-    /// Size of its frames, after the display rotation.
-    pub size: FrameSize,
-    /// How many frames it has.
-    pub frame_count: u32,
-    /// Seconds of one tick of `pts`, as numerator and denominator.
-    pub time_base: (i32, i32),
-    /// Presentation time of each frame in ticks; may be shorter than the clip, or empty, where times are not known.
-    pub pts: Vec<i64>,
-    /// Frames per second on average, where the file says so.
-    pub average_rate: Option<f64>,
-}
+use crate::label::{ClipRecord, FrameSize};
 
 /// What the checksum of `pts` covers beside it: the only row's id and everything else in it, so that a damaged row is
 /// not taken for another clip's.

@@ -41,15 +41,14 @@ mod unit;
 mod whose;
 mod writer;
 
-pub use clip::ClipRecord;
 pub use front::{ProjectHandle, ProjectStore};
 pub use notice::{OnOtherClip, OpenNotice, OpenOptions};
-pub use paths::{project_path, separate_project_path};
-pub use reading::ProjectCopy;
+pub use paths::{EXTENSION as PROJECT_EXTENSION, project_path, separate_project_path};
+pub use reading::{ProjectCopy, clip_path};
 
 use std::sync::Arc;
 
-use crate::label::{Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId};
+use crate::label::{ClipRecord, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId};
 
 /// Called, from the store's thread, whenever [`saved`](super::LabelStore::saved) may have changed.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;

@@ -108,6 +108,33 @@ impl ProjectCopy {
     }
 }
 
+/// The clip of a project: at the project's own path without its ending, or else where it was last.
+///
+/// # Errors
+/// When it is at neither, or where it was cannot be read.
+pub fn clip_path(project: &Path) -> Result<PathBuf, StoreError> {
+    let beside = project.with_extension("");
+    if beside.exists() {
+        return Ok(beside);
+    }
+    // A path that was remembered from some working folder can only be meant from here.
+    let from_here = |clip: ClipRecord| project.parent().unwrap_or(Path::new("")).join(clip.path);
+    // Without a copy, which for a project of many hours takes long, and without what is still in the WAL: believed
+    // only where there is a clip.
+    let in_place = schema::open_unlocked(project).and_then(|connection| clip::read(&connection));
+    if let Ok(Some(Ok(clip))) = in_place
+        && let clip = from_here(clip)
+        && clip.exists()
+    {
+        return Ok(clip);
+    }
+    let recorded = from_here(ProjectCopy::take(project)?.clip()?);
+    if recorded.exists() {
+        return Ok(recorded);
+    }
+    Err(StoreError::NoClip { path: project.to_owned(), beside, recorded })
+}
+
 fn damaged(project: &Path, cause: &str, newest_backup: Option<PathBuf>) -> StoreError {
     let cause = format!("{cause}; it was only read here, opening it in the window recovers what can be read");
     StoreError::Unrecoverable { path: project.to_owned(), cause, newest_backup }

@@ -110,6 +110,17 @@ pub fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a connection that reads the database as it lies there, without its WAL, and neither takes nor heeds locks:
+/// leaves no trace, and may see something half written.
+pub fn open_unlocked(path: &Path) -> rusqlite::Result<Connection> {
+    let text = path.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    let text = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(format!("file:{text}?immutable=1"), flags)?;
+    guard(&connection)?;
+    Ok(connection)
+}
+
 /// Opens a file that does not count yet, making it where there is none: fast, and safe only once the caller has synced
 /// and renamed it.
 pub fn open_new(path: &Path) -> rusqlite::Result<Connection> {

@@ -2,14 +2,15 @@
 //!
 //! It takes units in order, a transaction at a time. When a transaction fails it keeps the units in hand and tries
 //! again, later and later; nothing is dropped. It also answers the questions that need its connection: copies, flushing,
-//! closing. Knows nothing of the app; the waker tells whoever wants to look at [`SaveState`](crate::store::SaveState).
+//! closing; backups are made beside it, on the thread "backup". Knows nothing of the app; the waker tells whoever wants to look at [`SaveState`](crate::store::SaveState).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, TransactionBehavior};
 
 use super::backups::Backups;
 use super::queue::Shared;
@@ -53,8 +54,9 @@ pub struct Writer {
     pub waker: Waker,
     /// Why nothing may be written; units are then only kept.
     pub refusal: Option<String>,
-    /// Where backups go.
+    /// Where backups go; `None` also while one is being made beside this thread.
     pub backups: Option<Backups>,
+    backing_up: Option<BackingUp>,
     /// Commits so far in the life of the file.
     commits: i64,
     retry_delay: Duration,
@@ -89,6 +91,7 @@ impl Writer {
             waker,
             refusal: None,
             backups: None,
+            backing_up: None,
             commits,
             retry_delay: FIRST_RETRY,
             retry_at: None,
@@ -102,8 +105,11 @@ impl Writer {
     pub fn run(mut self) {
         let (shared, path, waker) = (self.shared.clone(), self.path.clone(), self.waker.clone());
         let bell = EndBell { shared, path, waker, is_silent: false };
-        // Of the project as it was found, before anything is done to it.
-        self.back_up_if_due();
+        // Of the project as it was found: nothing is done to it before.
+        if let Some(mut backups) = self.take_due_backups() {
+            make_backup(&mut backups, &self.connection, &self.shared, &self.waker);
+            self.backups = Some(backups);
+        }
         loop {
             while let Ok(control) = self.control.try_recv() {
                 if self.answer(control) {
@@ -113,8 +119,8 @@ impl Writer {
             if self.may_try() && self.write_batch() {
                 continue;
             }
-            if self.has_news {
-                self.back_up_if_due();
+            if std::mem::take(&mut self.has_news) {
+                self.back_up_beside();
             }
             let control = match self.next_deadline() {
                 None => self.control.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -248,16 +254,42 @@ impl Writer {
         }
     }
 
-    /// Only while nothing waits to be written.
-    fn back_up_if_due(&mut self) {
-        self.has_news = false;
-        let Some(backups) = self.backups.as_mut().filter(|backups| backups.is_due()) else { return };
-        // An untouched project is not worth a copy.
-        if self.commits > 0 {
-            let problem = backups.make(&self.connection, self.commits).err();
-            self.shared.lock().backup_problem = problem.map(|error| error.to_string());
-            (self.waker)();
+    /// Makes a backup while this thread goes on writing: a copy of a long project takes seconds.
+    fn back_up_beside(&mut self) {
+        if let Some(done) = self.backing_up.take_if(|backing_up| backing_up.thread.is_finished()) {
+            // One that panicked has said so, and there will be no more.
+            self.backups = done.thread.join().ok();
         }
+        let Some(mut backups) = self.take_due_backups() else { return };
+        let reader = match schema::open_reader(&self.path) {
+            Ok(reader) => reader,
+            Err(error) => {
+                self.backups = Some(backups);
+                return self.tell_no_backup(&format!("none could be made this time: {error}"));
+            }
+        };
+        let interrupt = reader.get_interrupt_handle();
+        let (shared, waker) = (self.shared.clone(), self.waker.clone());
+        let make = move || {
+            make_backup(&mut backups, &reader, &shared, &waker);
+            backups
+        };
+        match thread::Builder::new().name("backup".to_owned()).spawn(make) {
+            Ok(thread) => self.backing_up = Some(BackingUp { thread, interrupt }),
+            Err(error) => self.tell_no_backup(&format!("no more until the project is opened again: {error}")),
+        }
+    }
+
+    fn tell_no_backup(&self, cause: &str) {
+        self.shared.lock().backup_problem = Some(format!("{}: backups: {cause}", self.path.display()));
+        (self.waker)();
+    }
+
+    /// The backups, when it is time for one and the newest holds less than the file.
+    fn take_due_backups(&mut self) -> Option<Backups> {
+        // An untouched project is not worth a copy.
+        let commits = Some(self.commits).filter(|commits| *commits > 0)?;
+        self.backups.take_if(|backups| backups.is_due() && backups.begin(commits))
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
@@ -286,7 +318,12 @@ impl Writer {
     }
 
     /// Folds the WAL into the database, so that one file remains. The front has closed its reader.
-    fn end(self, mut bell: EndBell) {
+    fn end(mut self, mut bell: EndBell) {
+        // What is being copied is in the file; nobody should wait for the copy.
+        if let Some(BackingUp { thread, interrupt }) = self.backing_up.take() {
+            interrupt.interrupt();
+            thread.join().ok();
+        }
         let is_clean = self.shared.lock().in_hand.is_empty() && self.refusal.is_none();
         // Where this fails, the WAL stays beside the database and is folded in when it is next opened.
         if is_clean && schema::checkpoint_on_close(&self.connection, true).is_ok() {
@@ -302,6 +339,18 @@ impl Writer {
         }
         bell.is_silent = true;
     }
+}
+
+/// A backup that is being made, and the way to stop it.
+struct BackingUp {
+    thread: JoinHandle<Backups>,
+    interrupt: InterruptHandle,
+}
+
+fn make_backup(backups: &mut Backups, connection: &Connection, shared: &Shared, waker: &Waker) {
+    let problem = backups.make(connection).err();
+    shared.lock().backup_problem = problem.map(|error| error.to_string());
+    waker();
 }
 
 /// Whether a project is there that nothing was put into.

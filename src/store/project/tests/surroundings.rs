@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 use super::*;
 use crate::store::project::clock::Clock;
 use crate::store::project::schema::{SCHEMA, Schema};
-use crate::store::project::{backups, schema};
+use crate::store::project::{backups, clip as clip_row, schema};
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("a readable folder");
@@ -242,4 +242,18 @@ fn a_backup_that_cannot_be_made_is_told_and_stops_nothing() {
     store.handle().flush().expect("saving works");
     let problem = store.handle().backup_problem().expect("told");
     assert!(problem.contains("data/backups"), "{problem}");
+}
+
+#[test]
+fn the_clip_is_read_in_place_without_a_trace_whatever_the_file_is_called() {
+    let folder = folder();
+    let name = "50 %20 #1?.labelhub";
+    let path = folder.path().join(name);
+    let (mut store, ..) = open_plainly(&path);
+    click(&mut store, 0);
+    store.close().expect("a writable folder");
+    drop(store);
+    let connection = schema::open_unlocked(&path).expect("a database");
+    assert_eq!(clip_row::read(&connection), Ok(Some(Ok(clip()))));
+    assert_eq!(names(folder.path()), [name]);
 }
