@@ -11,7 +11,7 @@ use label_hub::app::action::{Action, ProjectChoice, TrackScope};
 use label_hub::app::facts::{AppFacts, ClipState, ModelState};
 use label_hub::app::labels;
 use label_hub::app::notices::{Notices, Severity};
-use label_hub::app::state::ActionQueue;
+use label_hub::app::state::{ActionQueue, Playback};
 use label_hub::engine::TrackDirection;
 use label_hub::formats::npy;
 use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Provenance, Stroke};
@@ -359,6 +359,130 @@ fn a_prompt_that_a_run_answered_is_asked_about_when_the_run_is_undone() {
     lab.wait_for_answers();
     assert!(lab.mask(1, 0).expect("a mask").iou(&clip.truth(0)) > 0.9);
     assert!(lab.mark(1, 5).is_none());
+}
+
+/// All in one update: nothing arrives in between.
+fn act_at_once(lab: &mut Lab, actions: impl IntoIterator<Item = Action>) {
+    for action in actions {
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+    }
+    lab.app.update();
+}
+
+#[test]
+fn a_click_that_was_undone_before_its_answer_is_answered_when_it_comes_back() {
+    let clip = disc();
+    let (first, second) = (click(clip.click(0)), exclude(clip.click(0).x - 12.0, clip.click(0).y));
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(first);
+    lab.wait_for_answers();
+    let of_first = lab.mask(1, 0);
+    act_at_once(&mut lab, [second.clone(), Action::Undo, Action::Redo]);
+    lab.wait_for_answers();
+    let of_both = lab.mask(1, 0);
+    assert_ne!(of_both, of_first, "the mask of the first click must not stand under both");
+    // The same where a third click took the second one's answer away, and it came after all.
+    act_at_once(&mut lab, [Action::Undo, second, click(clip.click(0))]);
+    lab.wait_for_answers();
+    for _ in 0..2 {
+        lab.act(Action::Undo);
+        lab.wait_for_answers();
+        assert_eq!(lab.mask(1, 0), of_both);
+        lab.act(Action::Redo);
+        lab.wait_for_answers();
+    }
+    lab.act(Action::Undo);
+    drop(lab);
+    let mut lab = Lab::with_project(clip.path());
+    lab.wait_for_answers();
+    assert_eq!(lab.mask(1, 0), of_both, "opened again");
+}
+
+#[test]
+fn a_click_while_playing_is_for_the_frame_that_was_on_screen() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(Action::PlayPause);
+    let frame = lab.facts().frame;
+    // Time goes on between the picture and the click.
+    let mut playback = lab.app.world_mut().resource_mut::<Playback>();
+    playback.running.as_mut().expect("it plays").from_secs += 0.2;
+    lab.act(click(clip.click(frame.0)));
+    lab.wait_for_answers();
+    assert!(lab.mark(1, frame.0).is_some(), "{:?}", lab.labels());
+    assert_eq!(lab.facts().frame, frame, "and playing has stopped there");
+}
+
+#[test]
+fn taking_the_only_click_away_brings_the_mask_back_that_it_corrected() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(Action::Track(TrackScope::StaleOrMissing));
+    lab.wait_for_run();
+    lab.act(Action::GoTo(FrameIdx(5)));
+    let before = lab.mask(1, 5);
+    lab.act(exclude(clip.click(5).x - 12.0, clip.click(5).y));
+    lab.wait_for_answers();
+    assert_ne!(lab.mask(1, 5), before);
+    lab.act(Action::DeletePoint { index: 0 });
+    assert_eq!(lab.mask(1, 5), before);
+    assert!(lab.is_stale(1, 5));
+}
+
+#[test]
+fn a_clip_that_is_being_opened_can_be_given_up_and_its_predecessor_is_out_of_reach_meanwhile() {
+    let (clip, other) = (disc(), disc());
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let labels = lab.labels();
+    let open = Action::Open(other.path().to_owned());
+    act_at_once(&mut lab, [open.clone(), Action::Undo, Action::DeleteObject(None), Action::Cancel]);
+    assert_eq!((lab.facts().clip, lab.labels()), (ClipState::Open, labels));
+    assert!(lab.said().iter().any(|text| text.contains("was not opened")), "{:?}", lab.said());
+    lab.wait_for_picture();
+    // Without a clip before there is none after either.
+    let mut lab = Lab::new();
+    act_at_once(&mut lab, [open.clone(), Action::Cancel]);
+    assert_eq!(lab.facts().clip, ClipState::None);
+    lab.act(open);
+    lab.wait("the clip is there", |world| world.resource::<AppFacts>().clip == ClipState::Open);
+}
+
+#[test]
+fn a_run_is_not_ended_unasked_by_leaving_the_clip() {
+    let (clip, other) = (disc(), disc());
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let leaving = [Action::Open(other.path().to_owned()), Action::Quit];
+    for leave in leaving {
+        act_at_once(&mut lab, [Action::Track(TrackScope::Anew), leave]);
+        assert_eq!(lab.facts().clip, ClipState::Open);
+        let asked = lab.said().pop().expect("something is told");
+        assert!(asked.contains("is going on"), "{asked}");
+        lab.wait_for_run();
+    }
+    assert!(lab.mark(1, 11).is_some());
+}
+
+#[test]
+fn a_point_beyond_the_other_begins_a_new_range_and_tracking_out_of_it_is_told() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(Action::SetInOut(FrameIdx(2), FrameIdx(4)));
+    lab.act(Action::GoTo(FrameIdx(7)));
+    lab.act(Action::Track(TrackScope::From(TrackDirection::Forward)));
+    assert!(!lab.facts().is_tracking && lab.said().pop().expect("told").contains("behind the out point"));
+    lab.act(Action::SetIn);
+    assert_eq!(lab.facts().in_out, Some((FrameIdx(7), FrameIdx(11))));
+    lab.act(Action::GoTo(FrameIdx(3)));
+    lab.act(Action::SetOut);
+    assert_eq!(lab.facts().in_out, Some((FrameIdx(0), FrameIdx(3))));
 }
 
 #[test]

@@ -228,6 +228,24 @@ fn last_notice(lab: &Lab) -> (Severity, String, Vec<Action>) {
     (notice.severity, notice.text, notice.ways_out.into_iter().map(|(_, action)| action).collect())
 }
 
+#[test]
+fn a_backup_that_cannot_be_made_is_told() {
+    let (clip, folder) = (disc(), tempfile::tempdir().expect("a temporary folder"));
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    drop(lab);
+    let data_folder = folder.path().join("data");
+    std::fs::write(&data_folder, "in the way").expect("a writable folder");
+    let mut lab = Lab::new();
+    lab.app.world_mut().resource_mut::<Project>().data_folder = Some(data_folder);
+    lab.act(Action::Open(clip.path().to_owned()));
+    lab.wait("it is told", |world| {
+        let mut warnings = world.resource::<Notices>().on_screen().iter();
+        warnings.any(|notice| notice.severity == Severity::Warning && notice.text.contains("backup"))
+    });
+}
+
 /// Opens a clip and waits until it is open or given up.
 fn try_open(lab: &mut Lab, action: Action) {
     lab.act(action);

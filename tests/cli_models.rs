@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use label_hub::sam2::checkpoint::CheckpointError;
 use label_hub::sam2::{Sam2, Sam2Error};
-use models_support::{Reply, Server, Then};
+use models_support::{Reply, Server, Then, wait_for_bytes};
 use serde_json::Value;
 
 const NAME: &str = "sam2.1_hiera_tiny";
@@ -177,9 +177,7 @@ fn a_published_model_comes_after_ctrl_c_too_and_is_checked() {
     let args = ["models", "get", NAME, "--yes", "--json", "--from", &url];
     let child = command(home.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("built");
     let part = home.path().join("models/sam2.1_hiera_tiny.pt.part");
-    while fs::metadata(&part).map_or(0, |facts| facts.len()) < 9_000_000 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_for_bytes(&part, 9_000_000);
     let id = child.id().to_string();
     assert!(Command::new("sh").args(["-c", "kill -INT $0", &id]).status().expect("a shell").success());
     let (lines, _) = told(130, &args, child.wait_with_output().expect("it ends"));

@@ -165,15 +165,23 @@ fn a_read_that_stalls_holds_no_frame_back_that_is_at_hand() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it is on every Linux");
     assert!(made.success());
     let stalled = ask(1);
-    // For the thread to begin; were it too short, nothing would stall here, and nothing fail.
-    std::thread::sleep(Duration::from_millis(300));
+    // A pipe without a reader cannot be opened this way: when it can, the thread has come to it, and as long as it is
+    // open here the thread waits.
+    let writer = || std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&pipe);
+    let holding = loop {
+        match writer() {
+            Ok(holding) => break holding,
+            Err(_) => std::thread::yield_now(),
+        }
+    };
     let at_hand = ask(0);
     let second = thread.events().recv_timeout(Duration::from_secs(60)).expect("it waits for nothing");
     assert!(matches!(&second, VideoEvent::Frame { generation, .. } if *generation == at_hand), "{second:?}");
     // The read ends, with an answer that comes too late.
+    drop(holding);
     let last = ask(2);
     let event = loop {
-        std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&pipe).map(drop).ok();
+        writer().map(drop).ok();
         if let Ok(event) = thread.events().recv_timeout(Duration::from_millis(50)) {
             break event;
         }

@@ -120,6 +120,7 @@ pub struct AppFacts {
 }
 
 const NO_CLIP: Option<&str> = Some("Open a clip first");
+const OPENING: Option<&str> = Some("The clip is still being opened");
 const NO_OBJECT: Option<&str> = Some("Make an object first");
 
 impl AppFacts {
@@ -127,6 +128,12 @@ impl AppFacts {
     pub(super) fn why_not(&self, action: &Action) -> Option<&'static str> {
         if self.is_read_only && (action.is_undoable() || matches!(action, Action::Undo | Action::Redo)) {
             return Some("This project is open for reading only; save a copy of it and open that");
+        }
+        if self.clip == ClipState::Opening
+            && (action.is_undoable() || matches!(action, Action::Undo | Action::Redo | Action::Select(_)))
+        {
+            // The labels of the clip before are still there, and out of sight.
+            return OPENING;
         }
         match action {
             Action::Ask(super::action::FileQuestion::SaveProjectCopy)
@@ -285,7 +292,7 @@ impl AppFacts {
         match self.clip {
             ClipState::Open => None,
             ClipState::None => NO_CLIP,
-            ClipState::Opening => Some("The clip is still being opened"),
+            ClipState::Opening => OPENING,
         }
     }
 

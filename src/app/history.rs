@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use bevy::prelude::Resource;
 
 use crate::engine::Generation;
-use crate::label::{Change, Edit, FrameIdx, MaskId, ObjectId};
+use crate::label::{Change, Edit, FrameIdx, MaskId, ObjectId, open_prompts};
 use crate::store::HistoryChange;
 
 /// What may still join a step.
@@ -33,8 +33,10 @@ pub struct Step {
     pub is_follow_up: bool,
 }
 
-/// Memory for steps by default, in bytes.
-pub const DEFAULT_BUDGET_BYTES: usize = 64 << 20;
+/// Memory for steps by default, in bytes: a run over 20 objects and 80,000 frames fits.
+pub const DEFAULT_BUDGET_BYTES: usize = 256 << 20;
+/// Steps kept however large they are, so that a click after a long run does not make the run final.
+const LEAST_STEPS: usize = 3;
 
 /// The steps.
 #[derive(Resource, Debug)]
@@ -58,7 +60,7 @@ impl Default for History {
 }
 
 impl History {
-    /// Keeps at most `budget_bytes` of steps, but always the newest.
+    /// Keeps at most `budget_bytes` of steps, but always the newest few.
     pub fn new(budget_bytes: usize) -> Self {
         History {
             done: VecDeque::new(),
@@ -208,6 +210,11 @@ impl History {
         }
     }
 
+    /// The prompts without an answer, as far as the steps tell; `mask` says which mask is there now.
+    pub fn open_prompts(&self, mask: impl Fn(ObjectId, FrameIdx) -> Option<MaskId>) -> HashSet<(ObjectId, FrameIdx)> {
+        open_prompts(self.done.iter().map(|step| &step.edit), mask)
+    }
+
     /// The newest step from `first` on that touches what the change is about.
     fn newest_that_touches(&self, change: &Change, first: usize) -> Option<usize> {
         (first..self.done.len()).rev().find(|at| touches(&self.done[*at].edit, change))
@@ -234,8 +241,8 @@ impl History {
 
     fn shrink(&mut self) {
         let before = self.done.len();
-        while self.done_bytes > self.budget_bytes && self.done.len() > 1 {
-            let oldest = self.done.pop_front().expect("more than one step");
+        while self.done_bytes > self.budget_bytes && self.done.len() > LEAST_STEPS {
+            let oldest = self.done.pop_front().expect("more than the least");
             self.done_bytes -= oldest.edit.byte_count();
         }
         let dropped = before - self.done.len();
@@ -430,6 +437,10 @@ mod tests {
             history.push(edit("x", frame), Joins::Nothing);
         }
         assert!(history.has_dropped);
-        assert_eq!((history.take_undo().len(), history.take_undo().len(), history.take_undo().len()), (1, 1, 0));
+        let mut undone = Vec::new();
+        while let Some(edit) = history.take_undo().pop() {
+            undone.push(edit);
+        }
+        assert_eq!(undone, [edit("x", 4), edit("x", 3), edit("x", 2)], "the newest few stay whatever they take");
     }
 }

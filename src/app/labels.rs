@@ -5,7 +5,7 @@
 //! their own. Mask entities exist for frames near the playhead only; all masks are in the store. [`LabelIndex`] finds
 //! entities by frame and is kept by component hooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bevy::ecs::lifecycle::HookContext;
@@ -277,7 +277,14 @@ pub fn marks(world: &World, object: ObjectId) -> Option<&Marks> {
     world.get::<Marks>(world.resource::<LabelIndex>().object(object)?)
 }
 
-/// Whether what is said on a frame has no answer yet: there is no mask, or still the one that is corrected.
+/// The prompts whose answer never came, though there may be a mask that answered less than is said now.
+pub fn open_prompts(world: &World) -> HashSet<(ObjectId, FrameIdx)> {
+    let history = world.resource::<super::history::History>();
+    history.open_prompts(|object, frame| mark(world, object, frame).map(|mark| mark.mask))
+}
+
+/// Whether what is said on a frame has no answer yet: there is no mask, or still the one that is corrected. A mask that
+/// answered less than is said now is not seen here, but by [`open_prompts`].
 pub fn is_unanswered(world: &World, object: ObjectId, frame: FrameIdx) -> bool {
     let is_older = |mark: FrameMark| mark.provenance == Provenance::Tracked;
     said(world, object, frame).is_some() && mark(world, object, frame).is_none_or(is_older)

@@ -54,9 +54,10 @@ use bevy::prelude::*;
 /// The stages of an update, in order.
 #[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AppStage {
-    /// What the threads sent, and where playing has come to.
+    /// What the threads sent.
     Receive,
-    /// Actions become edits, edits change the world.
+    /// Actions become edits, edits change the world. Playing goes on only then: actions are about the frame that was on
+    /// screen.
     Apply,
     /// What follows from it is asked of the threads.
     Request,
@@ -118,7 +119,6 @@ impl Plugin for CorePlugin {
                         receive::receive_engine,
                         receive::receive_saving,
                         model_files::receive_model_files,
-                        playback::advance,
                     )
                         .chain()
                         .in_set(Receive),

@@ -81,9 +81,10 @@ impl Notices {
         let notice = Notice { id, severity, text, ways_out, at, count: 1, shown_secs: None, said };
         self.keep(notice.clone());
         self.on_screen.push(notice);
-        // Good news makes room, the oldest first; what is lasting lasts.
+        // Good news makes room, the oldest first, but for what was just said; what is lasting lasts.
         while self.on_screen.len() > MOST_ON_SCREEN
             && let Some(oldest) = self.on_screen.iter().position(|notice| notice.severity == Severity::Info)
+            && oldest + 1 < self.on_screen.len()
         {
             self.on_screen.remove(oldest);
         }
@@ -194,5 +195,18 @@ mod tests {
             notices.push(Severity::Error, format!("failure {i}"), Vec::new());
         }
         assert_eq!(notices.on_screen().len(), 11, "errors do not drive each other away");
+    }
+
+    #[test]
+    fn what_was_just_said_is_seen_however_much_lasts() {
+        let mut notices = Notices::default();
+        for number in 0..MOST_ON_SCREEN + 2 {
+            notices.push(Severity::Warning, format!("warning {number}"), Vec::new());
+        }
+        for text in ["first", "second"] {
+            notices.push(Severity::Info, text, Vec::new());
+            assert_eq!(notices.on_screen().last().map(|notice| notice.text.as_str()), Some(text));
+            assert_eq!(notices.on_screen().len(), MOST_ON_SCREEN + 3);
+        }
     }
 }

@@ -32,6 +32,8 @@ pub struct Project {
     pub handle: Option<ProjectHandle>,
     /// How writing stood at the last look.
     pub saved: Option<SaveState>,
+    /// Why the newest backup could not be made, as it was told.
+    backup_problem: Option<String>,
     /// The file that was asked for; after a recovery another one is open.
     asked: Option<PathBuf>,
     /// The classes of the last clip, which this one's project does not hold yet.
@@ -46,6 +48,7 @@ impl Project {
     /// Nothing is open any more.
     pub(super) fn close(&mut self) {
         (self.handle, self.saved, self.asked, self.inherits_classes) = (None, None, None, false);
+        self.backup_problem = None;
     }
 
     /// Whether this file is the open project, under whatever name.
@@ -254,13 +257,13 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     if !inherits_classes {
         world.resource_mut::<Classes>().0 = classes;
     }
+    world.resource_mut::<Revisions>().go_on_from(last_revision);
+    let steps = |steps: Vec<crate::store::StoredStep>| steps.into_iter().map(|step| (step.edit, step.is_follow_up));
+    world.resource_mut::<History>().restore(steps(done), steps(undone));
     if !store.is_read_only() {
         let unanswered = unanswered(world);
         world.resource_mut::<Answers>().wanted.extend(unanswered);
     }
-    world.resource_mut::<Revisions>().go_on_from(last_revision);
-    let steps = |steps: Vec<crate::store::StoredStep>| steps.into_iter().map(|step| (step.edit, step.is_follow_up));
-    world.resource_mut::<History>().restore(steps(done), steps(undone));
     let session = session.map_or_else(Session::default, |text| {
         serde_json::from_str(&text).unwrap_or_else(|error| {
             // Only where the labeller was; the labels are all there.
@@ -284,7 +287,8 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
 fn unanswered(world: &World) -> Vec<(ObjectId, FrameIdx)> {
     let index = world.resource::<LabelIndex>();
     let prompts = index.objects().flat_map(|(id, _)| index.prompts_of(id).map(move |(frame, _)| (id, frame)));
-    prompts.filter(|(id, frame)| labels::is_unanswered(world, *id, *frame)).collect()
+    let open = labels::open_prompts(world);
+    prompts.filter(|(id, frame)| open.contains(&(*id, *frame)) || labels::is_unanswered(world, *id, *frame)).collect()
 }
 
 /// With its first change a project takes the classes of the clip before it, unless that change is about classes.
@@ -303,9 +307,17 @@ pub(super) fn session(world: &World) -> String {
     serde_json::to_string(&session).expect("numbers are plain JSON")
 }
 
-/// Says when writing begins to fail, and when it works again.
+/// Says when writing or a backup begins to fail, and when writing works again.
 pub(super) fn watch_saving(mut project: ResMut<Project>, mut notices: ResMut<Notices>) {
-    let Some(now) = project.handle.as_ref().map(ProjectHandle::saved) else { return };
+    let Some(handle) = &project.handle else { return };
+    let (now, backup_problem) = (handle.saved(), handle.backup_problem());
+    if backup_problem != project.backup_problem {
+        if let Some(problem) = &backup_problem {
+            let text = format!("{problem}. The project itself is saved as ever; only its backups are missing.");
+            notices.push(Severity::Warning, text, Vec::new());
+        }
+        project.backup_problem = backup_problem;
+    }
     if project.saved.as_ref() == Some(&now) {
         return;
     }

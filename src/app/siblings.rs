@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::formats::MANIFEST_NAME;
+
 /// Endings of files that are taken for clips when going from one to the next.
 const VIDEO_ENDINGS: [&str; 12] = ["mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "ogv", "gif"];
 
@@ -14,7 +16,10 @@ pub(super) fn next_clip(clip: &Path) -> Option<PathBuf> {
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let is_clip = if is_folder {
-            path.is_dir() && !path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("_masks"))
+            // What we wrote ourselves lies beside the clips by default.
+            let is_ours = path.join(MANIFEST_NAME).exists()
+                || path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("_masks"));
+            path.is_dir() && !is_ours
         } else {
             ending.is_some_and(|ending| VIDEO_ENDINGS.contains(&ending.as_str()))
         };
@@ -24,7 +29,8 @@ pub(super) fn next_clip(clip: &Path) -> Option<PathBuf> {
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| is_alike(p)).collect();
     names.sort_by(|a, b| crate::video::natural_order(&name(a), &name(b)));
     let own = name(clip);
-    names.into_iter().find(|path| crate::video::natural_order(&name(path), &own).is_gt())
+    let mut later = names.into_iter().filter(|path| crate::video::natural_order(&name(path), &own).is_gt());
+    later.find(|path| !is_folder || crate::video::holds_images(path))
 }
 
 fn name(path: &Path) -> String {
@@ -45,5 +51,17 @@ mod tests {
         assert_eq!(next_clip(&at("clip1.mp4")), Some(at("clip2.mp4")));
         assert_eq!(next_clip(&at("clip2.mp4")), Some(at("clip10.mp4")));
         assert_eq!(next_clip(&at("clip10.mp4")), None);
+    }
+
+    #[test]
+    fn a_folder_of_images_is_followed_by_the_next_one_and_not_by_what_was_exported() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["clip1", "clip1_coco", "clip1_masks", "clip1_notes", "clip2"] {
+            std::fs::create_dir(at(name)).expect("a folder");
+            std::fs::write(at(name).join(if name == "clip1_notes" { "a.txt" } else { "0.png" }), "").expect("a file");
+        }
+        std::fs::write(at("clip1_coco").join(MANIFEST_NAME), "{}").expect("a file");
+        assert_eq!(next_clip(&at("clip1")), Some(at("clip2")));
     }
 }

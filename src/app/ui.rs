@@ -315,7 +315,7 @@ fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mu
             let frame = Frame::new().fill(cx.colours().panel).inner_margin(Margin::same(16));
             frame.show(ui, |ui| {
                 ui.set_min_size(ui.available_size());
-                opening_ui(ui, cx, &ui_views::opening(world));
+                opening_ui(ui, cx, &ui_views::opening(world), actions);
             });
         }
     }

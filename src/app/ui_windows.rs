@@ -175,7 +175,10 @@ fn model_text(model: &Model) -> String {
 
 fn take_request(world: &mut World, state: &mut UiState, request: SettingsRequest) {
     match request {
-        SettingsRequest::Preset(preset) => world.insert_resource(Keymap::preset(preset)),
+        SettingsRequest::Preset(preset) => {
+            put_own_keys_aside(world);
+            world.insert_resource(Keymap::preset(preset));
+        }
         SettingsRequest::Rebind(action) => {
             state.rebinding = Some(Rebinding { action, taken: None });
             return;
@@ -202,6 +205,20 @@ fn take_request(world: &mut World, state: &mut UiState, request: SettingsRequest
         }
     }
     keep_keys(world);
+}
+
+/// A preset takes the place of all own keys: they stay in a file.
+fn put_own_keys_aside(world: &mut World) {
+    let Some(folder) = folders::config_folder() else { return };
+    let (severity, text) = match world.resource::<Keymap>().put_aside(&folder) {
+        Ok(None) => return,
+        Ok(Some(path)) => {
+            let text = format!("Your own keys are in {}; rename it to keys.toml to bring them back.", path.display());
+            (Severity::Info, text)
+        }
+        Err(error) => (Severity::Warning, format!("Your own keys could not be put aside: {error}")),
+    };
+    world.resource_mut::<Notices>().push(severity, text, Vec::new());
 }
 
 /// Writes the keys down; an action nobody can do without must not lose its last key unnoticed.

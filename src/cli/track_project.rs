@@ -29,7 +29,7 @@ use crate::formats::{
     ClipPlan, ExportPlan, ExportReport, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split,
     check_target,
 };
-use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance};
+use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance, open_prompts};
 use crate::sam2::checkpoint::Checkpoint;
 use crate::store::{Durability, LabelStore, SaveState, StoreError};
 
@@ -165,9 +165,13 @@ fn prompts_of(project: &Project, object: ObjectId, facts: &ObjectFacts) -> Resul
     let frames: BTreeMap<FrameIdx, FramePrompt> = said.map(|(_, frame, said)| (*frame, said.clone())).collect();
     let mut has: Vec<(FrameIdx, FrameIdx)> = Vec::new();
     let marks = project.marks.range((object, FrameIdx(0))..=(object, FrameIdx(u32::MAX)));
+    let open = open_prompts(project.snapshot.done.iter().map(|step| &step.edit), |object, frame| {
+        project.marks.get(&(object, frame)).map(|mark| mark.mask)
+    });
     let mut masks = BTreeMap::new();
     for ((_, frame), mark) in marks.clone() {
-        if mark.provenance == Provenance::Prompted && frames.contains_key(frame) {
+        let is_answer = mark.provenance == Provenance::Prompted && !open.contains(&(object, *frame));
+        if is_answer && frames.contains_key(frame) {
             masks.insert(*frame, Arc::new(project.store.get(mark.mask)?));
         }
     }

@@ -15,7 +15,7 @@ use crate::label::Rgb;
 use crate::video::TimeBase;
 
 /// Its name in the export's folder.
-pub(super) const FILE_NAME: &str = "labelhub.json";
+pub const FILE_NAME: &str = "labelhub.json";
 /// A larger one is not ours.
 const MAX_BYTES: u64 = 1 << 30;
 

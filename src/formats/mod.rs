@@ -78,6 +78,7 @@ pub use file_names::Renamed;
 pub use format_id::{FormatId, UnknownFormat};
 pub use gathered::GatheredLabels;
 pub use import::{ImportTarget, Imported, ImportedObject, ItemError, import};
+pub use manifest::FILE_NAME as MANIFEST_NAME;
 pub use output::{Progress, Stage};
 pub use picture_file::{PictureFile, encode_picture};
 pub use report::{CheckReport, ExportReport, Losses};

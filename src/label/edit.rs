@@ -3,10 +3,11 @@
 //! An [`Edit`] is what one action did. The app applies it to its world, keeps it for undo and hands it to the store. It
 //! names masks by id and copies none, so that a whole propagation is a small edit.
 
+use std::collections::{HashMap, HashSet};
 use std::mem::{size_of, size_of_val};
 use std::sync::Arc;
 
-use super::{FrameIdx, FrameMark, FramePrompt, Mask, ObjectFacts, ObjectId, Prompt};
+use super::{FrameIdx, FrameMark, FramePrompt, Mask, MaskId, ObjectFacts, ObjectId, Prompt};
 
 /// One change; `None` means that the thing does not exist.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +57,37 @@ pub enum Change {
         /// After.
         after: Arc<[String]>,
     },
+}
+
+/// The prompts that have no answer: no mask came after the newest prompt of an object on a frame, or the mask that did
+/// is not the one that is there now, which `mask` tells. Only of prompts that `edits`, the oldest first, tell of.
+pub fn open_prompts<'a>(
+    edits: impl DoubleEndedIterator<Item = &'a Edit>,
+    mask: impl Fn(ObjectId, FrameIdx) -> Option<MaskId>,
+) -> HashSet<(ObjectId, FrameIdx)> {
+    // The newest mask of each place, and whether one came since its newest prompt.
+    let mut answers: HashMap<(ObjectId, FrameIdx), (Option<MaskId>, bool)> = HashMap::new();
+    let (mut seen, mut open) = (HashSet::new(), HashSet::new());
+    for change in edits.rev().flat_map(|edit| edit.changes.iter().rev()) {
+        match change {
+            Change::Mark { object, frame, before, after } if !seen.contains(&(*object, *frame)) => {
+                let (before, after) = (before.map(|mark| mark.mask), after.map(|mark| mark.mask));
+                answers.entry((*object, *frame)).or_insert((after, false)).1 |= before != after;
+            }
+            Change::Prompt { object, frame, after, .. } if seen.insert((*object, *frame)) => {
+                let answer = answers.get(&(*object, *frame)).filter(|(_, has_come)| *has_come);
+                if after.is_some() && answer.is_none_or(|(answer, _)| *answer != mask(*object, *frame)) {
+                    open.insert((*object, *frame));
+                }
+            }
+            Change::Mark { .. }
+            | Change::Prompt { .. }
+            | Change::Object { .. }
+            | Change::InOut { .. }
+            | Change::Classes { .. } => {}
+        }
+    }
+    open
 }
 
 impl Change {

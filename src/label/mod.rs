@@ -15,7 +15,7 @@ mod similarity;
 mod stroke;
 
 pub use clip_record::ClipRecord;
-pub use edit::{Change, Edit};
+pub use edit::{Change, Edit, open_prompts};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};
 pub use object::{FrameMark, FramePrompt, LEAST_SURE_IOU, LEAST_SURE_STABILITY, MaskId, ObjectFacts, Provenance, Rgb};

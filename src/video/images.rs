@@ -31,6 +31,12 @@ pub(super) fn is_still_image(path: &Path) -> bool {
     extension_of(path).is_some_and(|extension| extension != "gif" && EXTENSIONS.contains(&extension.as_str()))
 }
 
+/// Whether a folder has a picture that would be a frame. False for one that cannot be read.
+pub fn holds_images(folder: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(folder) else { return false };
+    entries.any(|entry| entry.is_ok_and(|entry| is_wanted(&entry.path()) && entry.path().is_file()))
+}
+
 /// The files of a clip made of images.
 #[derive(Debug)]
 pub(super) struct ImageList {

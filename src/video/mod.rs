@@ -37,6 +37,7 @@ pub use colour::{Colour, Matrix, Range, Transfer};
 pub use errors::{Notice, Severity, VideoError};
 pub use frame::{Damage, Frame, Layout, Plane, PlaneFormat, RgbImage};
 pub use identity::ClipIdentity;
+pub use images::holds_images;
 pub use index::{FrameEntry, FrameIndex, TimeBase};
 pub use natural_order::compare as natural_order;
 pub use reader::Reader;

@@ -41,6 +41,8 @@ pub enum VideoCommand {
         /// Wrapped so that commands can be compared by path.
         clip: SameClip,
     },
+    /// Closes the clip, or stops reading one that is being opened; nothing answers.
+    Close,
     /// Brings a frame of the open clip.
     Show {
         /// The frame.
@@ -212,6 +214,7 @@ impl Shelf {
 enum ClipRequest {
     Open(PathBuf),
     Use(Clip),
+    Close,
 }
 
 /// One slot per kind of command, so that it can neither fill up nor hold anybody back.
@@ -245,6 +248,7 @@ impl Mailbox {
             }
             VideoCommand::Open { path } => Some(ClipRequest::Open(path)),
             VideoCommand::Use { clip } => Some(ClipRequest::Use(clip.0)),
+            VideoCommand::Close => Some(ClipRequest::Close),
         };
         if let Some(request) = request {
             self.newest_clip.store(generation.0, Ordering::Relaxed);
@@ -368,6 +372,7 @@ impl Worker {
         *self.mailbox.shelf() = Shelf::new(self.options.cache_bytes, None);
         self.publish_cached();
         let opened = match request {
+            ClipRequest::Close => return,
             ClipRequest::Use(clip) => Ok(clip),
             ClipRequest::Open(path) => super::open(&path, &mut |progress| {
                 if self.mailbox.is_stale_clip(generation) {

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use label_hub::models::{Entry, GetRequest, ModelsFolder, Origin, Patience};
 
@@ -134,6 +134,15 @@ impl Server {
             std::thread::sleep(Duration::from_millis(2));
         }
         panic!("only {} requests came", self.requests().len());
+    }
+}
+
+/// Waits until a file that is being written has so many bytes.
+pub fn wait_for_bytes(path: &Path, count: u64) {
+    let start = Instant::now();
+    while std::fs::metadata(path).map_or(0, |facts| facts.len()) < count {
+        assert!(start.elapsed() < Duration::from_secs(120), "{}: no {count} bytes came", path.display());
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -27,6 +27,7 @@ use super::super::state::{
     Answers, ClipStatus, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Overlay, Pace, Playback, Playhead,
     Preview, Saving, Selection, Shown, StoreLink, VideoLink, ViewRequest, ViewRequests, Waker, Windows,
 };
+use super::super::wording::counted;
 use super::{commit, tell};
 
 /// Class lists are short; a larger file is something else.
@@ -125,6 +126,12 @@ fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> boo
         tell(world, Severity::Warning, text, vec![(anyway.to_owned(), action)]);
         return false;
     }
+    if let Some(run) = world.resource::<CurrentRun>().0.as_ref().filter(|run| !run.is_disowned) {
+        let masks = counted(run.masks, "mask");
+        let text = format!("\"{}\" is going on, {masks} so far; {what} would end it. They stay.", run.name);
+        tell(world, Severity::Warning, text, vec![(anyway.to_owned(), action)]);
+        return false;
+    }
     let state = world.resource::<StoreLink>().0.read().expect("no holder of the store panics while writing").saved();
     match state {
         // Closing waits for what is on its way.
@@ -172,7 +179,6 @@ fn close_project(world: &mut World) -> Result<(), StoreError> {
 
 /// Asks for a clip. The labels of the one that is open stay until the new one is there.
 fn open(world: &mut World, path: PathBuf, choice: ProjectChoice, may_lose: bool) {
-    super::edits::disown_run(world);
     project::forget_opening(world);
     let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone() });
     world.insert_resource(Shown::default());
@@ -184,11 +190,22 @@ fn open(world: &mut World, path: PathBuf, choice: ProjectChoice, may_lose: bool)
     }
 }
 
-/// The clip that was asked for cannot be opened: the one before comes back as it was.
+/// The labeller does not want the clip any more that is being opened. False when none is.
+pub(super) fn cancel_opening(world: &mut World) -> bool {
+    let ClipStatus::Opening { path, .. } = &world.resource::<OpenClip>().status else { return false };
+    let text = format!("{} was not opened.", path.display());
+    project::forget_opening(world);
+    clip_failed(world);
+    tell(world, Severity::Info, text, Vec::new());
+    true
+}
+
+/// The clip that was asked for cannot be opened, or shall not be: the one before comes back as it was.
 pub(in super::super) fn clip_failed(world: &mut World) {
     let mut open = world.resource_mut::<OpenClip>();
     let Some(clip) = open.before.take() else {
         open.status = ClipStatus::None;
+        world.resource::<VideoLink>().0.send(VideoCommand::Close);
         return;
     };
     open.status = ClipStatus::Open(clip.clone());
@@ -199,6 +216,7 @@ pub(in super::super) fn clip_failed(world: &mut World) {
 /// Forgets everything about the clip that was open, in favour of the one that is being opened. It does not come back when
 /// that one fails. False when its last changes cannot be written: then it comes back now, and the labeller is told.
 pub(in super::super) fn close_clip(world: &mut World) -> bool {
+    super::edits::disown_run(world);
     if let Err(error) = close_project(world) {
         let (path, choice, may_lose) = match &world.resource::<OpenClip>().status {
             ClipStatus::Opening { path, choice, may_lose, .. } => (path.clone(), choice.clone(), *may_lose),
@@ -218,7 +236,13 @@ pub(in super::super) fn close_clip(world: &mut World) -> bool {
         world.entity_mut(entity).despawn();
     }
     world.resource_mut::<History>().clear();
-    world.resource_mut::<Notices>().settle(true);
+    let told = world.resource::<OpenClip>().before.as_ref().map_or_else(Vec::new, |clip| clip.notices().to_vec());
+    let mut notices = world.resource_mut::<Notices>();
+    notices.settle(true);
+    notices.dismiss_where(|notice| {
+        notice.ways_out.iter().any(|(_, action)| is_about_clip(action))
+            || told.iter().any(|of_clip| of_clip.to_string() == notice.text)
+    });
     world.resource_mut::<InOut>().0 = None;
     world.insert_resource(Playhead::default());
     world.insert_resource(Shown::default());
@@ -237,6 +261,26 @@ pub(in super::super) fn close_clip(world: &mut World) -> bool {
     world.resource_mut::<ViewRequests>().0.clear();
     world.resource_mut::<Saving>().last = None;
     true
+}
+
+/// Whether an action means the clip that is open: from a notice about another one it would do harm.
+fn is_about_clip(action: &Action) -> bool {
+    let is_question = |question: &FileQuestion| {
+        matches!(question, FileQuestion::SaveProjectCopy | FileQuestion::SaveMasksTo | FileQuestion::ExportTo)
+    };
+    match action {
+        Action::Ask(question) => is_question(question),
+        Action::Export(_)
+        | Action::ImportLabels(_)
+        | Action::SaveMasks
+        | Action::SaveMasksTo(_)
+        | Action::SaveProjectCopy(_)
+        | Action::RetryWriting
+        | Action::GoTo(_)
+        | Action::Track(_)
+        | Action::TrackSelected(_) => true,
+        other => other.is_undoable(),
+    }
 }
 
 /// The clip is there; its project comes next.

@@ -48,10 +48,18 @@ pub(in super::super) fn newest_run(world: &World) -> Option<&Tracking> {
     world.resource::<History>().is_newest_run(run.generation).then_some(run)
 }
 
-/// Makes an edit of the history. A prompt that loses its mask by it, as one that a run had answered, is asked about again;
-/// one that gets its mask back is not.
+/// Makes an edit of the history. A prompt that loses its mask by it, as one that a run had answered, is asked about again,
+/// and so is one whose answer never came; one that gets its mask back is not.
 fn make_again(world: &mut World, edit: &Edit) {
     make(world, edit);
+    if edit.changes.iter().any(|change| matches!(change, Change::Prompt { after: Some(_), .. })) {
+        let open = labels::open_prompts(world);
+        let said = edit.changes.iter().filter_map(|change| match change {
+            Change::Prompt { object, frame, after: Some(_), .. } => Some((*object, *frame)),
+            _ => None,
+        });
+        world.resource_mut::<Answers>().wanted.extend(said.filter(|key| open.contains(key)));
+    }
     for change in &edit.changes {
         let Change::Mark { object, frame, before, after } = change else { continue };
         let key = (*object, *frame);
@@ -100,9 +108,12 @@ fn reset_all(world: &mut World) {
         changes.extend(objects::removal(world, *id));
     }
     let masks = changes.iter().filter(|change| matches!(change, Change::Mark { .. })).count();
+    let is_approved = |change: &&Change| matches!(change, Change::Mark { before: Some(mark), .. } if mark.is_approved);
+    let approved = changes.iter().filter(is_approved).count();
     changes.push(Change::InOut { before: world.resource::<InOut>().0, after: None });
     commit(world, "reset all", changes, Joins::Nothing);
     let gone = if masks == 1 { "is" } else { "are" };
-    let text = format!("Everything was reset: {} {gone} gone.", counted(masks, "mask"));
+    let with_approved = if approved > 0 { format!(", {approved} of them approved") } else { String::new() };
+    let text = format!("Everything was reset: {} {gone} gone{with_approved}.", counted(masks, "mask"));
     tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
 }

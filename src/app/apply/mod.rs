@@ -27,6 +27,7 @@ use super::history::{History, Joins};
 use super::labels;
 use super::model_files;
 use super::notices::{Notices, Severity};
+use super::playback;
 use super::project::{self, session};
 use super::state::{ActionQueue, Answers, CurrentRun, EngineLink, Playhead, Selection, StoreLink};
 
@@ -61,6 +62,8 @@ pub(super) fn apply_everything(world: &mut World) {
     drop_unused_masks(world);
     finish_unit(world, Durability::Batched);
     objects::mend_solo(world);
+    // Only now: the actions were about the frame that was on screen.
+    world.run_system_cached(playback::advance).expect("what it needs is there from the start");
     let facts = gather_facts(world);
     world.insert_resource(facts);
 }

@@ -15,7 +15,9 @@ use super::super::action::Action;
 use super::super::history::Joins;
 use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
-use super::super::state::{Answers, EngineLink, Model, ModelStatus, OpenClip, Revisions, Selection, StoreLink};
+use super::super::state::{
+    Answers, EngineLink, Model, ModelStatus, OpenClip, Playback, Revisions, Selection, StoreLink,
+};
 use super::super::wording::counted;
 use super::{bump_revision, commit, objects, playhead, tell};
 
@@ -24,6 +26,10 @@ const MAX_CLICKS: usize = 1000;
 
 pub(super) fn perform(world: &mut World, action: Action) {
     let frame = playhead(world);
+    if !matches!(action, Action::ToggleApproved | Action::ToggleAllApproved | Action::ToggleRangeApproved) {
+        // Whoever says something about a frame wants to see what comes of it there.
+        world.resource_mut::<Playback>().running = None;
+    }
     match action {
         Action::AddPoint(point) => add_point(world, frame, point),
         Action::MovePoint { index, x, y } => edit_points(world, frame, "move point", |points| {
@@ -192,16 +198,24 @@ fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
     commit(world, "paint", changes, Joins::Nothing);
 }
 
-/// Takes back what was said; the mask that came of it goes too, and the frame waits to be tracked.
+/// Takes back what was said. The mask that came of it gives way to the one it corrected; without one it goes. Either way
+/// the frame waits to be tracked.
 fn clear(world: &mut World, frame: FrameIdx) {
     let Some(object) = selected(world) else { return };
     let before = labels::said(world, object, frame).cloned();
+    let corrected = before.as_ref().and_then(|said| said.base.clone());
+    let revision = labels::facts(world, object).map_or(0, |facts| facts.revision);
     let mut changes: Vec<Change> = bump_revision(world, object).into_iter().collect();
     changes.push(Change::Prompt { object, frame, before, after: None });
     if let Some(mark) = labels::mark(world, object, frame) {
         match mark.provenance {
             Provenance::Prompted | Provenance::Painted => {
-                changes.push(Change::Mark { object, frame, before: Some(mark), after: None });
+                let after = corrected.map(|mask| {
+                    let store = world.resource::<StoreLink>().clone();
+                    let id = store.0.write().expect("no holder of the store panics while writing").put(&mask);
+                    FrameMark { provenance: Provenance::Tracked, ..FrameMark::painted(id, &mask, revision) }
+                });
+                changes.push(Change::Mark { object, frame, before: Some(mark), after });
             }
             Provenance::Tracked => {}
         }

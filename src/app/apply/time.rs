@@ -40,12 +40,13 @@ pub(super) fn perform(world: &mut World, action: &Action) {
             playback.is_looping = !playback.is_looping;
         }
         Action::SetIn => {
-            let end = world.resource::<InOut>().0.map_or(last, |(_, end)| end);
-            set_in_out(world, Some((here, end.max(here))));
+            // A point beyond the other one begins a new range.
+            let end = world.resource::<InOut>().0.map(|(_, end)| end).filter(|end| *end >= here);
+            set_in_out(world, Some((here, end.unwrap_or(last))));
         }
         Action::SetOut => {
-            let start = world.resource::<InOut>().0.map_or(FrameIdx(0), |(start, _)| start);
-            set_in_out(world, Some((start.min(here), here)));
+            let start = world.resource::<InOut>().0.map(|(start, _)| start).filter(|start| *start <= here);
+            set_in_out(world, Some((start.unwrap_or(FrameIdx(0)), here)));
         }
         Action::SetInOut(first, end) => set_in_out(world, Some((*first.min(end), (*end.max(first)).min(last)))),
         Action::ClearInOut => set_in_out(world, None),

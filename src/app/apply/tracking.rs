@@ -38,6 +38,18 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         return;
     }
     let Some(frame_count) = world.resource::<OpenClip>().clip().map(crate::video::Clip::frame_count) else { return };
+    if let Some((first, last)) = world.resource::<InOut>().0 {
+        let here = playhead(world);
+        let beyond = match scope {
+            TrackScope::From(TrackDirection::Forward) if here > last => Some("behind the out point"),
+            TrackScope::From(TrackDirection::Backward) if here < first => Some("before the in point"),
+            _ => None,
+        };
+        if let Some(beyond) = beyond {
+            let text = format!("This frame is {beyond}: there is nothing to track that way. Clear the range first.");
+            return tell(world, Severity::Info, text, vec![("Clear in and out".to_owned(), Action::ClearInOut)]);
+        }
+    }
     let mut objects = objects_to_track(world, only);
     for object in &mut objects {
         match answers_of(world, object) {

@@ -7,7 +7,7 @@ use super::super::notices::Notices;
 use super::super::settings::Settings;
 use super::super::state::{Overlay, Preview, Selection, ToolInHand, ViewRequest, ViewRequests, Windows};
 use super::super::tour;
-use super::playhead;
+use super::{clips, playhead};
 
 /// Smallest and largest brush radius, in pixels of the clip.
 const BRUSH_RADII: (f32, f32) = (0.5, 512.0);
@@ -68,7 +68,7 @@ fn ask_view(world: &mut World, request: ViewRequest) {
 fn cancel(world: &mut World) {
     let mut windows = world.resource_mut::<Windows>();
     let open: Option<Panel> = windows.panel.take();
-    if open.is_some() {
+    if open.is_some() || clips::cancel_opening(world) {
         return;
     }
     let mut preview = world.resource_mut::<Preview>();

@@ -4,7 +4,7 @@
 //! events; the window asks [`Keymap::action_for`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bevy::prelude::Resource;
 use bevy_egui::egui::{Key, Modifiers};
@@ -148,11 +148,29 @@ impl Keymap {
         (keymap, message)
     }
 
+    /// Writes what differs from the preset to `folder`, under a name of its own, if anything does; where it is then.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn put_aside(&self, folder: &Path) -> Result<Option<PathBuf>, FormatError> {
+        let file = self.to_file();
+        if file.keys.is_empty() {
+            return Ok(None);
+        }
+        let path = folder.join(format!("{FILE_NAME}.bak"));
+        write_own_file(&path, file.to_toml().as_bytes())?;
+        Ok(Some(path))
+    }
+
     /// Writes what differs from the preset to `folder`.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), FormatError> {
+        write_own_file(&folder.join(FILE_NAME), self.to_file().to_toml().as_bytes())
+    }
+
+    fn to_file(&self) -> KeyFile {
         let preset = Keymap::preset(self.preset);
         let mut keys = self.unknown.clone();
         for action in Action::without_arguments() {
@@ -161,9 +179,13 @@ impl Keymap {
                 keys.insert(action.id().into_owned(), own.iter().map(KeyChord::to_string).collect());
             }
         }
-        let file = KeyFile { preset: self.preset, keys };
-        let text = toml::to_string_pretty(&file).expect("keys are plain TOML values");
-        write_own_file(&folder.join(FILE_NAME), text.as_bytes())
+        KeyFile { preset: self.preset, keys }
+    }
+}
+
+impl KeyFile {
+    fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("keys are plain TOML values")
     }
 }
 

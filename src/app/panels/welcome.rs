@@ -62,8 +62,8 @@ pub struct OpeningView {
 }
 
 /// Draws it.
-pub fn opening_ui(ui: &mut Ui, cx: &UiContext, view: &OpeningView) {
-    column(ui, 120.0, |ui| {
+pub fn opening_ui(ui: &mut Ui, cx: &UiContext, view: &OpeningView, actions: &mut Vec<Action>) {
+    column(ui, 150.0, |ui| {
         ui.heading(format!("Reading {}", super::top_bar::shorten(&view.name, 40)));
         let frames =
             view.frames.map_or_else(|| "opening…".to_owned(), |frames| format!("{frames} frames found so far"));
@@ -71,7 +71,10 @@ pub fn opening_ui(ui: &mut Ui, cx: &UiContext, view: &OpeningView) {
         if let Some(fraction) = view.fraction {
             ui.add(ProgressBar::new(fraction).desired_width(COLUMN_WIDTH).desired_height(8.0));
         }
-        ui.label(RichText::new("Opening another clip stops this one.").small().color(cx.colours().quiet));
+        ui.add_space(8.0);
+        if ui.button("Cancel").on_hover_text("Stop reading; a clip that was open comes back").clicked() {
+            actions.push(Action::Cancel);
+        }
     });
 }
 
