@@ -31,7 +31,7 @@ fn a_click_makes_an_object_and_its_mask() {
     lab.wait_for_answers();
     assert!(lab.mask(1, 0).expect("a mask").iou(&clip.truth(0)) > 0.9);
     assert_eq!(lab.mark(1, 0).expect("a mark").provenance, Provenance::Prompted);
-    assert!(lab.facts().candidates_here > 1, "a single click has several readings");
+    assert!(lab.facts().candidates_here > 1, "a single click has several candidates");
     // The click and its mask are one step.
     lab.act(Action::Undo);
     assert_eq!((lab.facts().objects.len(), lab.mark(1, 0)), (0, None));

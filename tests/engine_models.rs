@@ -96,7 +96,7 @@ fn prompts_taken_up_by_a_run_are_answered_as_before() {
 }
 
 #[test]
-fn a_single_click_has_three_readings_and_the_chosen_one_is_built_upon() {
+fn a_single_click_has_three_candidates_and_the_chosen_one_is_built_upon() {
     for case in cases() {
         let engine = case.engine();
         let (answer, candidates) = ask(&engine, request(A, 0, &case.click()));
@@ -105,12 +105,12 @@ fn a_single_click_has_three_readings_and_the_chosen_one_is_built_upon() {
         assert!(candidates.is_sorted_by(|a, b| a.predicted_iou >= b.predicted_iou), "{}", case.name);
         for (index, candidate) in candidates.iter().enumerate() {
             let chosen = FramePrompt { candidate: Some(index as u8), ..case.click() };
-            assert_eq!(ask(&engine, request(A, 0, &chosen)).0, *candidate, "{}: reading {index}", case.name);
+            assert_eq!(ask(&engine, request(A, 0, &chosen)).0, *candidate, "{}: candidate {index}", case.name);
             let brought = track(&engine, run(vec![object(A, &[(0, chosen.clone())], &[])], 0, 2, FORWARD));
             assert_eq!(*brought.mask(0, A), candidate.mask, "{}: what a run starts from", case.name);
             let more = FramePrompt { candidate: Some(index as u8), ..clicks(&[case.on, case.off]) };
             let (refined, none) = ask(&engine, request(A, 0, &more));
-            assert_eq!(none, [], "{}: two clicks have one reading", case.name);
+            assert_eq!(none, [], "{}: two clicks have one candidate", case.name);
             assert_eq!(ask(&case.engine(), request(A, 0, &more)).0, refined, "{}: on a fresh engine", case.name);
         }
     }

@@ -330,9 +330,10 @@ fn the_clip_of_a_project_is_beside_it_or_where_it_was_last() {
     fs::write(&first, "a clip").expect("a writable folder");
     assert_eq!(clip_path(&path), Ok(first.clone()));
 
-    // Where it went is in the WAL only while the project is open.
+    // While the project is open, where it went is in the WAL only.
     fs::rename(&first, &second).expect("the same disk");
     let (store, ..) = ProjectStore::open(&path, &at(&second), options()).expect("the same content");
+    store.handle().flush().expect("a writable folder");
     assert_eq!(clip_path(&path), Ok(second.clone()));
     drop(store);
     assert_eq!(clip_path(&path), Ok(second));

@@ -73,7 +73,7 @@ pub struct AppFacts {
     pub has_masks_of_selected: bool,
     /// Whether any object that is not locked has a mask on the current frame.
     pub has_free_mask_here: bool,
-    /// Readings of a first click to choose among, on the current frame.
+    /// Candidates of a first click to choose among, on the current frame.
     pub candidates_here: usize,
     /// Frames with prompts before and after the current one.
     pub prompted_before: bool,
@@ -232,7 +232,7 @@ impl AppFacts {
                 .or(self.why_not_edit()),
             Action::CycleCandidate => self
                 .needs_selected()
-                .or(if_none(self.candidates_here > 1, "Only a single first click has several readings"))
+                .or(if_none(self.candidates_here > 1, "Only a single first click has several candidates"))
                 .or(self.why_not_change_here()),
             Action::ToggleApproved => self
                 .needs_selected()

@@ -261,7 +261,7 @@ pub struct CurrentRun(pub Option<Tracking>);
 #[derive(Resource, Debug, Default)]
 pub struct Pace(pub Option<f32>);
 
-/// The last first click's readings.
+/// The candidates of the last first click.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidates {
     /// The object.
@@ -279,7 +279,7 @@ pub struct Answers {
     pub wanted: BTreeSet<(ObjectId, FrameIdx)>,
     /// Asked; only this answer counts.
     pub pending: BTreeMap<(ObjectId, FrameIdx), Generation>,
-    /// Readings of the latest single first click.
+    /// Candidates of the latest single first click.
     pub candidates: Option<Candidates>,
     /// The frame the model is encoding for a click.
     pub encoding: Option<FrameIdx>,

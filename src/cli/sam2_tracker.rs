@@ -164,7 +164,7 @@ impl Stream<'_> {
                     .predictor
                     .mask_of(object, frame)?
                     .map(|mask| Arc::new(mask.logits.mask(self.predictor.size())));
-                Said::Clicks { points, bounds: *bounds, choice: None, base: base.as_ref() }
+                Said::Clicks { points, bounds: *bounds, candidate: None, base: base.as_ref() }
             }
             Prompt::Mask(mask) => Said::Mask(mask),
         };

@@ -58,7 +58,7 @@ pub struct ModelInfo {
     pub device: String,
     /// Side of the square the model sees, in pixels; `None` where the word has no meaning.
     pub resolution: Option<u32>,
-    /// Whether a click may have several readings the labeller can choose among.
+    /// Whether a click may have several candidates the labeller can choose among.
     pub has_candidates: bool,
 }
 
@@ -219,7 +219,7 @@ pub enum EngineEvent {
         frame: FrameIdx,
         /// The mask.
         result: ObjectResult,
-        /// The readings of a single first click, best first as the model ranks them; empty otherwise.
+        /// The candidates of a single first click, best first as the model ranks them; empty otherwise.
         candidates: Vec<ObjectResult>,
     },
     /// The answer to [`EngineCommand::Preview`].

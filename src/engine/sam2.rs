@@ -130,7 +130,7 @@ impl Segmenter for Sam2Segmenter {
         let answer = predictor.answer(frames, request.frame, request.object, &said).map_err(failed)?;
         let answered = Answered {
             result: results(predictor, request.frame, vec![answer.mask]).remove(0),
-            candidates: results(predictor, request.frame, answer.readings),
+            candidates: results(predictor, request.frame, answer.candidates),
         };
         if let Some((run, _)) = &mut self.preparing {
             run.amend(request.object, request.frame, Some(&request.prompt));
@@ -233,7 +233,7 @@ fn said(prompt: &FramePrompt) -> Said<'_> {
         Prompt::Clicks { points, bounds } => Said::Clicks {
             points,
             bounds: *bounds,
-            choice: prompt.candidate.map(usize::from),
+            candidate: prompt.candidate.map(usize::from),
             base: prompt.base.as_ref(),
         },
         Prompt::Mask(mask) => Said::Mask(mask),

@@ -13,7 +13,7 @@ use super::protocol::{EngineError, ModelInfo, ObjectResult, PromptRequest, Track
 pub struct Answered {
     /// The mask that stands.
     pub result: ObjectResult,
-    /// The readings of a single first click, best first; empty otherwise.
+    /// The candidates of a single first click, best first; empty otherwise.
     pub candidates: Vec<ObjectResult>,
 }
 

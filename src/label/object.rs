@@ -27,7 +27,7 @@ pub struct ObjectFacts {
     pub revision: u64,
 }
 
-/// Everything said about one object on one frame, with the reading the labeller chose.
+/// Everything said about one object on one frame, with the candidate the labeller chose.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FramePrompt {
     /// Clicks, a box, or a mask.

@@ -287,7 +287,7 @@ pub enum Action {
     ClearMask,
     /// The same for all frames from in to out.
     ClearRangeMasks,
-    /// The next of the readings of a first click.
+    /// The next of the candidates of a first click.
     CycleCandidate,
     /// Fixes the mask here against changes, or frees it.
     ToggleApproved,

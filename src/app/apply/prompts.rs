@@ -228,8 +228,8 @@ fn cycle_candidate(world: &mut World, frame: FrameIdx) {
     let Some(said) = labels::said(world, candidates.object, frame).cloned() else { return };
     let count = candidates.predicted_ious.len() as u8;
     let next = said.candidate.map_or(1, |now| now + 1) % count;
-    say(world, frame, "next reading", Prompt::clone(&said.prompt), Some(next));
-    // The readings are the same ones.
+    say(world, frame, "next candidate", Prompt::clone(&said.prompt), Some(next));
+    // The candidates are the same ones.
     world.resource_mut::<Answers>().candidates = Some(candidates);
 }
 

@@ -19,7 +19,7 @@ pub struct InspectorView<'a> {
     pub is_stale: bool,
     /// Pixels of a frame.
     pub frame_area: u64,
-    /// The readings of a first click, as the model rates them.
+    /// The candidates of a first click, as the model rates them.
     pub candidates: &'a [f32],
     /// Which of them stands.
     pub chosen: Option<u8>,
@@ -102,13 +102,13 @@ fn prompt_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, actions: &mut Ve
     hovered
 }
 
-/// The readings of a first click.
+/// The candidates of a first click.
 fn candidates_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, actions: &mut Vec<Action>) {
     if view.candidates.len() < 2 {
         return;
     }
     ui.horizontal(|ui| {
-        let text = format!("{} Other reading", icon::ARROWS_CLOCKWISE);
+        let text = format!("{} Other candidate", icon::ARROWS_CLOCKWISE);
         cx.action_widget(ui, Button::new(text), Action::CycleCandidate, actions);
         for (index, iou) in view.candidates.iter().enumerate() {
             let is_chosen = usize::from(view.chosen.unwrap_or(0)) == index;

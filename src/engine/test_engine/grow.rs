@@ -16,7 +16,7 @@ const LIKELY_SHARE: f64 = 0.6;
 
 /// A shape, and how sure it is, 0 to 1.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct Candidate {
     /// The shape.
     pub shape: Shape,
     /// How little it changes with the tolerance.
@@ -50,34 +50,34 @@ impl Words {
     }
 }
 
-/// The readings of the words, the likeliest first: three for a single positive click, else one. `choice` says which
-/// reading of the first click the later ones build on.
-pub fn readings(picture: &Picture, words: &Words, base: Option<&Shape>, choice: usize) -> Vec<Reading> {
+/// The candidates of the words, the likeliest first: three for a single positive click, else one. `choice` says which
+/// candidate of the first click the later ones build on.
+pub fn candidates(picture: &Picture, words: &Words, base: Option<&Shape>, choice: usize) -> Vec<Candidate> {
     let first = match (words.bounds, words.points.first()) {
         (None, Some(&(x, y, PointLabel::Positive))) => Some(ranked(picture, x, y, base)),
         (Some(_), _) | (None, Some((_, _, PointLabel::Negative)) | None) => None,
     };
     match first {
-        Some(ranked) if words.points.len() == 1 => ranked.into_iter().map(|(_, reading)| reading).collect(),
+        Some(ranked) if words.points.len() == 1 => ranked.into_iter().map(|(_, candidate)| candidate).collect(),
         Some(ranked) => {
             let tolerance = ranked.get(choice).map_or(TOLERANCES[0], |(tolerance, _)| *tolerance);
-            vec![reading(picture, words, base, tolerance)]
+            vec![candidate(picture, words, base, tolerance)]
         }
-        None => vec![reading(picture, words, base, TOLERANCES[0])],
+        None => vec![candidate(picture, words, base, TOLERANCES[0])],
     }
 }
 
-/// The three readings of a click, each with its tolerance.
-fn ranked(picture: &Picture, x: i32, y: i32, base: Option<&Shape>) -> Vec<(f32, Reading)> {
+/// The three candidates of a click, each with its tolerance.
+fn ranked(picture: &Picture, x: i32, y: i32, base: Option<&Shape>) -> Vec<(f32, Candidate)> {
     let words = Words { points: vec![(x, y, PointLabel::Positive)], bounds: None };
-    let mut ranked: Vec<(f32, Reading)> =
-        TOLERANCES.iter().map(|&tolerance| (tolerance, reading(picture, &words, base, tolerance))).collect();
+    let mut ranked: Vec<(f32, Candidate)> =
+        TOLERANCES.iter().map(|&tolerance| (tolerance, candidate(picture, &words, base, tolerance))).collect();
     // Stable: among equals the middle tolerance leads.
     ranked.sort_by(|(_, a), (_, b)| b.quality.total_cmp(&a.quality));
     ranked
 }
 
-fn reading(picture: &Picture, words: &Words, base: Option<&Shape>, tolerance: f32) -> Reading {
+fn candidate(picture: &Picture, words: &Words, base: Option<&Shape>, tolerance: f32) -> Candidate {
     let shape = shape(picture, words, base, tolerance);
     let narrow = self::shape(picture, words, base, tolerance * (1.0 - STABILITY_SHARE));
     let wide = self::shape(picture, words, base, tolerance * (1.0 + STABILITY_SHARE));
@@ -86,7 +86,7 @@ fn reading(picture: &Picture, words: &Words, base: Option<&Shape>, tolerance: f3
     let stability = if union == 0 { 1.0 } else { shared as f32 / union as f32 };
     let is_too_large = shape.area() as f64 > LIKELY_SHARE * picture.size.area() as f64;
     let quality = 0.5 + 0.5 * stability - if is_too_large { 0.4 } else { 0.0 };
-    Reading { shape, stability, quality }
+    Candidate { shape, stability, quality }
 }
 
 /// What the positive clicks reach, and the mask they correct, without what is nearer to a negative one.
@@ -178,23 +178,23 @@ mod tests {
 
     #[test]
     fn a_click_reads_as_a_part_and_as_the_whole() {
-        let made = readings(&picture(), &words(&[(15.0, 10.0, PointLabel::Positive)], None), None, 0);
-        let mut areas: Vec<usize> = made.iter().map(|reading| reading.shape.area()).collect();
+        let made = candidates(&picture(), &words(&[(15.0, 10.0, PointLabel::Positive)], None), None, 0);
+        let mut areas: Vec<usize> = made.iter().map(|candidate| candidate.shape.area()).collect();
         areas.sort_unstable();
         assert_eq!(areas, [100, 100, 200], "one half by the two narrow tolerances, both by the wide one");
         assert!(made.is_sorted_by(|a, b| a.quality >= b.quality));
     }
 
     #[test]
-    fn later_clicks_build_on_the_chosen_reading() {
+    fn later_clicks_build_on_the_chosen_candidate() {
         let picture = picture();
         let first = words(&[(15.0, 10.0, PointLabel::Positive)], None);
-        let single = readings(&picture, &first, None, 0);
-        let wide = single.iter().position(|reading| reading.shape.area() == 200).expect("the wide reading");
+        let single = candidates(&picture, &first, None, 0);
+        let wide = single.iter().position(|candidate| candidate.shape.area() == 200).expect("the wide candidate");
         let both = words(&[(15.0, 10.0, PointLabel::Positive), (5.0, 10.0, PointLabel::Negative)], None);
-        assert_eq!(readings(&picture, &both, None, wide)[0].shape, single[wide].shape);
+        assert_eq!(candidates(&picture, &both, None, wide)[0].shape, single[wide].shape);
         let narrow = (wide + 1) % 3;
-        assert_eq!(readings(&picture, &both, None, narrow)[0].shape, single[narrow].shape);
+        assert_eq!(candidates(&picture, &both, None, narrow)[0].shape, single[narrow].shape);
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         let mut base = Shape::empty(SIZE);
         base.on[..400].fill(true);
         let words = words(&[(15.0, 12.0, PointLabel::Positive), (2.0, 2.0, PointLabel::Negative)], None);
-        let made = &readings(&picture, &words, Some(&base), 0)[0].shape;
+        let made = &candidates(&picture, &words, Some(&base), 0)[0].shape;
         assert!(made.has(15, 12) && !made.has(2, 2) && !made.has(35, 5), "grey goes, red comes");
         assert!(made.has(25, 7), "what nobody spoke of stays");
     }
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_box_holds_what_grows_from_its_middle() {
         let bounds = Some(BoxPrompt { x0: 12.0, y0: 6.0, x1: 17.0, y1: 9.0 });
-        let made = &readings(&picture(), &words(&[], bounds), None, 0)[0];
+        let made = &candidates(&picture(), &words(&[], bounds), None, 0)[0];
         assert_eq!(made.shape.area(), 6 * 4);
     }
 }

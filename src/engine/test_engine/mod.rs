@@ -19,7 +19,7 @@ use super::protocol::{EngineError, FramePrompt, ModelInfo, ObjectPrompts, Object
 use super::segmenter::{Answered, Preparation, Segmenter, StepDone};
 
 use follow::{Likeness, follow};
-use grow::{Words, readings};
+use grow::{Words, candidates};
 use picture::{Picture, Shape};
 
 /// Shrunk frames that are kept, about 170 KB each.
@@ -65,7 +65,7 @@ struct Found {
     revision: u32,
 }
 
-/// A reading as the app gets it, and its shape.
+/// A candidate as the app gets it, and its shape.
 struct Read {
     shape: Shape,
     result: ObjectResult,
@@ -93,7 +93,7 @@ impl TestEngine {
         Ok(picture)
     }
 
-    /// The readings of what is said, the likeliest first, and which of them stands.
+    /// The candidates of what is said, the likeliest first, and which of them stands.
     fn read(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<(Vec<Read>, usize), EngineError> {
         let (object, frame) = (request.object, request.frame);
         let wrong = |reason: &str| EngineError::Prompt(format!("object {object}, frame {frame}: {reason}"));
@@ -121,17 +121,17 @@ impl TestEngine {
         let picture = self.picture(frames, frame)?;
         let base = base.map(Shape::shrunk);
         let choice = request.prompt.candidate.map_or(0, usize::from);
-        let read = readings(&picture, &Words::new(points, bounds, frames.size()), base.as_ref(), choice);
+        let read = candidates(&picture, &Words::new(points, bounds, frames.size()), base.as_ref(), choice);
         let read: Vec<Read> = read
             .into_iter()
-            .map(|reading| {
-                let mask = reading.shape.grown(frames.size());
-                Read { result: result(object, mask, reading.quality, reading.stability), shape: reading.shape }
+            .map(|candidate| {
+                let mask = candidate.shape.grown(frames.size());
+                Read { result: result(object, mask, candidate.quality, candidate.stability), shape: candidate.shape }
             })
             .collect();
         let standing = if read.len() > 1 { choice } else { 0 };
         if standing >= read.len() {
-            return Err(wrong(&format!("reading {choice} was chosen of a click that has {}", read.len())));
+            return Err(wrong(&format!("candidate {choice} was chosen of a click that has {}", read.len())));
         }
         Ok((read, standing))
     }

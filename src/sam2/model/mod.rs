@@ -296,12 +296,12 @@ impl Sam2 {
         multimask: bool,
     ) -> candle_core::Result<HeadsOutput> {
         let decoded = self.decode(frame, features, points, previous, multimask)?;
-        self.reading(&decoded, best(&decoded.ious))
+        self.candidate(&decoded, best(&decoded.ious))
     }
 
-    /// The three readings of an ambiguous prompt, the likeliest first; that one is what [`Sam2::predict`] answers with
+    /// The three candidates of an ambiguous prompt, the likeliest first; that one is what [`Sam2::predict`] answers with
     /// `multimask`.
-    pub fn predict_readings(
+    pub fn predict_candidates(
         &self,
         frame: &FrameFeatures,
         features: &Tensor,
@@ -312,11 +312,11 @@ impl Sam2 {
         let mut order: Vec<usize> = (0..decoded.ious.len()).collect();
         // Stable, so that among equals the first one leads, as `best` has it.
         order.sort_by(|a, b| decoded.ious[*b].total_cmp(&decoded.ious[*a]));
-        order.into_iter().map(|chosen| self.reading(&decoded, chosen)).collect()
+        order.into_iter().map(|chosen| self.candidate(&decoded, chosen)).collect()
     }
 
     /// One of the decoder's masks as the heads' answer.
-    fn reading(&self, decoded: &Decoded, chosen: usize) -> candle_core::Result<HeadsOutput> {
+    fn candidate(&self, decoded: &Decoded, chosen: usize) -> candle_core::Result<HeadsOutput> {
         let side = self.config.low_res_side();
         let is_there = decoded.object_score > 0.0;
         let low_res = if is_there {

@@ -29,8 +29,8 @@ pub enum Said<'a> {
         points: &'a [Point],
         /// The box.
         bounds: Option<BoxPrompt>,
-        /// Which of the first click's readings stands; `None` is the likeliest. A box has one reading only.
-        choice: Option<usize>,
+        /// Which of the first click's candidates stands; `None` is the likeliest. A box has one candidate only.
+        candidate: Option<usize>,
         /// The mask they correct; `None` where there was none.
         base: Option<&'a Arc<Mask>>,
     },
@@ -43,8 +43,8 @@ pub enum Said<'a> {
 pub struct Answer {
     /// The mask that stands.
     pub mask: ObjectMask,
-    /// The readings of a single click, the likeliest first; empty when more was said, and when the object is not there.
-    pub readings: Vec<ObjectMask>,
+    /// The candidates of a single click, the likeliest first; empty when more was said, and when the object is not there.
+    pub candidates: Vec<ObjectMask>,
 }
 
 /// A frame's features with an object's memories mixed in.
@@ -59,7 +59,7 @@ struct Draft {
     points: Vec<PromptPoint>,
     heard: Heard,
     state: FrameState,
-    readings: Vec<FrameState>,
+    candidates: Vec<FrameState>,
 }
 
 impl Predictor {
@@ -94,15 +94,15 @@ impl Predictor {
         mask: &Arc<Mask>,
     ) -> Result<(), Sam2Error> {
         let (points, heard) = match *said {
-            Said::Clicks { points, bounds, choice, base } => {
+            Said::Clicks { points, bounds, candidate, base } => {
                 let points = self.checked_points(frame, object, points, bounds)?;
-                (points, Heard { choice, base: self.base(frame, object, base)? })
+                (points, Heard { candidate, base: self.base(frame, object, base)? })
             }
-            Said::Mask(_) => (Vec::new(), Heard { choice: None, base: None }),
+            Said::Mask(_) => (Vec::new(), Heard { candidate: None, base: None }),
         };
         let output = self.take_mask(frames, frame, object, mask)?;
         let state = self.settled(FrameState::new(output, Some(mask.clone())), frame, object)?;
-        self.keep_draft(frame, object, Draft { points, heard, state, readings: Vec::new() })
+        self.keep_draft(frame, object, Draft { points, heard, state, candidates: Vec::new() })
     }
 
     fn keep_draft(&mut self, frame: FrameIdx, object: ObjectId, draft: Draft) -> Result<(), Sam2Error> {
@@ -144,9 +144,9 @@ impl Predictor {
             return Ok(false);
         }
         match said {
-            Said::Clicks { points, bounds, choice, base } => {
+            Said::Clicks { points, bounds, candidate, base } => {
                 let wanted = self.checked_points(frame, object, points, *bounds)?;
-                let is_heard = track.heard.get(&frame.0).is_some_and(|heard| heard.is(*choice, *base));
+                let is_heard = track.heard.get(&frame.0).is_some_and(|heard| heard.is(*candidate, *base));
                 Ok(is_heard && track.points.get(&frame.0) == Some(&wanted))
             }
             Said::Mask(mask) => {
@@ -164,16 +164,16 @@ impl Predictor {
         said: &Said,
     ) -> Result<Draft, Sam2Error> {
         match *said {
-            Said::Clicks { points, bounds, choice, base } => {
+            Said::Clicks { points, bounds, candidate, base } => {
                 let points = self.checked_points(frame, object, points, bounds)?;
-                let heard = Heard { choice, base: self.base(frame, object, base)? };
+                let heard = Heard { candidate, base: self.base(frame, object, base)? };
                 self.draft_clicks(frames, frame, object, points, heard)
             }
             Said::Mask(mask) => {
                 let output = self.take_mask(frames, frame, object, mask)?;
-                let heard = Heard { choice: None, base: None };
+                let heard = Heard { candidate: None, base: None };
                 let state = self.settled(FrameState::new(output, Some(Arc::new(mask.clone()))), frame, object)?;
-                Ok(Draft { points: Vec::new(), heard, state, readings: Vec::new() })
+                Ok(Draft { points: Vec::new(), heard, state, candidates: Vec::new() })
             }
         }
     }
@@ -186,7 +186,7 @@ impl Predictor {
         points: Vec<PromptPoint>,
         heard: Heard,
     ) -> Result<Draft, Sam2Error> {
-        // A single click always starts over: its readings are wanted as well as its mask.
+        // A single click always starts over: its candidates are wanted as well as its mask.
         let going_on = if points.len() > 1 { self.appended_to(frame, object, &points, &heard)? } else { None };
         let (mut done, mut state) = match going_on {
             Some((done, state)) => (done, Some(state)),
@@ -195,20 +195,20 @@ impl Predictor {
         let features = self.features.get(&self.model, frames, frame)?;
         let conditioned = self.features_to_correct(frames, frame, object, heard.base.as_ref(), &features)?;
         let model = self.model.clone();
-        let mut readings = Vec::new();
+        let mut candidates = Vec::new();
         while done < points.len() {
             done += if points[done].kind == PointKind::TopLeft { 2 } else { 1 };
             let previous = state.as_ref().map(|s: &FrameState| &s.low_res);
             let previous = previous.or(heard.base.as_ref().and_then(|base| base.low_res.as_ref()));
             let previous = previous.map(|logits| logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).transpose()?;
             if done == 1 {
-                let made = model.predict_readings(&features, &conditioned, &points[..1], previous.as_ref())?;
+                let made = model.predict_candidates(&features, &conditioned, &points[..1], previous.as_ref())?;
                 let made = made.into_iter().map(|output| self.settled(FrameState::new(output, None), frame, object));
-                readings = made.collect::<Result<Vec<_>, _>>()?;
-                let chosen = heard.choice.unwrap_or(0);
-                let count = readings.len();
-                state = Some(readings.get(chosen).cloned().ok_or_else(|| {
-                    let reason = format!("reading {chosen} was chosen of a click that has {count}");
+                candidates = made.collect::<Result<Vec<_>, _>>()?;
+                let chosen = heard.candidate.unwrap_or(0);
+                let count = candidates.len();
+                state = Some(candidates.get(chosen).cloned().ok_or_else(|| {
+                    let reason = format!("candidate {chosen} was chosen of a click that has {count}");
                     Sam2Error::Prompt { object, frame, reason }
                 })?);
             } else {
@@ -217,10 +217,10 @@ impl Predictor {
             }
         }
         if points.len() > 1 {
-            readings.clear();
+            candidates.clear();
         }
         let state = state.expect("checked points are at least one");
-        Ok(Draft { points, heard, state, readings })
+        Ok(Draft { points, heard, state, candidates })
     }
 
     /// Where the frame's last answer covers the beginning of this list: how much of it, and the answer.
@@ -233,7 +233,7 @@ impl Predictor {
     ) -> Result<Option<(usize, FrameState)>, Sam2Error> {
         let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(None) };
         let base = heard.base.as_ref().map(|base| &base.mask);
-        let is_same = track.heard.get(&frame.0).is_some_and(|before| before.is(heard.choice, base));
+        let is_same = track.heard.get(&frame.0).is_some_and(|before| before.is(heard.candidate, base));
         let Some(answered) = track.points.get(&frame.0).filter(|_| is_same) else { return Ok(None) };
         if !points.starts_with(answered) {
             return Ok(None);
@@ -313,18 +313,18 @@ impl Predictor {
 
 impl Heard {
     /// Whether exactly this was said.
-    fn is(&self, choice: Option<usize>, base: Option<&Arc<Mask>>) -> bool {
-        self.choice == choice && self.base.as_ref().map(|base| &base.mask) == base
+    fn is(&self, candidate: Option<usize>, base: Option<&Arc<Mask>>) -> bool {
+        self.candidate == candidate && self.base.as_ref().map(|base| &base.mask) == base
     }
 }
 
 impl Draft {
     fn answer(&self, object: ObjectId) -> Result<Answer, Sam2Error> {
         let is_there = self.state.object_score > 0.0;
-        let readings = self.readings.iter().filter(|_| is_there);
+        let candidates = self.candidates.iter().filter(|_| is_there);
         Ok(Answer {
             mask: self.state.object_mask(object, true)?,
-            readings: readings.map(|reading| reading.object_mask(object, true)).collect::<Result<_, _>>()?,
+            candidates: candidates.map(|candidate| candidate.object_mask(object, true)).collect::<Result<_, _>>()?,
         })
     }
 }

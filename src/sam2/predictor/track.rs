@@ -100,8 +100,8 @@ pub struct Visit {
 /// What was said on a frame beside the clicks themselves.
 #[derive(Debug, Clone)]
 pub struct Heard {
-    /// Which reading of the first click was chosen.
-    pub choice: Option<usize>,
+    /// Which candidate of the first click was chosen.
+    pub candidate: Option<usize>,
     /// What they correct; `None` when they start from the picture alone.
     pub base: Option<Base>,
 }
