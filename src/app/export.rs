@@ -188,9 +188,9 @@ fn gather(
         let of_object = world.get::<Marks>(entity).into_iter().flat_map(|marks| marks.frames.iter());
         marks.extend(of_object.map(|(frame, mark)| ((id, *frame), *mark)));
     }
-    let store = world.resource::<StoreLink>().0.clone();
+    let store = world.resource::<StoreLink>().clone();
     let read = move |id| {
-        let mask = store.read().expect("no holder of the store panics while writing").get(id);
+        let mask = store.read().get(id);
         mask.map_err(|error| Box::new(error) as formats::SourceError)
     };
     GatheredLabels { clip: ClipFacts::of(clip), objects, marks, read }

@@ -67,7 +67,7 @@ fn unpack(
     id: MaskId,
     owner: Entity,
 ) -> Result<(MaskOf, MaskAt, FrameIdx, MaskPixels), StoreError> {
-    let mask = store.0.read().expect("no holder of the store panics while writing").get(id);
+    let mask = store.read().get(id);
     let mask = Arc::new(mask?);
     Ok((MaskOf(owner), MaskAt { object, frame }, frame, MaskPixels { id, mask }))
 }

@@ -89,7 +89,7 @@ pub(super) fn ask_preview(
 /// The mask that is looked at, read once. `None` when it cannot be read: the click itself will say why.
 fn mask_of(id: MaskId, store: &StoreLink, kept: &mut Option<(MaskId, Arc<Mask>)>) -> Option<Arc<Mask>> {
     if kept.as_ref().is_none_or(|(of, _)| *of != id) {
-        let mask = store.0.read().expect("no holder of the store panics while writing").get(id).ok()?;
+        let mask = store.read().get(id).ok()?;
         *kept = Some((id, Arc::new(mask)));
     }
     kept.as_ref().map(|(_, mask)| mask.clone())

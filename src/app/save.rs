@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::formats::{npy, write_atomically};
 use crate::label::{FrameIdx, MaskId, ObjectId};
-use crate::store::LabelStore;
+
+use super::state::StoreLink;
 
 const LIST_NAME: &str = "labelhub-masks.json";
 /// Messages that may wait to be read; then the thread waits too.
@@ -29,7 +30,7 @@ pub struct SaveJob {
     /// The masks.
     pub masks: Vec<(FrameIdx, ObjectId, MaskId)>,
     /// Where the masks are.
-    pub store: Arc<RwLock<dyn LabelStore>>,
+    pub store: StoreLink,
     /// Set by whoever wants it to end.
     pub is_stopped: Arc<AtomicBool>,
 }
@@ -112,7 +113,7 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
             return Ok(SaveEvent::Stopped { folder: folder.clone(), files: count });
         }
         let name = name_of(frame, object);
-        let mask = job.store.read().expect("no holder of the store panics while writing").get(*id);
+        let mask = job.store.read().get(*id);
         let mask = mask.map_err(|e| failed(&folder.join(&name), "not written", &e.to_string()))?;
         npy::write_mask(&folder.join(&name), &mask)
             .map_err(|e| failed(folder, "not all masks were written", &e.to_string()))?;
@@ -178,9 +179,11 @@ fn failed(folder: &Path, path: &Path, what: &str, cause: &str) -> SaveEvent {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::RwLock;
+
     use super::*;
     use crate::label::{FrameSize, Mask};
-    use crate::store::MemoryStore;
+    use crate::store::{LabelStore, MemoryStore};
 
     fn job(folder: &Path, frames: &[u32]) -> SaveJob {
         let mut store = MemoryStore::default();
@@ -189,7 +192,12 @@ mod tests {
             .iter()
             .map(|f| (FrameIdx(*f), ObjectId(1), store.put(&Mask::from_fn(size, |i| i < *f as usize))))
             .collect();
-        SaveJob { folder: folder.to_owned(), masks, store: Arc::new(RwLock::new(store)), is_stopped: Arc::default() }
+        SaveJob {
+            folder: folder.to_owned(),
+            masks,
+            store: StoreLink(Arc::new(RwLock::new(store))),
+            is_stopped: Arc::default(),
+        }
     }
 
     fn names(folder: &Path) -> BTreeSet<String> {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
@@ -39,6 +39,18 @@ pub struct EngineLink(pub EngineThread);
 /// Where masks are kept; shared with the thread that writes them out.
 #[derive(Resource, Clone)]
 pub struct StoreLink(pub Arc<RwLock<dyn LabelStore>>);
+
+impl StoreLink {
+    /// The masks, to be read; others may read at the same time.
+    pub fn read(&self) -> RwLockReadGuard<'_, dyn LabelStore + 'static> {
+        self.0.read().expect("no holder of the store panics while writing")
+    }
+
+    /// The store, to be told something; nobody reads meanwhile.
+    pub fn write(&self) -> RwLockWriteGuard<'_, dyn LabelStore + 'static> {
+        self.0.write().expect("no holder of the store panics while writing")
+    }
+}
 
 impl Default for StoreLink {
     fn default() -> Self {

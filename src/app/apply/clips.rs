@@ -132,7 +132,7 @@ fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> boo
         tell(world, Severity::Warning, text, vec![(anyway.to_owned(), action)]);
         return false;
     }
-    let state = world.resource::<StoreLink>().0.read().expect("no holder of the store panics while writing").saved();
+    let state = world.resource::<StoreLink>().read().saved();
     match state {
         // Closing waits for what is on its way.
         SaveState::Saved | SaveState::Saving => true,
@@ -168,7 +168,7 @@ fn not_left(world: &mut World, error: &StoreError, anyway: &str, action: Action)
 fn close_project(world: &mut World) -> Result<(), StoreError> {
     let session = project::session(world);
     let store = world.resource::<StoreLink>().clone();
-    let mut held = store.0.write().expect("no holder of the store panics while writing");
+    let mut held = store.write();
     held.note_session(&session);
     held.close()?;
     drop(held);
@@ -333,7 +333,7 @@ fn save(world: &mut World, folder: PathBuf) {
     masks.sort_unstable();
     let total = masks.len();
     let is_stopped = Arc::new(AtomicBool::new(false));
-    let store = world.resource::<StoreLink>().0.clone();
+    let store = world.resource::<StoreLink>().clone();
     let job = SaveJob { folder: folder.clone(), masks, store, is_stopped: is_stopped.clone() };
     match spawn(job, world.resource::<Waker>().0.clone()) {
         Ok(progress) => {

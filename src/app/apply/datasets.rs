@@ -124,7 +124,7 @@ fn take_in(world: &mut World, path: &Path, imported: Imported) {
         let classes = world.resource::<Classes>().0.clone();
         let revision = world.resource_mut::<Revisions>().give();
         let store = world.resource::<StoreLink>().clone();
-        let mut held = store.0.write().expect("no holder of the store panics while writing");
+        let mut held = store.write();
         let name = format!("import {}", counted(objects, "object"));
         let edit = adopt(&mut *held, &taken, &classes, revision, name, adopted.collect());
         drop(held);

@@ -122,7 +122,7 @@ fn failed(world: &mut World, generation: Generation, frame: FrameIdx, object: Op
 /// The facts of a mask that a model made when the object was at a revision.
 fn mark_of(world: &World, result: &ObjectResult, provenance: Provenance, revision: u64) -> FrameMark {
     let store = world.resource::<StoreLink>().clone();
-    let mask = store.0.write().expect("no holder of the store panics while writing").put(&result.mask);
+    let mask = store.write().put(&result.mask);
     FrameMark {
         mask,
         provenance,

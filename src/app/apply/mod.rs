@@ -77,7 +77,7 @@ fn finish_unit(world: &mut World, durability: Durability) {
     };
     world.resource_mut::<Notices>().settle(journal.iter().any(is_step));
     let store = world.resource::<StoreLink>().clone();
-    let mut store = store.0.write().expect("no holder of the store panics while writing");
+    let mut store = store.write();
     for change in journal {
         store.note_history(change);
     }
@@ -211,7 +211,7 @@ fn make(world: &mut World, edit: &Edit) {
     let store = world.resource::<StoreLink>().clone();
     let session = session(world);
     let inherited = project::take_inherited_classes(world);
-    let mut held = store.0.write().expect("no holder of the store panics while writing");
+    let mut held = store.write();
     held.record(edit);
     if let Some(classes) = inherited {
         held.record(&classes);
@@ -275,7 +275,7 @@ fn drop_unused_masks(world: &mut World) {
     let mut all_marks = world.query::<&labels::Marks>();
     used.extend(all_marks.iter(world).flat_map(|marks| marks.frames.values().map(|mark| mark.mask)));
     let store = world.resource::<StoreLink>().clone();
-    store.0.write().expect("no holder of the store panics while writing").keep_only(&used);
+    store.write().keep_only(&used);
 }
 
 /// A new revision for an object whose prompts change: what was tracked before is stale.

@@ -91,7 +91,7 @@ fn base(world: &mut World, object: ObjectId, frame: FrameIdx) -> Result<Option<A
     }
     let Some(mark) = labels::mark(world, object, frame) else { return Ok(None) };
     let store = world.resource::<StoreLink>().clone();
-    let mask = store.0.read().expect("no holder of the store panics while writing").get(mark.mask);
+    let mask = store.read().get(mark.mask);
     mask.map(|mask| Some(Arc::new(mask))).map_err(|error| tell(world, Severity::Error, error.to_string(), Vec::new()))
 }
 
@@ -161,7 +161,7 @@ fn use_mask(world: &mut World, frame: FrameIdx) {
         return;
     };
     let store = world.resource::<StoreLink>().clone();
-    let mask = store.0.read().expect("no holder of the store panics while writing").get(mark.mask);
+    let mask = store.read().get(mark.mask);
     match mask {
         Ok(mask) => paint(world, frame, mask),
         Err(error) => tell(world, Severity::Error, error.to_string(), Vec::new()),
@@ -188,7 +188,7 @@ fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
     let Ok(base) = base(world, object, frame) else { return };
     let revision = world.resource_mut::<Revisions>().give();
     let store = world.resource::<StoreLink>().clone();
-    let id = store.0.write().expect("no holder of the store panics while writing").put(&mask);
+    let id = store.write().put(&mask);
     let after = FrameMark::painted(id, &mask, revision);
     let before = labels::said(world, object, frame).cloned();
     let said = FramePrompt { prompt: Arc::new(Prompt::Mask(mask)), candidate: None, base };
@@ -212,7 +212,7 @@ fn clear(world: &mut World, frame: FrameIdx) {
             Provenance::Prompted | Provenance::Painted => {
                 let after = corrected.map(|mask| {
                     let store = world.resource::<StoreLink>().clone();
-                    let id = store.0.write().expect("no holder of the store panics while writing").put(&mask);
+                    let id = store.write().put(&mask);
                     FrameMark { provenance: Provenance::Tracked, ..FrameMark::painted(id, &mask, revision) }
                 });
                 changes.push(Change::Mark { object, frame, before: Some(mark), after });
@@ -281,7 +281,7 @@ fn mark_absent(world: &mut World, (first, last): (FrameIdx, FrameIdx)) {
     let Some(size) = world.resource::<OpenClip>().clip().map(crate::video::Clip::size) else { return };
     let empty = Mask::empty(size);
     let store = world.resource::<StoreLink>().clone();
-    let id = store.0.write().expect("no holder of the store panics while writing").put(&empty);
+    let id = store.write().put(&empty);
     let revision = world.resource_mut::<Revisions>().give();
     let mark = FrameMark::painted(id, &empty, revision);
     let frames = (first.0..=last.0).map(FrameIdx);

@@ -111,7 +111,7 @@ fn objects_to_track(world: &World, only: Option<ObjectId>) -> Vec<ObjectPrompts>
 fn answers_of(world: &World, prompts: &ObjectPrompts) -> Result<BTreeMap<FrameIdx, Arc<Mask>>, StoreError> {
     let (object, open) = (prompts.object, world.resource::<Answers>());
     let is_open = |frame| open.pending.contains_key(&(object, frame)) || open.wanted.contains(&(object, frame));
-    let store = world.resource::<StoreLink>().0.read().expect("no holder of the store panics while writing");
+    let store = world.resource::<StoreLink>().read();
     let of_frame = |&frame: &FrameIdx| {
         let mark = labels::mark(world, object, frame).filter(|mark| mark.provenance == Provenance::Prompted)?;
         Some(store.get(mark.mask).map(|mask| (frame, Arc::new(mask))))
