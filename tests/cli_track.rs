@@ -227,6 +227,22 @@ fn failing_model_keeps_what_was_made_and_its_exit_code() {
 }
 
 #[test]
+fn run_that_failed_before_its_first_mask_is_not_in_the_way_of_the_corrected_one() {
+    let world = World::new();
+    world.state.fail_at.set(Some(0));
+    let (exit, message) = refusal(world.track(CLICK).0);
+    assert_eq!((exit, message.as_str()), (Exit::Model, "the device was lost"));
+    // What a killed run may leave of its first mask is no mask yet.
+    fs::write(world.path("out/0_1.npy.part"), b"half").expect("writable");
+    fs::create_dir(world.path("out/.labelhub-state")).expect("writable");
+    world.state.fail_at.set(None);
+    fs::write(world.path("model.toml"), "dim = 8").expect("writable");
+    assert_eq!(world.track(CLICK).0.expect("it starts anew"), Exit::Success);
+    assert_eq!(world.masks().len(), 4);
+    assert!(!world.path("out/.labelhub-state").exists() && !world.path("out/0_1.npy.part").exists());
+}
+
+#[test]
 fn finished_run_does_not_start_the_model_again_unless_a_mask_is_gone() {
     let world = World::new();
     for _ in 0..2 {
