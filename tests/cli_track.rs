@@ -271,6 +271,7 @@ fn other_inputs_are_refused_and_named() {
         ("--point 0:1:2,2 --range 0..3 --direction both", "--direction was forward and is now both"),
         ("--point 0:1:2,2 --range 0..3 --resolution 512", "--resolution was the model's own and is now 512"),
         ("--point 0:1:2,2 --range 0..3 --damaged use", "--damaged was skip and is now use"),
+        ("--point 0:1:2,2 --range 0..3 --no-overlap", "--no-overlap was not given and is now given"),
     ];
     for (flags, part) in cases {
         let (exit, message) = refusal(world.track(flags).0);

@@ -120,6 +120,17 @@ impl RunFolder {
         Ok(name)
     }
 
+    /// The masks that are there of a frame, but for those of `objects`.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn masks_of_others(&self, frame: FrameIdx, objects: &[ObjectId]) -> Result<Vec<Mask>, CliError> {
+        let of_frame = self.done.range((frame, ObjectId(0))..=(frame, ObjectId(u32::MAX)));
+        let others = of_frame.map(|(_, object)| *object).filter(|object| !objects.contains(object));
+        let read = |object| npy::read_mask(&self.path.join(self.mask_name(frame, object)), self.manifest.clip.size);
+        Ok(others.map(read).collect::<Result<_, _>>()?)
+    }
+
     /// Notes a frame that does not decode, at once: a run that goes on later may not see it again.
     ///
     /// # Errors

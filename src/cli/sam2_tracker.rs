@@ -56,8 +56,11 @@ impl Tracker for Sam2Tracker {
         super::threads::use_threads(job.threads)?;
         let options = LoadOptions { image_size: job.resolution.map(|side| side as usize), ..LoadOptions::default() };
         let model = Arc::new(Sam2::from_checkpoint(model, &options, &job.device)?);
-        let options =
-            PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::unattended() };
+        let options = PredictorOptions {
+            spill_folder: Some(job.state_folder.clone()),
+            non_overlapping: job.no_overlap,
+            ..PredictorOptions::unattended()
+        };
         let predictor = Predictor::new(model, self.clip.frame_count(), self.clip.size(), options)?;
         let frames = ClipFrames::of(self.clip.clone(), job.damaged == DamagedFrames::Use)?;
         let objects = job.prompts.objects.keys().copied().collect();

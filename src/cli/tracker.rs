@@ -67,6 +67,8 @@ pub struct TrackJob {
     pub resolution: Option<u32>,
     /// Frames that do not decode.
     pub damaged: DamagedFrames,
+    /// Whether a pixel belongs to one object at most.
+    pub no_overlap: bool,
     /// Where the model runs; opened before anything was written.
     pub device: Device,
     /// Threads to use; `None` leaves the choice to the model.
