@@ -94,8 +94,10 @@ impl MaskStream for FakeStream<'_> {
             mask: Mask::from_fn(SIZE, |i| i as u32 % 7 == (frame + object.0) % 7),
             object_score: 2.5,
             predicted_iou: 0.75,
+            stability: 0.5,
         });
-        Some(Ok(TrackedFrame { frame: FrameIdx(frame), masks: masks.collect(), is_damaged }))
+        let name = Some(format!("{frame}.png"));
+        Some(Ok(TrackedFrame { frame: FrameIdx(frame), name, masks: masks.collect(), is_damaged }))
     }
 }
 
@@ -175,8 +177,8 @@ fn every_frame_and_object_gets_its_file_and_json_line() {
     assert_eq!(kinds[10..], ["done"]);
     assert_eq!(lines[1]["objects"], serde_json::json!([1, 12]));
     let area = mask.area();
-    let expected = serde_json::json!({"event": "frame", "frame": 2, "object": 12, "area": area, "score": 2.5,
-        "iou": 0.75, "file": "2_12.npy"});
+    let expected = serde_json::json!({"event": "frame", "frame": 2, "name": "2.png", "object": 12, "area": area,
+        "score": 2.5, "iou": 0.75, "stability": 0.5, "file": "2_12.npy"});
     assert_eq!(lines[7], expected);
     assert_eq!((&lines[10]["frames"], &lines[10]["masks"]), (&4.into(), &8.into()));
 }

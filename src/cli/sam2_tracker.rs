@@ -192,7 +192,8 @@ impl Stream<'_> {
         }
         delivered.retain(|made| !self.job.done.contains(&(masks.frame, made.object)));
         let is_damaged = !masks.skipped.is_empty() || self.frames.damaged().contains(&masks.frame);
-        Ok(TrackedFrame { frame: masks.frame, masks: delivered, is_damaged })
+        let name = self.frames.name(masks.frame).map(str::to_owned);
+        Ok(TrackedFrame { frame: masks.frame, name, masks: delivered, is_damaged })
     }
 
     fn tracked_masks(&self, masks: &FrameMasks) -> Vec<TrackedMask> {
@@ -204,6 +205,7 @@ impl Stream<'_> {
                 mask,
                 object_score: object.object_score,
                 predicted_iou: object.predicted_iou,
+                stability: object.stability,
             })
             .collect()
     }

@@ -339,10 +339,12 @@ fn follow_stream(
             let file = folder.write_mask(frame.frame, made.object, &made.mask)?;
             let made = MaskMade {
                 frame: frame.frame,
+                name: frame.name.clone(),
                 object: made.object,
                 area: made.mask.area(),
                 score: made.object_score,
                 iou: made.predicted_iou,
+                stability: made.stability,
                 file: Some(file),
             };
             track_events::mask(reporter, &made)?;

@@ -339,8 +339,9 @@ impl<'a, 'r> Run<'a, 'r> {
         }
         self.masks += kept.len();
         for (object, mark) in kept {
-            let (score, iou) = (mark.object_score, mark.predicted_iou);
-            let made = MaskMade { frame, object, area: mark.area, score, iou, file: None };
+            let name = self.project.clip.index().name(frame).map(str::to_owned);
+            let FrameMark { area, object_score: score, predicted_iou: iou, stability, .. } = mark;
+            let made = MaskMade { frame, name, object, area, score, iou, stability, file: None };
             track_events::mask(self.reporter, &made)?;
         }
         Ok(())

@@ -90,6 +90,8 @@ pub struct TrackedMask {
     pub object_score: f32,
     /// The model's guess of the mask's IoU, 0 to 1.
     pub predicted_iou: f32,
+    /// How little the mask changes when its threshold moves, 0 to 1: IoU of the masks at logits +1 and -1.
+    pub stability: f32,
 }
 
 /// All that came of one frame.
@@ -97,6 +99,8 @@ pub struct TrackedMask {
 pub struct TrackedFrame {
     /// The frame.
     pub frame: FrameIdx,
+    /// Its file's name; only frames of folders have one.
+    pub name: Option<String>,
     /// One per object; on a damaged frame as `--damaged` says, so possibly none.
     pub masks: Vec<TrackedMask>,
     /// Whether it did not decode properly.
