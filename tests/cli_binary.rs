@@ -29,7 +29,10 @@ fn help_lists_commands_and_exit_codes() {
         assert!(help.contains(part), "{part} is not in: {help}");
     }
     let help = text(&label_hub(home.path(), &["track", "--help"]).stdout);
-    for part in ["FRAME:OBJECT:X,Y[:neg]", "- backward:", "- hold:", "130  stopped by Ctrl-C"] {
+    let said_of_damage = "No mask is written, but for an object with a prompt on that very frame";
+    for part in
+        ["FRAME:OBJECT:X,Y[:neg]", "- backward:", said_of_damage, "floating point is refused", "130  stopped by Ctrl-C"]
+    {
         assert!(help.contains(part), "{part} is not in: {help}");
     }
     assert_eq!(label_hub(home.path(), &["--version"]).status.code(), Some(0));

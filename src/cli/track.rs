@@ -57,7 +57,8 @@ pub struct TrackArgs {
     /// Box around an object. Repeatable
     #[arg(long = "box", value_name = "FRAME:OBJECT:X0,Y0,X1,Y1", value_parser = parse_box, allow_hyphen_values = true)]
     boxes: Vec<PromptArg>,
-    /// Mask of an object, as large as the frames; what is not 0 or black is the object. Repeatable
+    /// Mask of an object, as large as the frames; what is not 0 or black is the object: 0 and 1, or 0 and 255. An .npy
+    /// holds uint8, bool or another integer type; floating point is refused. Repeatable
     #[arg(long = "mask", value_name = "FRAME:OBJECT:FILE.png|FILE.npy", value_parser = MaskParser)]
     masks: Vec<PromptArg>,
     /// Prompts as JSON: {"objects":[{"id":1,"prompts":[{"frame":0,"points":[[x,y]],"labels":[1]}]}]}

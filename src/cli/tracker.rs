@@ -44,9 +44,9 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DamagedFrames {
-    /// No mask is written.
+    /// No mask is written, but for an object with a prompt on that very frame: what was said stands.
     Skip,
-    /// The last mask is written again.
+    /// As skip, and the other objects' last masks are written again.
     Hold,
     /// The model runs on whatever was decoded.
     Use,
