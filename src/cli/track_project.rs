@@ -30,6 +30,7 @@ use crate::formats::{
     check_target,
 };
 use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance};
+use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::store::{Durability, LabelStore, SaveState, StoreError};
 
@@ -94,7 +95,7 @@ fn work(
 fn model_choice(args: &TrackArgs) -> Result<ModelChoice, CliError> {
     let source = model_source(&args.model)?;
     if let ModelSource::Checkpoint(found) = &source {
-        Checkpoint::of(found)?;
+        Sam2::recognise(&Checkpoint::of(found)?)?;
         open_device(args.device)?;
     }
     Ok(ModelChoice { source, device: args.device, resolution: args.resolution })
