@@ -9,8 +9,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use label_hub::cli::clip_facts::ClipFacts;
-use label_hub::cli::exit::CliError;
+use label_hub::cli::exit::{CliError, Exit};
 use label_hub::cli::extract::{self, ExtractArgs, ExtractSummary, Extracted, ImageFormat};
+use label_hub::cli::signals::StopFlag;
+use label_hub::cli::track::Surroundings;
 use label_hub::video::RgbImage;
 use video_support::{FRAMES, number_in, open, plain};
 
@@ -71,6 +73,19 @@ fn a_stopped_run_goes_on_to_the_same_files() {
         let same = fs::read(whole.join(&name)).expect("there") == fs::read(broken.join(&name)).expect("there as well");
         assert!(same, "{}", name.to_string_lossy());
     }
+}
+
+#[test]
+fn a_stop_while_the_clip_is_read_ends_at_once_and_makes_nothing() {
+    let folder = tempfile::tempdir().expect("a temp folder");
+    let out = folder.path().join("out");
+    let stop = StopFlag::default();
+    stop.interrupt();
+    let (stdout, stderr) = (&mut Vec::new(), &mut Vec::new());
+    let around = Surroundings { stop: &stop, is_terminal: false, stdout, stderr };
+    let stopped = extract::command_with(&arguments(&out), around);
+    assert!(matches!(stopped, Err(CliError::Told { exit: Exit::Interrupted, .. })), "{stopped:?}");
+    assert!(!out.exists());
 }
 
 #[test]
