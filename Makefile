@@ -15,7 +15,7 @@ help:
 	@echo 'make demo             the window on the sample; without a display, the sample tracked and scored (MODEL=name or path)'
 	@echo 'make run              the window, with the test engine (CLIP=file opens a clip)'
 	@echo 'make test             the everyday tests'
-	@echo 'make ci               all checks: format, lints, docs, tests, parity, window'
+	@echo 'make ci               all checks: format, lints, headless build, docs, and all the tests below'
 	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
 	@echo 'make test-long        3,600 actions, and whether memory grows'
 	@echo 'make test-crash       kills a labelling program 100 times and counts what was lost'

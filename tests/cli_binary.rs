@@ -29,7 +29,10 @@ fn help_lists_commands_and_exit_codes() {
         assert!(help.contains(part), "{part} is not in: {help}");
     }
     let help = text(&label_hub(home.path(), &["track", "--help"]).stdout);
-    for part in ["FRAME:OBJECT:X,Y[:neg]", "- backward:", "- hold:", "130  stopped by Ctrl-C"] {
+    let said_of_damage = "No mask is written, but for an object with a prompt on that very frame";
+    for part in
+        ["FRAME:OBJECT:X,Y[:neg]", "- backward:", said_of_damage, "floating point is refused", "130  stopped by Ctrl-C"]
+    {
         assert!(help.contains(part), "{part} is not in: {help}");
     }
     assert_eq!(label_hub(home.path(), &["--version"]).status.code(), Some(0));
@@ -39,7 +42,7 @@ fn help_lists_commands_and_exit_codes() {
 fn wrong_usage_ends_with_2_and_says_what_to_write() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let track = |flags: &[&'static str]| [&["track", "clip.mp4", "--model", "m.pt"], flags].concat();
-    let cases: [(Vec<&str>, &str); 12] = [
+    let cases: [(Vec<&str>, &str); 13] = [
         (vec!["fly"], "neither a command nor a file"),
         (vec!["--model", "fake", "--resolution", "640"], "1024, 768 or 512"),
         (vec!["track"], "--model"),
@@ -50,6 +53,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_write() {
         (track(&["--mask", "0:1:mask.jpg"]), "FILE.png"),
         (track(&["--point", "0:1:1,1", "--range", "3"]), "A..B"),
         (track(&["--point", "0:1:1,1", "--resolution", "640"]), "1024, 768 or 512"),
+        (vec!["bench", "--model", "m.pt", "--frames", ".", "--resolution", "700"], "1024, 768 or 512"),
         (track(&["--point", "0:1:1,1", "--device", "tpu"]), "cuda:0"),
         (track(&["--point", "0:1:1,1", "--pad", "11"]), "at most 10"),
     ];
@@ -80,6 +84,32 @@ fn missing_files_have_their_own_exit_codes_and_are_named_once() {
         assert!(stderr.contains(part), "{line}: {part} is not in: {stderr}");
         assert_eq!(stderr.matches("error:").count(), 1, "{line}: {stderr}");
     }
+}
+
+#[test]
+fn extract_tells_each_frame_with_its_files_name() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let frames = home.path().join("in");
+    std::fs::create_dir(&frames).expect("writable");
+    for name in ["a 3.png", "a 7, \"new\".png", "a 20.png"] {
+        image::RgbImage::new(8, 8).save(frames.join(name)).expect("writable");
+    }
+    let output = label_hub(home.path(), &["extract", "in", "--out", "out", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.first(), Some(&serde_json::json!({"event": "start", "clip": "in", "out": "out", "frames": 3})));
+    let expected = serde_json::json!({"event": "frame", "frame": 1, "name": "a 7, \"new\".png", "file": "00001.png",
+        "seconds": 0.04, "was_there": false, "damage": null});
+    assert_eq!(lines.get(2), Some(&expected));
+    let done = lines.last().expect("some");
+    let counts = ["event", "frames", "written", "already_there", "damaged"].map(|key| done[key].clone());
+    assert_eq!(counts, ["done".into(), 3.into(), 3.into(), 0.into(), serde_json::json!([])]);
+    let table = std::fs::read_to_string(home.path().join("out/frames.csv")).expect("the table");
+    assert_eq!(table.lines().nth(2), Some("1,1,0.040000,00001.png,\"\",\"a 7, \"\"new\"\".png\""));
+    let output = label_hub(home.path(), &["extract", "in", "--out", "out"]);
+    let words = text(&output.stderr);
+    assert!(words.contains("2/3 00001.png") && words.contains("0 pictures written, 3 were there"), "{words}");
 }
 
 #[test]

@@ -85,8 +85,9 @@ impl MaskStream for KnownStream<'_> {
             mask: found(frame, object.0),
             object_score: 2.0,
             predicted_iou: 0.9,
+            stability: 0.5,
         });
-        Some(Ok(TrackedFrame { frame: FrameIdx(frame), masks: masks.collect(), is_damaged: false }))
+        Some(Ok(TrackedFrame { frame: FrameIdx(frame), name: None, masks: masks.collect(), is_damaged: false }))
     }
 }
 

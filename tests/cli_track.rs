@@ -94,8 +94,10 @@ impl MaskStream for FakeStream<'_> {
             mask: Mask::from_fn(SIZE, |i| i as u32 % 7 == (frame + object.0) % 7),
             object_score: 2.5,
             predicted_iou: 0.75,
+            stability: 0.5,
         });
-        Some(Ok(TrackedFrame { frame: FrameIdx(frame), masks: masks.collect(), is_damaged }))
+        let name = Some(format!("{frame}.png"));
+        Some(Ok(TrackedFrame { frame: FrameIdx(frame), name, masks: masks.collect(), is_damaged }))
     }
 }
 
@@ -175,8 +177,8 @@ fn every_frame_and_object_gets_its_file_and_json_line() {
     assert_eq!(kinds[10..], ["done"]);
     assert_eq!(lines[1]["objects"], serde_json::json!([1, 12]));
     let area = mask.area();
-    let expected = serde_json::json!({"event": "frame", "frame": 2, "object": 12, "area": area, "score": 2.5,
-        "iou": 0.75, "file": "2_12.npy"});
+    let expected = serde_json::json!({"event": "frame", "frame": 2, "name": "2.png", "object": 12, "area": area,
+        "score": 2.5, "iou": 0.75, "stability": 0.5, "file": "2_12.npy"});
     assert_eq!(lines[7], expected);
     assert_eq!((&lines[10]["frames"], &lines[10]["masks"]), (&4.into(), &8.into()));
 }
@@ -227,6 +229,22 @@ fn failing_model_keeps_what_was_made_and_its_exit_code() {
 }
 
 #[test]
+fn run_that_failed_before_its_first_mask_is_not_in_the_way_of_the_corrected_one() {
+    let world = World::new();
+    world.state.fail_at.set(Some(0));
+    let (exit, message) = refusal(world.track(CLICK).0);
+    assert_eq!((exit, message.as_str()), (Exit::Model, "the device was lost"));
+    // What a killed run may leave of its first mask is no mask yet.
+    fs::write(world.path("out/0_1.npy.part"), b"half").expect("writable");
+    fs::create_dir(world.path("out/.labelhub-state")).expect("writable");
+    world.state.fail_at.set(None);
+    fs::write(world.path("model.toml"), "dim = 8").expect("writable");
+    assert_eq!(world.track(CLICK).0.expect("it starts anew"), Exit::Success);
+    assert_eq!(world.masks().len(), 4);
+    assert!(!world.path("out/.labelhub-state").exists() && !world.path("out/0_1.npy.part").exists());
+}
+
+#[test]
 fn finished_run_does_not_start_the_model_again_unless_a_mask_is_gone() {
     let world = World::new();
     for _ in 0..2 {
@@ -255,6 +273,7 @@ fn other_inputs_are_refused_and_named() {
         ("--point 0:1:2,2 --range 0..3 --direction both", "--direction was forward and is now both"),
         ("--point 0:1:2,2 --range 0..3 --resolution 512", "--resolution was the model's own and is now 512"),
         ("--point 0:1:2,2 --range 0..3 --damaged use", "--damaged was skip and is now use"),
+        ("--point 0:1:2,2 --range 0..3 --no-overlap", "--no-overlap was not given and is now given"),
     ];
     for (flags, part) in cases {
         let (exit, message) = refusal(world.track(flags).0);

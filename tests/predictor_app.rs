@@ -360,6 +360,17 @@ fn non_overlapping_masks_share_no_pixel() {
     let masks = exclusive.masks(FrameIdx(0)).expect("states are there");
     let masks = exclusive.video_masks(&masks);
     assert_eq!(masks[0].intersection(&masks[1]), 0);
+
+    // What the user supplied stays as it is; only its own pixels are taken from the other.
+    let drawn = Mask::from_fn(exclusive.size(), |i| i % 96 < 40 && i / 96 < 50);
+    for predictor in [&mut exclusive, &mut free] {
+        predictor.add_mask(&mut frames, FrameIdx(0), B, &drawn).expect("the mask is taken");
+    }
+    let tracked = free.video_masks(&free.masks(FrameIdx(0)).expect("states are there"));
+    let masks = exclusive.video_masks(&exclusive.masks(FrameIdx(0)).expect("states are there"));
+    assert!(tracked[0].intersection(&drawn) > 0, "they do overlap");
+    assert_eq!(masks[1], drawn);
+    assert_eq!(masks[0], tracked[0].without(&drawn));
 }
 
 #[test]

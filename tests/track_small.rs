@@ -170,6 +170,47 @@ fn a_correction_means_what_it_means_in_the_window() {
     assert!(written(6) == answer.result.mask);
 }
 
+/// Boxes on the same thing, on frames far apart, and a mask that one of them is given.
+#[test]
+fn without_overlap_no_pixel_belongs_to_two_objects_and_a_given_mask_stays() {
+    let given = tempfile::tempdir().expect("a temporary folder");
+    let size = label_hub::label::FrameSize { width: 96, height: 72 };
+    let drawn = Mask::from_fn(size, |i| (30..50).contains(&(i % 96)) && (20..50).contains(&(i / 96)));
+    let drawn_path = given.path().join("drawn.npy");
+    npy::write_mask(&drawn_path, &drawn).expect("writable");
+    let drawn_flag = format!("12:3:{}", drawn_path.display());
+    let options = ["--direction", "both", "--range", "4..14", "--mask", &drawn_flag, "--no-overlap"];
+    let boxes = ["--box", "8:1:40,20,70,60", "--box", "10:2:40,20,70,60"];
+    let track = |out: &Path, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_label-hub"));
+        command.arg("track").arg(data().join("frames")).arg("--model").arg(data().join("small.safetensors"));
+        command.args(["--threads", "2", "--device", "cpu"]).args(boxes).arg("--out").arg(out).args(more);
+        command
+    };
+    let shared = |folder: &Path| -> u64 {
+        let read = |frame: u32, object: u32| {
+            npy::read_mask(&folder.join(format!("{frame}_{object}.npy")), size).expect("a mask")
+        };
+        let pairs = [(1, 2), (1, 3), (2, 3)];
+        (4..=14).flat_map(|frame| pairs.map(|(a, b)| read(frame, a).intersection(&read(frame, b)))).sum()
+    };
+    let free = tempfile::tempdir().expect("a temporary folder");
+    run(&mut track(free.path(), &options[..options.len() - 1]));
+    assert!(shared(free.path()) > 0, "these objects do overlap");
+    let whole = tempfile::tempdir().expect("a temporary folder");
+    run(&mut track(whole.path(), &options));
+    assert_eq!(shared(whole.path()), 0);
+    assert!(npy::read_mask(&whole.path().join("12_3.npy"), size).expect("a mask") == drawn, "what was given stays");
+
+    // A run that lost some of a frame's masks comes to the same ones beside those that are left.
+    let expected = masks(whole.path());
+    for lost in ["12_1.npy", "12_3.npy", "9_2.npy", "5_2.npy"] {
+        std::fs::remove_file(whole.path().join(lost)).expect("it is there");
+    }
+    run(&mut track(whole.path(), &options));
+    assert_eq!(masks(whole.path()), expected);
+}
+
 #[test]
 fn a_finished_run_leaves_masks_and_its_record_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");

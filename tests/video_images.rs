@@ -157,18 +157,24 @@ fn a_truncated_image_is_damaged_and_repeats_the_last_good_one() {
 
 #[test]
 fn a_bomb_is_refused_before_it_is_decoded() {
-    let folder = folder();
-    let mut bytes = Vec::new();
-    let path = folder.path().join("1.png");
-    save(&path, coloured(1), ImageFormat::Png);
-    bytes.extend_from_slice(&fs::read(&path).expect("just written"));
-    // IHDR's width and height, and its checksum.
-    bytes[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
-    let checksum = crc32(&bytes[12..29]);
-    bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
-    fs::write(&path, bytes).expect("writable");
-    let error = video::open_quietly(folder.path()).expect_err("900 megapixels");
-    assert!(matches!(error, VideoError::TooLarge { .. }), "{error}");
+    let cases = [
+        (30_000_u32, 30_000_u32, "1.png: the picture size 30000x30000 is beyond the limit of 141557760 pixels"),
+        (60_000, 1, "1.png: its width or height is beyond the limit of 32768 pixels. Scale"),
+    ];
+    for (width, height, words) in cases {
+        let folder = folder();
+        let path = folder.path().join("1.png");
+        save(&path, coloured(1), ImageFormat::Png);
+        let mut bytes = fs::read(&path).expect("just written");
+        // IHDR's width and height, and its checksum.
+        bytes[16..20].copy_from_slice(&width.to_be_bytes());
+        bytes[20..24].copy_from_slice(&height.to_be_bytes());
+        let checksum = crc32(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
+        fs::write(&path, bytes).expect("writable");
+        let error = video::open_quietly(folder.path()).expect_err("too large");
+        assert!(matches!(error, VideoError::TooLarge { .. }) && error.to_string().contains(words), "{error}");
+    }
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

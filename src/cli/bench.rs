@@ -18,8 +18,11 @@ use crate::sam2::image::RgbFrame;
 use crate::sam2::model::{LoadOptions, Observation};
 use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
+use super::clip::open_clip;
 use super::exit::CliError;
 use super::model_file::open_model;
+use super::signals::StopFlag;
+use super::track::parse_resolution;
 
 /// Time the model on this machine.
 #[derive(Debug, Args)]
@@ -40,8 +43,8 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub count: u32,
     /// Input size in pixels; the model's own by default.
-    #[arg(long)]
-    pub resolution: Option<usize>,
+    #[arg(long, value_parser = parse_resolution, value_name = "1024|768|512")]
+    pub resolution: Option<u32>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -122,9 +125,10 @@ fn in_words(report: &BenchReport) -> String {
 fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let threads = super::threads::use_threads(args.threads.map(usize::from))?;
     let device = engine::open_device(args.device)?;
-    let options = LoadOptions { image_size: args.resolution, ..LoadOptions::default() };
+    let options = LoadOptions { image_size: args.resolution.map(|side| side as usize), ..LoadOptions::default() };
     let model = Arc::new(Sam2::from_checkpoint(&open_model(&args.model)?, &options, &device)?);
-    let mut clip = ClipFrames::open(&args.frames)?;
+    // Nobody asks this flag to stop: Ctrl-C ends a measurement at once.
+    let mut clip = ClipFrames::of(open_clip(&args.frames, &StopFlag::default())?, false)?;
     let available = clip.frame_count().min(args.count);
     let held: Vec<Arc<RgbFrame>> = (0..available)
         .map(|i| clip.frame(FrameIdx(i)).map(Arc::new))

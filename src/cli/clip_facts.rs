@@ -3,6 +3,7 @@
 //! Called by the command line. Reads the index only, unless asked to look for damaged frames.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -84,13 +85,23 @@ impl ClipFacts {
         }
     }
 
-    /// Decodes every frame to find the damaged ones.
-    pub fn look_for_damage(&mut self, clip: &Clip) -> Result<(), VideoError> {
+    /// Decodes every frame to find the damaged ones. `each` is called after each of them; breaking leaves them unknown.
+    ///
+    /// # Errors
+    /// When a frame is out of reach.
+    pub fn look_for_damage(
+        &mut self,
+        clip: &Clip,
+        each: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<(), VideoError> {
         let mut reader = clip.reader()?;
         let mut damaged = Vec::new();
         for idx in (0..clip.frame_count()).map(FrameIdx) {
             if reader.frame(idx)?.damage().is_some() {
                 damaged.push(idx);
+            }
+            if each().is_break() {
+                return Ok(());
             }
         }
         self.damaged_frames = Some(damaged);

@@ -1,22 +1,26 @@
 //! `label-hub extract`: a clip's frames as image files, exactly the ones the program labels, with a table of their times.
 //!
-//! Every file appears whole or not at all, and running again goes on where it stopped. Called by the command line; knows
-//! nothing of terminals: progress and stopping go through a callback.
+//! Every file appears whole or not at all, and running again goes on where it stopped. What it tells goes through the same
+//! [`Reporter`] as that of `track`.
 
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::clip::open_clip;
 use super::exit::{CliError, Exit};
+use super::progress::Reporter;
 use super::signals::StopFlag;
+use super::track::{Surroundings, with_surroundings};
 use crate::formats::{PictureFile, encode_picture, write_atomically};
 use crate::label::FrameIdx;
-use crate::video::{self, Clip};
+use crate::video::Clip;
 
 /// Says what a folder of extracted frames was made from, so that going on can be told from mixing up.
 const RECORD_NAME: &str = "labelhub-extract.json";
@@ -36,6 +40,16 @@ pub struct ExtractArgs {
     /// Image format; png keeps every pixel.
     #[arg(long, value_enum, default_value_t = ImageFormat::Png)]
     pub format: ImageFormat,
+    /// Report progress as JSON lines on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ExtractArgs {
+    /// Frames it takes of a clip.
+    fn frame_total(&self, clip: &Clip) -> u32 {
+        clip.frame_count().div_ceil(self.every)
+    }
 }
 
 /// Format of the images.
@@ -66,6 +80,24 @@ impl From<ImageFormat> for PictureFile {
     }
 }
 
+/// A frame whose picture is there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Extracted<'a> {
+    /// The frame.
+    pub frame: FrameIdx,
+    /// The file the frame comes from; only folders of images have names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    /// Name of the picture in the output folder.
+    pub file: String,
+    /// When the frame is shown, in seconds on the clip's own clock.
+    pub seconds: f64,
+    /// Whether an earlier run had written the picture.
+    pub was_there: bool,
+    /// Why the picture only stands in for the frame; `None` where the frame is sound.
+    pub damage: Option<String>,
+}
+
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExtractSummary {
@@ -76,7 +108,27 @@ pub struct ExtractSummary {
     /// Frames that are damaged; their files show what stands in for them.
     pub damaged: Vec<FrameIdx>,
     /// Whether the callback stopped it; running again goes on.
+    #[serde(skip)]
     pub is_stopped: bool,
+}
+
+/// With `--json` each is a line, its kind under `event`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Event<'a> {
+    Start {
+        clip: String,
+        out: String,
+        frames: u32,
+    },
+    Frame(&'a Extracted<'a>),
+    Done {
+        frames: u32,
+        #[serde(flatten)]
+        summary: &'a ExtractSummary,
+        seconds: f64,
+        fps: f64,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,35 +138,43 @@ struct Record {
     format: ImageFormat,
 }
 
-/// Extracts the frames. `progress` gets (done, all) after every frame; breaking stops after it.
+/// Extracts the frames of an open clip. `each` is told of every frame; breaking stops after it.
+///
+/// # Errors
+/// When a frame cannot be read, the folder holds something else or cannot be written, or `each` fails.
 pub fn run(
     args: &ExtractArgs,
-    progress: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
+    clip: &Clip,
+    each: &mut dyn FnMut(&Extracted<'_>) -> Result<ControlFlow<()>, CliError>,
 ) -> anyhow::Result<ExtractSummary> {
-    let clip = video::open_quietly(&args.video)?;
-    prepare_folder(args, &clip)?;
+    prepare_folder(args, clip)?;
     let mut reader = clip.reader()?;
     let mut summary = ExtractSummary { written: 0, already_there: 0, damaged: Vec::new(), is_stopped: false };
-    let mut table = String::from("index,pts,seconds,file,damaged\n");
-    let total = clip.frame_count().div_ceil(args.every);
-    for (done, idx) in (0..clip.frame_count()).step_by(args.every as usize).map(FrameIdx).enumerate() {
+    let mut table = String::from("index,pts,seconds,file,damaged,name\n");
+    let mut frames = (0..clip.frame_count()).step_by(args.every as usize).map(FrameIdx).peekable();
+    while let Some(idx) = frames.next() {
         let frame = reader.frame(idx)?;
-        let name = format!("{:05}.{}", idx.0, args.format.extension());
-        let path = args.out.join(&name);
-        if path.exists() {
+        let file = format!("{:05}.{}", idx.0, args.format.extension());
+        let path = args.out.join(&file);
+        let was_there = path.exists();
+        if was_there {
             summary.already_there += 1;
         } else {
             write_atomically(&path, |file| encode_picture(&frame.to_rgb(), args.format.into(), file))?;
             summary.written += 1;
         }
         let pts = clip.index().pts(idx).expect("idx is below the frame count");
-        let damage = frame.damage().map(ToString::to_string).unwrap_or_default().replace(['"', '\n'], " ");
-        table.push_str(&format!("{idx},{pts},{:.6},{name},\"{damage}\"\n", frame.pts_secs()));
-        if frame.damage().is_some() {
+        let name = clip.index().name(idx);
+        let damage = frame.damage().map(ToString::to_string);
+        let shown_damage = damage.as_deref().unwrap_or_default().replace(['"', '\n'], " ");
+        let shown_name = name.map_or_else(String::new, quoted);
+        let seconds = frame.pts_secs();
+        table.push_str(&format!("{idx},{pts},{seconds:.6},{file},\"{shown_damage}\",{shown_name}\n"));
+        if damage.is_some() {
             summary.damaged.push(idx);
         }
-        let done = u32::try_from(done + 1).expect("no more than there are frames");
-        if progress(done, total).is_break() && done < total {
+        let flow = each(&Extracted { frame: idx, name, file, seconds, was_there, damage })?;
+        if flow.is_break() && frames.peek().is_some() {
             summary.is_stopped = true;
             return Ok(summary);
         }
@@ -123,32 +183,64 @@ pub fn run(
     Ok(summary)
 }
 
-/// `label-hub extract`: [`run`] with its progress on standard error, until somebody asks to stop.
+/// A field of a table that may hold commas, quotes and line ends.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// `label-hub extract`: [`run`] with its progress told, until somebody asks to stop.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run`], or when the clip cannot be opened.
 pub fn command(args: &ExtractArgs) -> Result<Exit, CliError> {
-    let stop = StopFlag::install_for_command()?;
-    let bar = indicatif::ProgressBar::no_length();
-    let summary = run(args, &mut |done, all| {
-        bar.set_length(u64::from(all));
-        bar.set_position(u64::from(done));
-        if stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    with_surroundings(|around| command_with(args, around))
+}
+
+/// [`command`] with its surroundings given.
+///
+/// # Errors
+/// As [`command`].
+pub fn command_with(args: &ExtractArgs, around: Surroundings<'_>) -> Result<Exit, CliError> {
+    let Surroundings { stop, is_terminal, stdout, stderr } = around;
+    let clip = open_clip(&args.video, stop)?;
+    let mut reporter = Reporter::new(args.json, is_terminal, stdout, stderr);
+    let ended = tell_all(args, &clip, stop, &mut reporter);
+    reporter.clear();
+    ended
+}
+
+fn tell_all(args: &ExtractArgs, clip: &Clip, stop: &StopFlag, reporter: &mut Reporter<'_>) -> Result<Exit, CliError> {
+    for notice in clip.notices() {
+        reporter.notice(&notice.to_string())?;
+    }
+    let (out, total, started) = (args.out.display(), args.frame_total(clip), Instant::now());
+    reporter.expect_frames(total);
+    let start = Event::Start { clip: clip.path().display().to_string(), out: out.to_string(), frames: total };
+    reporter.tell(&start, &format!("extracting {total} frames into {out}"))?;
+    let mut frames = 0;
+    let summary = run(args, clip, &mut |extracted| {
+        frames += 1;
+        let words = extracted.name.map_or_else(|| extracted.file.clone(), |name| format!("{}, {name}", extracted.file));
+        reporter.of_frame(&Event::Frame(extracted), words)?;
+        reporter.frame_done();
+        Ok(if stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    bar.finish_and_clear();
-    let out = args.out.display();
-    if !summary.damaged.is_empty() {
-        let list: Vec<String> = summary.damaged.iter().map(ToString::to_string).collect();
-        super::tell(&format!("damaged frames, whose pictures only stand in for them: {}", list.join(" ")));
+    if summary.is_stopped {
+        let words = format!("{out}: stopped after {frames} of {total} frames; run the same command again to go on");
+        reporter.stopped(&words, None)?;
+        return Ok(stop.requested().unwrap_or(Exit::Interrupted));
     }
-    super::tell(&format!("{out}: {} pictures written, {} were there", summary.written, summary.already_there));
-    match stop.requested().filter(|_| summary.is_stopped) {
-        Some(exit) => {
-            super::tell(&format!("{out}: run the same command again to go on"));
-            Ok(exit)
-        }
-        None => Ok(Exit::Success),
+    let seconds = started.elapsed().as_secs_f64();
+    let fps = if seconds > 0.0 { f64::from(frames) / seconds } else { 0.0 };
+    let ExtractSummary { written, already_there, damaged, .. } = &summary;
+    let mut words = format!("{out}: {written} pictures written, {already_there} were there ({fps:.1} frames/s)");
+    if !damaged.is_empty() {
+        let list: Vec<String> = damaged.iter().map(ToString::to_string).collect();
+        words.push_str(&format!("; damaged frames, whose pictures only stand in for them: {}", list.join(" ")));
     }
+    reporter.clear();
+    reporter.tell(&Event::Done { frames, summary: &summary, seconds, fps }, &words)?;
+    Ok(Exit::Success)
 }
 
 /// Makes the folder, or checks that what lies in it comes from the same clip and options.

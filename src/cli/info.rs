@@ -1,13 +1,17 @@
 //! `label-hub info [CLIP]`: devices, codecs, models, and what is known about a clip.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::clip::open_clip;
 use super::clip_facts::{ClipFacts, decoder_version};
 use super::exit::{CliError, Exit};
+use super::progress::Reporter;
+use super::signals::StopFlag;
 use crate::engine::{DeviceChoice, open_device};
 use crate::folders::models_folder;
 use crate::models::{STARTER_NAME, STARTER_NOTE};
@@ -73,19 +77,33 @@ pub fn run(args: &InfoArgs) -> Result<Exit, CliError> {
         shipped_models: vec![STARTER_NAME],
         models: folder.as_deref().map(list_models).transpose()?.unwrap_or_default(),
         models_folder: folder,
-        clip: args.clip.as_deref().map(|clip| clip_facts(clip, args.damage)).transpose()?,
+        clip: args.clip.as_deref().map(|clip| clip_facts(clip, args)).transpose()?,
     };
     let text = if args.json { serde_json::to_string(&info).expect("plain data") } else { in_words(&info) };
     writeln!(io::stdout(), "{text}").map_err(CliError::from_stdout)?;
     Ok(Exit::Success)
 }
 
-/// Facts about a clip; every frame is decoded when its damage is asked for.
-fn clip_facts(clip: &Path, looks_for_damage: bool) -> Result<ClipFacts, CliError> {
-    let clip = video::open_quietly(clip)?;
+/// Facts about a clip; every frame is decoded when its damage is asked for, which takes long and is shown on a terminal.
+fn clip_facts(path: &Path, args: &InfoArgs) -> Result<ClipFacts, CliError> {
+    let stop = StopFlag::install_for_command()?;
+    let clip = open_clip(path, &stop)?;
     let mut facts = ClipFacts::of(&clip);
-    if looks_for_damage {
-        facts.look_for_damage(&clip)?;
+    if args.damage {
+        let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+        // Standard output gets one object and nothing else.
+        let shows_bar = stderr.is_terminal() && !args.json;
+        let mut reporter = Reporter::new(false, shows_bar, &mut stdout, &mut stderr);
+        reporter.expect_frames(clip.frame_count());
+        let looked = facts.look_for_damage(&clip, &mut || {
+            reporter.frame_done();
+            if stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        reporter.clear();
+        looked?;
+        if let (None, Some(exit)) = (&facts.damaged_frames, stop.requested()) {
+            return Err(CliError::new(exit, format!("{}: stopped before all frames were read", path.display())));
+        }
     }
     Ok(facts)
 }

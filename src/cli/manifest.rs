@@ -74,6 +74,9 @@ pub struct OptionsEntry {
     pub device: String,
     /// `--pad`
     pub pad: usize,
+    /// `--no-overlap`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_overlap: bool,
 }
 
 impl Manifest {
@@ -122,6 +125,10 @@ impl Manifest {
         }
         if old.pad != now.pad {
             return say("--pad", &old.pad, &now.pad);
+        }
+        if old.no_overlap != now.no_overlap {
+            let word = |is_on| if is_on { "given" } else { "not given" };
+            return say("--no-overlap", &word(old.no_overlap), &word(now.no_overlap));
         }
         if self.program != new.program {
             return say("the program", &self.program, &new.program);

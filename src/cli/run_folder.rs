@@ -1,7 +1,7 @@
 //! The output folder of a track run: masks under their names, the manifest, the lock.
 //!
-//! A folder belongs to one run. `track` opens it before loading the model: a folder made from other inputs, one that
-//! another process is writing, or one with somebody else's masks in it is refused before anything costs time.
+//! A folder belongs to one run. `track` opens it before loading the model: a folder with masks made from other inputs, one
+//! that another process is writing, or one with somebody else's masks in it is refused before anything costs time.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,6 +17,8 @@ use crate::label::{FrameIdx, Mask, ObjectId};
 const MANIFEST_NAME: &str = "labelhub-run.json";
 const LOCK_NAME: &str = ".labelhub-run.lock";
 const STATE_NAME: &str = ".labelhub-state";
+/// Ending of a file that is being written.
+const PART: &str = ".part";
 /// Most digits a frame's number is padded to.
 pub const MAX_PAD: usize = 10;
 
@@ -48,9 +50,17 @@ impl RunFolder {
             )));
         }
         if is_ours && !overwrite {
-            let manifest = read_same_inputs(&manifest_path, &manifest)?;
-            let done = found.iter().filter_map(|name| mask_of_run(name, &manifest)).collect();
-            return Ok(RunFolder { path: path.to_path_buf(), manifest, done, _lock: lock });
+            let old = read_record(&manifest_path)?;
+            match old.first_difference(&manifest) {
+                None => {
+                    let done = found.iter().filter_map(|name| mask_of_run(name, &old)).collect();
+                    return Ok(RunFolder { path: path.to_path_buf(), manifest: old, done, _lock: lock });
+                }
+                // A run that failed before its first mask, as on a model that does not load, is not in the way of the
+                // corrected one.
+                Some(_) if found.iter().all(|name| name.ends_with(PART)) => {}
+                Some(difference) => return Err(other_inputs(&manifest_path, &difference)),
+            }
         }
         if is_ours {
             let is_of_run: Box<dyn Fn(&str) -> bool> = match read_json::<Manifest>(&manifest_path) {
@@ -60,7 +70,7 @@ impl RunFolder {
                 // One that cannot be read at all is no leave to delete.
                 Err(unreadable) => return Err(unreadable),
             };
-            remove_run(path, found.iter().filter(|name| is_of_run(name.strip_suffix(".part").unwrap_or(name))))?;
+            remove_run(path, found.iter().filter(|name| is_of_run(name.strip_suffix(PART).unwrap_or(name))))?;
         }
         let folder = RunFolder { path: path.to_path_buf(), manifest, done: BTreeSet::new(), _lock: lock };
         folder.write_manifest()?;
@@ -108,6 +118,17 @@ impl RunFolder {
             self.done.insert((frame, object));
         }
         Ok(name)
+    }
+
+    /// The masks that are there of a frame, but for those of `objects`.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn masks_of_others(&self, frame: FrameIdx, objects: &[ObjectId]) -> Result<Vec<Mask>, CliError> {
+        let of_frame = self.done.range((frame, ObjectId(0))..=(frame, ObjectId(u32::MAX)));
+        let others = of_frame.map(|(_, object)| *object).filter(|object| !objects.contains(object));
+        let read = |object| npy::read_mask(&self.path.join(self.mask_name(frame, object)), self.manifest.clip.size);
+        Ok(others.map(read).collect::<Result<_, _>>()?)
     }
 
     /// Notes a frame that does not decode, at once: a run that goes on later may not see it again.
@@ -188,7 +209,7 @@ fn mask_of_run(name: &str, manifest: &Manifest) -> Option<(FrameIdx, ObjectId)> 
 fn mask_files(folder: &Path) -> Result<Vec<String>, CliError> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let looks_like_mask = |name: &str| {
-        let stem = name.strip_suffix(".part").unwrap_or(name).strip_suffix(".npy");
+        let stem = name.strip_suffix(PART).unwrap_or(name).strip_suffix(".npy");
         stem.and_then(|stem| stem.split_once('_')).is_some_and(|(a, b)| is_number(a) && is_number(b))
     };
     let mut names = Vec::new();
@@ -202,8 +223,8 @@ fn mask_files(folder: &Path) -> Result<Vec<String>, CliError> {
     Ok(names)
 }
 
-/// The record of the run in the folder, if it was made from the same inputs.
-fn read_same_inputs(manifest_path: &Path, new: &Manifest) -> Result<Manifest, CliError> {
+/// The record of the run in the folder.
+fn read_record(manifest_path: &Path) -> Result<Manifest, CliError> {
     let shown = manifest_path.display();
     let old: Manifest = read_json(manifest_path).map_err(|error| {
         CliError::usage(format!("{error}\nThe run's record is damaged; --overwrite starts the run anew"))
@@ -211,13 +232,14 @@ fn read_same_inputs(manifest_path: &Path, new: &Manifest) -> Result<Manifest, Cl
     if old.format > FORMAT {
         return Err(CliError::usage(format!("{shown}: written by a newer version ({}); use that one", old.program)));
     }
-    match old.first_difference(new) {
-        None => Ok(old),
-        Some(difference) => Err(CliError::usage(format!(
-            "{shown}: these masks were made from other inputs: {difference}; \
-             choose another --out, or --overwrite to start anew"
-        ))),
-    }
+    Ok(old)
+}
+
+fn other_inputs(manifest_path: &Path, difference: &str) -> CliError {
+    CliError::usage(format!(
+        "{}: these masks were made from other inputs: {difference}; choose another --out, or --overwrite to start anew",
+        manifest_path.display()
+    ))
 }
 
 /// Removes what a run wrote, and nothing else. The manifest goes last: while it is there the folder is known to be

@@ -56,8 +56,11 @@ impl Tracker for Sam2Tracker {
         super::threads::use_threads(job.threads)?;
         let options = LoadOptions { image_size: job.resolution.map(|side| side as usize), ..LoadOptions::default() };
         let model = Arc::new(Sam2::from_checkpoint(model, &options, &job.device)?);
-        let options =
-            PredictorOptions { spill_folder: Some(job.state_folder.clone()), ..PredictorOptions::unattended() };
+        let options = PredictorOptions {
+            spill_folder: Some(job.state_folder.clone()),
+            non_overlapping: job.no_overlap,
+            ..PredictorOptions::unattended()
+        };
         let predictor = Predictor::new(model, self.clip.frame_count(), self.clip.size(), options)?;
         let frames = ClipFrames::of(self.clip.clone(), job.damaged == DamagedFrames::Use)?;
         let objects = job.prompts.objects.keys().copied().collect();
@@ -189,7 +192,8 @@ impl Stream<'_> {
         }
         delivered.retain(|made| !self.job.done.contains(&(masks.frame, made.object)));
         let is_damaged = !masks.skipped.is_empty() || self.frames.damaged().contains(&masks.frame);
-        Ok(TrackedFrame { frame: masks.frame, masks: delivered, is_damaged })
+        let name = self.frames.name(masks.frame).map(str::to_owned);
+        Ok(TrackedFrame { frame: masks.frame, name, masks: delivered, is_damaged })
     }
 
     fn tracked_masks(&self, masks: &FrameMasks) -> Vec<TrackedMask> {
@@ -201,6 +205,7 @@ impl Stream<'_> {
                 mask,
                 object_score: object.object_score,
                 predicted_iou: object.predicted_iou,
+                stability: object.stability,
             })
             .collect()
     }

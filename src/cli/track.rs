@@ -23,9 +23,11 @@ use super::run_folder::{MAX_PAD, RunFolder, default_folder};
 use super::score::RunTruth;
 use super::signals::StopFlag;
 use super::track_events::{self, Done, MaskMade, Start};
-use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, Tracker, open_tracker};
+use super::tracker::{
+    DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker, open_tracker,
+};
 use crate::engine::{DeviceChoice, device_words, open_device};
-use crate::label::FrameIdx;
+use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::checkpoint::Checkpoint;
 
 /// Arguments of `track`.
@@ -36,7 +38,7 @@ pub struct TrackArgs {
     clip: Option<PathBuf>,
     /// Track what is stale or missing in a project (its file, or its clip), from the project's own prompts; the masks
     /// go into the project
-    #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged", "truth"])]
+    #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged", "no_overlap", "truth"])]
     pub(super) project: Option<PathBuf>,
     /// With --project: the objects to track, by number; all that have prompts without it
     #[arg(long, value_name = "1,2", value_delimiter = ',')]
@@ -55,7 +57,8 @@ pub struct TrackArgs {
     /// Box around an object. Repeatable
     #[arg(long = "box", value_name = "FRAME:OBJECT:X0,Y0,X1,Y1", value_parser = parse_box, allow_hyphen_values = true)]
     boxes: Vec<PromptArg>,
-    /// Mask of an object, as large as the frames; what is not 0 or black is the object. Repeatable
+    /// Mask of an object, as large as the frames; what is not 0 or black is the object: 0 and 1, or 0 and 255. An .npy
+    /// holds uint8, bool or another integer type; floating point is refused. Repeatable
     #[arg(long = "mask", value_name = "FRAME:OBJECT:FILE.png|FILE.npy", value_parser = MaskParser)]
     masks: Vec<PromptArg>,
     /// Prompts as JSON: {"objects":[{"id":1,"prompts":[{"frame":0,"points":[[x,y]],"labels":[1]}]}]}
@@ -84,6 +87,10 @@ pub struct TrackArgs {
     /// What to do on frames that do not decode
     #[arg(long, value_enum, default_value = "skip")]
     damaged: DamagedFrames,
+    /// Give a pixel that several objects claim to the likeliest one alone. A mask from --mask stays as it is, and the
+    /// others give way to it, as the backward pass does to what the forward pass wrote
+    #[arg(long)]
+    no_overlap: bool,
     /// Ground truth to score the masks against: a folder of DAVIS palette PNGs, each named by its frame (00000.png)
     #[arg(long, value_name = "DIR")]
     truth: Option<PathBuf>,
@@ -251,6 +258,7 @@ fn manifest(
             damaged: args.damaged,
             device: device_words(device),
             pad: args.pad,
+            no_overlap: args.no_overlap,
         },
         damaged: BTreeSet::new(),
         finished_masks: None,
@@ -273,6 +281,7 @@ fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, device: Device
         direction: args.direction(),
         resolution: args.resolution,
         damaged: args.damaged,
+        no_overlap: args.no_overlap,
         device,
         threads: args.threads.map(usize::from),
         done: folder.done().clone(),
@@ -298,7 +307,7 @@ fn follow(
         resumed: job.done.len(),
     };
     track_events::start(reporter, &start)?;
-    let followed = follow_stream(tracker.start(model, job)?.as_mut(), folder, stop, reporter);
+    let followed = follow_stream(tracker.start(model, job)?.as_mut(), job, folder, stop, reporter);
     if followed.is_err() {
         reporter.clear();
     }
@@ -307,6 +316,7 @@ fn follow(
 
 fn follow_stream(
     stream: &mut dyn MaskStream,
+    job: &TrackJob,
     folder: &mut RunFolder,
     stop: &StopFlag,
     reporter: &mut Reporter<'_>,
@@ -318,19 +328,24 @@ fn follow_stream(
             track_events::stopped(reporter, Kept { frames, masks: folder.done().len() })?;
             return Ok(exit);
         }
-        let Some(frame) = stream.next_frame().transpose()? else { break };
+        let Some(mut frame) = stream.next_frame().transpose()? else { break };
         frames += 1;
         if frame.is_damaged {
             folder.note_damaged(frame.frame)?;
+        }
+        if job.no_overlap {
+            cut_overlaps(&mut frame, job, folder)?;
         }
         for made in frame.masks {
             let file = folder.write_mask(frame.frame, made.object, &made.mask)?;
             let made = MaskMade {
                 frame: frame.frame,
+                name: frame.name.clone(),
                 object: made.object,
                 area: made.mask.area(),
                 score: made.object_score,
                 iou: made.predicted_iou,
+                stability: made.stability,
                 file: Some(file),
             };
             track_events::mask(reporter, &made)?;
@@ -340,4 +355,19 @@ fn follow_stream(
     folder.finish()?;
     track_events::done(reporter, &Done::since(started, frames, folder.done().len(), folder.damaged()))?;
     Ok(Exit::Success)
+}
+
+/// Cuts a frame's masks so that none covers another. Those the model made together share no pixel already; here they give
+/// way to what was written before, by the other pass or a stopped run, and held ones to what is said of a damaged frame.
+fn cut_overlaps(frame: &mut TrackedFrame, job: &TrackJob, folder: &RunFolder) -> Result<(), CliError> {
+    let said = |object: ObjectId| job.prompts.objects.get(&object).and_then(|of| of.frames.get(&frame.frame));
+    let is_given = |made: &TrackedMask| matches!(said(made.object), Some(Prompt::Mask(_)));
+    let objects: Vec<ObjectId> = frame.masks.iter().map(|made| made.object).collect();
+    let mut taken = folder.masks_of_others(frame.frame, &objects)?;
+    taken.extend(frame.masks.iter().filter(|made| is_given(made)).map(|made| made.mask.clone()));
+    for made in frame.masks.iter_mut().filter(|made| !is_given(made)) {
+        made.mask = taken.iter().fold(made.mask.clone(), |left, other| left.without(other));
+        taken.push(made.mask.clone());
+    }
+    Ok(())
 }

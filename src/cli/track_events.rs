@@ -39,6 +39,9 @@ pub struct Start {
 pub struct MaskMade {
     /// Frame.
     pub frame: FrameIdx,
+    /// The frame's file; only folders of images have names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Object.
     pub object: ObjectId,
     /// Object pixels.
@@ -47,6 +50,8 @@ pub struct MaskMade {
     pub score: f32,
     /// The model's guess of the mask's IoU.
     pub iou: f32,
+    /// How little the mask changes when its threshold moves, 0 to 1.
+    pub stability: f32,
     /// File name in the output folder; masks in a project have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,

@@ -30,6 +30,7 @@ use crate::formats::{
     check_target,
 };
 use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance, open_prompts};
+use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::store::{Durability, LabelStore, SaveState, StoreError};
 
@@ -94,7 +95,7 @@ fn work(
 fn model_choice(args: &TrackArgs) -> Result<ModelChoice, CliError> {
     let source = model_source(&args.model)?;
     if let ModelSource::Checkpoint(found) = &source {
-        Checkpoint::of(found)?;
+        Sam2::recognise(&Checkpoint::of(found)?)?;
         open_device(args.device)?;
     }
     Ok(ModelChoice { source, device: args.device, resolution: args.resolution })
@@ -343,8 +344,9 @@ impl<'a, 'r> Run<'a, 'r> {
         }
         self.masks += kept.len();
         for (object, mark) in kept {
-            let (score, iou) = (mark.object_score, mark.predicted_iou);
-            let made = MaskMade { frame, object, area: mark.area, score, iou, file: None };
+            let name = self.project.clip.index().name(frame).map(str::to_owned);
+            let FrameMark { area, object_score: score, predicted_iou: iou, stability, .. } = mark;
+            let made = MaskMade { frame, name, object, area, score, iou, stability, file: None };
             track_events::mask(self.reporter, &made)?;
         }
         Ok(())

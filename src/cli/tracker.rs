@@ -44,9 +44,9 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DamagedFrames {
-    /// No mask is written.
+    /// No mask is written, but for an object with a prompt on that very frame: what was said stands.
     Skip,
-    /// The last mask is written again.
+    /// As skip, and the other objects' last masks are written again.
     Hold,
     /// The model runs on whatever was decoded.
     Use,
@@ -67,6 +67,8 @@ pub struct TrackJob {
     pub resolution: Option<u32>,
     /// Frames that do not decode.
     pub damaged: DamagedFrames,
+    /// Whether a pixel belongs to one object at most.
+    pub no_overlap: bool,
     /// Where the model runs; opened before anything was written.
     pub device: Device,
     /// Threads to use; `None` leaves the choice to the model.
@@ -88,6 +90,8 @@ pub struct TrackedMask {
     pub object_score: f32,
     /// The model's guess of the mask's IoU, 0 to 1.
     pub predicted_iou: f32,
+    /// How little the mask changes when its threshold moves, 0 to 1: IoU of the masks at logits +1 and -1.
+    pub stability: f32,
 }
 
 /// All that came of one frame.
@@ -95,6 +99,8 @@ pub struct TrackedMask {
 pub struct TrackedFrame {
     /// The frame.
     pub frame: FrameIdx,
+    /// Its file's name; only frames of folders have one.
+    pub name: Option<String>,
     /// One per object; on a damaged frame as `--damaged` says, so possibly none.
     pub masks: Vec<TrackedMask>,
     /// Whether it did not decode properly.

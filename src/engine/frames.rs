@@ -50,6 +50,11 @@ impl ClipFrames {
         self.clip.size()
     }
 
+    /// File name of a frame; only folders of pictures have names.
+    pub fn name(&self, frame: FrameIdx) -> Option<&str> {
+        self.clip.index().name(frame)
+    }
+
     /// Damaged frames met so far.
     pub fn damaged(&self) -> &BTreeSet<FrameIdx> {
         &self.damaged

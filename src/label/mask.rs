@@ -154,6 +154,41 @@ impl Mask {
         Mask { size, runs }
     }
 
+    /// This mask without the pixels of another. Panics when they lie on frames of different sizes.
+    #[must_use]
+    pub fn without(&self, other: &Mask) -> Mask {
+        assert_eq!(self.size, other.size, "masks of one frame are cut from each other");
+        self.without_spans(other.spans())
+    }
+
+    /// This mask without row-major pixel intervals `[start, end)` that ascend and share no pixel.
+    pub(super) fn without_spans(&self, cuts: impl Iterator<Item = (usize, usize)>) -> Mask {
+        let mut cuts = cuts.peekable();
+        let mut left = Vec::new();
+        for (mut start, end) in self.spans() {
+            while let Some(&(cut_start, cut_end)) = cuts.peek() {
+                if cut_end <= start {
+                    cuts.next();
+                } else if cut_start >= end {
+                    break;
+                } else {
+                    if cut_start > start {
+                        left.push((start, cut_start));
+                    }
+                    start = cut_end.min(end);
+                    if cut_end > end {
+                        break;
+                    }
+                    cuts.next();
+                }
+            }
+            if start < end {
+                left.push((start, end));
+            }
+        }
+        Mask::from_spans(self.size(), left)
+    }
+
     /// Whether a pixel belongs to the object; false outside the frame.
     pub fn contains(&self, x: u32, y: u32) -> bool {
         if x >= self.size.width || y >= self.size.height {
@@ -286,6 +321,8 @@ mod tests {
             prop_assert_eq!(ma.is_empty(), ma.area() == 0);
             let shared = a.iter().zip(&b).filter(|(x, y)| **x + **y == 2).count() as u64;
             prop_assert_eq!(ma.intersection(&mb), shared);
+            let left: Vec<u8> = a.iter().zip(&b).map(|(x, y)| u8::from(*x > *y)).collect();
+            prop_assert_eq!(&ma.without(&mb), &Mask::from_pixels(SIZE, &left).expect("12 pixels"));
             let set: Vec<usize> = (0..12).filter(|&i| a[i] == 1).collect();
             let expected = set.first().map(|_| BoundingBox {
                 x0: set.iter().map(|i| i % 4).min().expect("set") as u32,

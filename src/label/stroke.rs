@@ -125,30 +125,7 @@ impl Mask {
     #[must_use]
     pub fn erased(&self, stroke: &Stroke) -> Mask {
         assert_eq!(self.size(), stroke.size, "a stroke is erased on the frame it was made for");
-        let mut cuts = stroke.spans().peekable();
-        let mut left = Vec::new();
-        for (mut start, end) in self.spans() {
-            while let Some(&(cut_start, cut_end)) = cuts.peek() {
-                if cut_end <= start {
-                    cuts.next();
-                } else if cut_start >= end {
-                    break;
-                } else {
-                    if cut_start > start {
-                        left.push((start, cut_start));
-                    }
-                    start = cut_end.min(end);
-                    if cut_end > end {
-                        break;
-                    }
-                    cuts.next();
-                }
-            }
-            if start < end {
-                left.push((start, end));
-            }
-        }
-        Mask::from_spans(self.size(), left)
+        self.without_spans(stroke.spans())
     }
 }
 

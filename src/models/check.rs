@@ -106,9 +106,21 @@ pub fn verify(
     let (checked, facts) =
         examine(entry, file, file, before.as_ref(), confirm, cancel, progress).map_err(with_way_out)?;
     let from = before.and_then(|record| record.from);
-    // In a folder that cannot be written, as one shared by many users, the next use reads the file again; no more.
-    Record::new(checked.sha256.clone(), checked.status, facts, from).write(file).ok();
+    keep(Record::new(checked.sha256.clone(), checked.status, facts, from).write(file))?;
     Ok(checked)
+}
+
+/// In a folder that may not be written, as one shared by many users, the next use reads the file again; no more. Any other
+/// failure is told: without its record a later file would pass for the one first seen.
+fn keep(written: Result<(), ModelsError>) -> Result<(), ModelsError> {
+    match written {
+        Err(ModelsError::Io { source, .. })
+            if matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+        {
+            Ok(())
+        }
+        told => told,
+    }
 }
 
 /// Says what to do about an installed file that is not the model.
@@ -188,6 +200,25 @@ fn hash(path: &Path, bytes: u64, cancel: &Cancel, progress: &mut dyn FnMut(u64, 
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(failed(e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_folder_that_may_not_be_written_excuses_a_record_that_was_not_kept() {
+        let cases = [
+            (io::ErrorKind::PermissionDenied, true),
+            (io::ErrorKind::ReadOnlyFilesystem, true),
+            (io::ErrorKind::StorageFull, false),
+            (io::ErrorKind::NotADirectory, false),
+        ];
+        for (kind, is_excused) in cases {
+            let written = Err(ModelsError::io(Path::new("model.pt.seen.toml"), "written")(kind.into()));
+            assert_eq!(keep(written).is_ok(), is_excused, "{kind}");
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Root<'a> {
     device: Device,
     replace: &'a BTreeMap<String, Vec<f32>>,
     wanted: RefCell<BTreeMap<String, Vec<usize>>>,
+    /// Whether tensors hold what the file holds, rather than one zero each that stands for all their elements.
+    has_values: bool,
     /// Values of tensors that are not there as described.
     missing: Cell<usize>,
 }
@@ -32,7 +34,12 @@ const MAX_MISSING: usize = 1 << 28;
 impl<'a> Root<'a> {
     /// Starts reading `checkpoint` onto `device`; tensors named in `replace` take the values given there.
     pub fn new(checkpoint: &'a Checkpoint, device: Device, replace: &'a BTreeMap<String, Vec<f32>>) -> Self {
-        Root { checkpoint, device, replace, wanted: RefCell::default(), missing: Cell::new(0) }
+        Root { checkpoint, device, replace, wanted: RefCell::default(), has_values: true, missing: Cell::new(0) }
+    }
+
+    /// For names and shapes alone: no weight is read, and none takes memory.
+    pub fn without_values(self) -> Self {
+        Root { has_values: false, ..self }
     }
 
     /// The top of the tree.
@@ -72,6 +79,12 @@ impl Weights<'_> {
                 // A description far from its file: do not fill memory with zeros only to say so later.
                 self.root.checkpoint.expect_exactly(&self.root.wanted.borrow())?;
             }
+        }
+        if !self.root.has_values {
+            let zero = Tensor::zeros(1, candle_core::DType::F32, &self.root.device)?;
+            return Ok(zero.broadcast_as(shape)?);
+        }
+        if !fits {
             return Ok(Tensor::zeros(shape, candle_core::DType::F32, &self.root.device)?);
         }
         let values = match self.root.replace.get(&full) {

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use image::error::LimitErrorKind;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
@@ -203,11 +204,11 @@ fn header_of(path: &Path) -> Result<Result<Header, String>, VideoError> {
         Ok(decoder) => decoder,
         // A header that asks for more than the limits is refused, not skipped.
         Err(image::ImageError::Limits(error)) => {
-            return Err(VideoError::TooLarge {
-                path: path.to_owned(),
-                what: error.to_string(),
-                limit: format!("{} pixels", limits::MAX_PIXELS),
-            });
+            let (what, limit) = match error.kind() {
+                LimitErrorKind::DimensionError => ("its width or height", format!("{} pixels", limits::MAX_SIDE)),
+                _ => ("the memory it asks for", format!("{} MiB", limits::MAX_IMAGE_ALLOC_BYTES >> 20)),
+            };
+            return Err(VideoError::TooLarge { path: path.to_owned(), what: what.to_owned(), limit });
         }
         Err(error) => return Ok(Err(error.to_string())),
     };

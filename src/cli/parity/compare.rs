@@ -28,6 +28,20 @@ pub struct KeyReport {
     pub failure: Option<String>,
 }
 
+impl KeyReport {
+    /// A key that the golden has and the run did not produce.
+    pub(super) fn not_produced(name: &str) -> Self {
+        KeyReport {
+            name: name.to_owned(),
+            max: f64::INFINITY,
+            mean: f64::INFINITY,
+            relative: f64::INFINITY,
+            iou: None,
+            failure: Some("not produced by the run; does the golden belong to this scenario?".to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for KeyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.failure.is_some() { "FAIL" } else { "ok" };

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 
+use crate::cli::clip::open_clip;
+use crate::cli::signals::StopFlag;
 use crate::engine::ClipFrames;
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
@@ -31,7 +33,8 @@ pub fn run(
     device: &Device,
     golden: &Checkpoint,
 ) -> anyhow::Result<Results> {
-    let mut source = ClipFrames::open(frames)?;
+    // Nobody asks this flag to stop: Ctrl-C ends a comparison at once.
+    let mut source = ClipFrames::of(open_clip(frames, &StopFlag::default())?, false)?;
     ensure!(
         source.frame_count() >= scenario.frames,
         "{}: the scenario needs {} frames, there are {}",

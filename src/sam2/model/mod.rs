@@ -161,6 +161,20 @@ impl Sam2 {
         Ok(model)
     }
 
+    /// Says which model a checkpoint is, and checks that it holds exactly the tensors that one needs, by their names and
+    /// shapes: no weight is read, so it takes milliseconds.
+    ///
+    /// # Errors
+    /// When it is no model we know, or its tensors are not that model's.
+    pub fn recognise(checkpoint: &Checkpoint) -> Result<ModelConfig, Sam2Error> {
+        let config = recognise::config_of(checkpoint)?;
+        let replace = BTreeMap::new();
+        let root = Root::new(checkpoint, Device::Cpu, &replace).without_values();
+        Self::build(&root.weights(), &config)?;
+        root.finish()?;
+        Ok(config)
+    }
+
     fn build(w: &Weights, config: &ModelConfig) -> Result<Sam2, Sam2Error> {
         let width = config.image_encoder.d_model;
         let memory = config.memory_encoder.out_dim;

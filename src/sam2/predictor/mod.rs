@@ -75,7 +75,8 @@ pub struct PredictorOptions {
     pub max_conditioning_frames: Option<usize>,
     /// Holes of at most this many low-resolution pixels are filled; 0 fills none.
     pub fill_hole_area: usize,
-    /// Whether objects may not overlap in what is returned.
+    /// Whether objects may not overlap in what is returned: the likelier one has the pixel, but a mask that the user
+    /// supplied stays whole, and the others give way to it.
     pub non_overlapping: bool,
     /// Memory for features of recent frames, in bytes; at least one frame is kept.
     pub feature_cache_bytes: usize,
@@ -243,13 +244,27 @@ impl Predictor {
     }
 
     /// The masks at the clip's size, in the order of `masks.objects`; supplied ones as they were supplied. With
-    /// `non_overlapping`, a pixel goes to the object with the highest logit of those in `masks`: ask for
+    /// `non_overlapping`, a pixel of a supplied mask belongs to no other object (two supplied ones may share it: both are
+    /// what the user wants), and any other goes to the object with the highest logit of those in `masks`: ask for
     /// [`Predictor::masks`] where a run returned only some of a frame's objects.
     pub fn video_masks(&self, masks: &FrameMasks) -> Vec<Mask> {
-        let logits: Vec<&LowResLogits> = masks.objects.iter().map(|o| &o.logits).collect();
-        let made = masks_at_video_size(&logits, self.size, self.options.non_overlapping);
-        let supplied = masks.objects.iter().map(|o| o.supplied.as_ref().filter(|_| self.options.mode == Mode::App));
-        made.into_iter().zip(supplied).map(|(made, supplied)| supplied.map_or(made, |mask| Mask::clone(mask))).collect()
+        let is_app = self.options.mode == Mode::App;
+        let supplied = |o: &ObjectMask| o.supplied.clone().filter(|_| is_app);
+        let others = masks.objects.iter().filter(|o| supplied(o).is_none());
+        let logits: Vec<&LowResLogits> = others.map(|o| &o.logits).collect();
+        let all_supplied: Vec<Arc<Mask>> = masks.objects.iter().filter_map(supplied).collect();
+        let mut made = masks_at_video_size(&logits, self.size, self.options.non_overlapping).into_iter();
+        let mask_of = |o: &ObjectMask| {
+            if let Some(mask) = supplied(o) {
+                return Mask::clone(&mask);
+            }
+            let mask = made.next().expect("one for each object without a supplied mask");
+            if !self.options.non_overlapping {
+                return mask;
+            }
+            all_supplied.iter().fold(mask, |left, whole| left.without(whole))
+        };
+        masks.objects.iter().map(mask_of).collect()
     }
 
     /// Forgets a prompt: the frame is no longer a conditioning frame of this object.
