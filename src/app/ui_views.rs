@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bevy::prelude::*;
 
-use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Rgb};
+use crate::label::{FrameIdx, FrameMark, FramePrompt, FrameSize, ObjectId, Rgb};
 use crate::models::Speed;
 use crate::store::SaveState;
 
@@ -215,6 +215,24 @@ pub(super) fn unreadable(reason: &str) -> String {
     format!("cannot be read: {reason}")
 }
 
+/// Why there is no picture when the graphics device ends at `largest_side`, and what to do about it.
+pub(super) fn too_large(world: &World, largest_side: Option<u32>) -> Option<String> {
+    let (clip, side) = (world.resource::<OpenClip>().clip()?, largest_side?);
+    let size = clip.size();
+    let way_out = match clip_name(world).filter(|_| !clip.path().is_dir()) {
+        Some(name) => scaling_down(&name, size, side),
+        None => format!("Scale the images down to {side} pixels at most and open those."),
+    };
+    Some(format!("The picture of {size} pixels cannot be shown: this graphics device ends at {side} a side. {way_out}"))
+}
+
+fn scaling_down(name: &str, size: FrameSize, side: u32) -> String {
+    // Even sides, as most encoders want them; the shorter one follows the longer.
+    let side = side & !1;
+    let scale = if size.width >= size.height { format!("{side}:-2") } else { format!("-2:{side}") };
+    format!("Scale the clip down and open that: ffmpeg -i \"{name}\" -vf scale={scale} -crf 12 smaller.mp4")
+}
+
 /// What the inspector shows, owned.
 pub(super) struct InspectorParts {
     object: Option<(String, Rgb)>,
@@ -271,5 +289,17 @@ impl InspectorParts {
             damage: self.damage.as_deref(),
             is_waiting_for_answer: self.is_waiting_for_answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clip_is_scaled_down_along_its_longer_side() {
+        let text = |width, height| scaling_down("pan.mp4", FrameSize { width, height }, 8191);
+        assert!(text(20_000, 4_000).contains("ffmpeg -i \"pan.mp4\" -vf scale=8190:-2"), "{}", text(20_000, 4_000));
+        assert!(text(4_000, 20_000).contains("scale=-2:8190"));
     }
 }
