@@ -27,7 +27,7 @@ use super::panels::inspector::inspector_ui;
 use super::panels::notices_panel::notices_ui;
 use super::panels::objects::{ObjectsState, ObjectsView, objects_ui};
 use super::panels::status_bar::{STATUS_HEIGHT, status_bar_ui};
-use super::panels::timeline::{LaneView, TimelineState, TimelineView, timeline_ui};
+use super::panels::timeline::{LaneFrames, LaneView, TimelineState, TimelineView, timeline_ui};
 use super::panels::toolbar::{TOOLBAR_WIDTH, toolbar_ui};
 use super::panels::top_bar::{TOP_BAR_HEIGHT, TopBarView, top_bar_ui};
 use super::panels::tour_card::tour_ui;
@@ -292,6 +292,7 @@ fn timeline_panel(
         let mut transport = ui.new_child(UiBuilder::new().max_rect(strip));
         transport_ui(&mut transport, cx, &view, actions);
         let rows = ui_views::object_rows(world, &state.lanes);
+        let empty = LaneFrames::default();
         let lanes: Vec<LaneView> = rows
             .iter()
             .map(|row| LaneView {
@@ -299,11 +300,12 @@ fn timeline_panel(
                 name: &row.name,
                 colour: row.colour,
                 is_hidden: row.is_hidden,
-                segments: state.lanes.segments(row.id),
+                frames: state.lanes.frames(row.id).unwrap_or(&empty),
             })
             .collect();
         let cached = world.resource::<VideoLink>().0.cached();
-        let view = TimelineView { lanes: &lanes, cached: &cached, is_waiting: view.is_waiting };
+        let (is_waiting, had_menu) = (view.is_waiting, state.had_menu);
+        let view = TimelineView { lanes: &lanes, cached: &cached, is_waiting, had_menu };
         timeline_ui(ui, cx, &view, &mut state.timeline, actions);
     });
     remember(world, shown.response.rect.height(), |settings| &mut settings.timeline_height);
