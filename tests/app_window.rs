@@ -16,8 +16,8 @@ use label_hub::app::canvas::{Canvas, LargestPicture};
 use label_hub::app::input::{PadButton, PadEvent, PadLink, PadSource, PadThread};
 use label_hub::app::labels::{self, LabelIndex};
 use label_hub::app::panels::status_bar::next_click_hint;
-use label_hub::app::state::{Crosshair, Shown, Waker};
-use label_hub::label::{FrameIdx, ObjectId, PointLabel, Prompt};
+use label_hub::app::state::{Crosshair, Preview, Shown, Waker};
+use label_hub::label::{FrameIdx, ObjectId, Point, PointLabel, Prompt};
 use window_support::BlindWindow;
 
 /// The button of the file menu.
@@ -133,6 +133,37 @@ fn a_tool_taken_up_while_a_marker_is_dragged_leaves_clicks_alone() {
 }
 
 #[test]
+fn a_dragged_marker_previews_the_mask_it_would_give() {
+    let (clip, mut window) = labelled();
+    let at = clip.click(0);
+    window.act(Action::AddPoint(Point { x: 140.0, y: 80.0, label: PointLabel::Negative }));
+    window.wait_for_answers();
+    window.app.update();
+    let from = window.screen_at(f64::from(at.x), f64::from(at.y));
+    for tool in [Tool::Points, Tool::Select] {
+        window.act(Action::UseTool(tool));
+        let place = window.screen_at(f64::from(at.x.round()) + 2.0, f64::from(at.y.round()) + 1.0);
+        window.drag(from, place);
+        window.wait("the preview is there", |world| {
+            let preview = world.resource::<Preview>();
+            preview.pending.is_none() && preview.mask.is_some()
+        });
+        let preview = window.app.world().resource::<Preview>();
+        let considered = preview.point.expect("a click is considered");
+        assert_eq!((considered.moved, considered.point.label), (Some(0), PointLabel::Positive), "{tool:?}");
+        let shown = preview.mask.clone().expect("a mask");
+        window.let_go();
+        window.wait_for_answers();
+        window.app.update();
+        assert_eq!((mask_of(&window, 1), clicks(&window, 1)), (shown.as_ref().clone(), 2), "{tool:?}");
+        assert!(window.app.world().resource::<Preview>().point.is_none());
+        window.act(Action::Undo);
+        window.wait_for_answers();
+        window.app.update();
+    }
+}
+
+#[test]
 fn a_press_on_the_minimap_pans_there() {
     let (_clip, mut window) = labelled();
     let corner = window.screen_at(5.0, 5.0);
@@ -166,6 +197,17 @@ fn what_closes_a_menu_does_nothing_else() {
     window.click(place);
     window.app.update();
     assert_eq!(clicks(&window, 1), 1, "the click only closed the menu");
+    window.click(FILE_MENU);
+    window.app.update();
+    let late = Vec2::new(1000.0, window.canvas().max.y + 45.0);
+    window.click(late);
+    window.app.update();
+    assert_eq!(window.frame(), FrameIdx(0), "nor did the timeline scrub");
+    window.click(late);
+    window.app.update();
+    assert_ne!(window.frame(), FrameIdx(0));
+    window.act(Action::GoTo(FrameIdx(0)));
+    window.wait_for_picture();
     window.click(FILE_MENU);
     window.app.update();
     escape(&mut window);

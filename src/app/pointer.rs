@@ -15,6 +15,7 @@ use crate::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Point, PointL
 
 use super::action::{Action, Tool};
 use super::canvas::{Canvas, ViewTransform};
+use super::state::ConsideredClick;
 
 /// How near a marker the pointer must be to mean it, in points.
 const MARKER_REACH: f32 = 10.0;
@@ -87,7 +88,7 @@ pub(super) struct Pointer {
     /// The view was moved while the space bar was held: letting it go must not start playing.
     pub space_moved_view: bool,
     /// The click whose mask is to be previewed.
-    pub preview_point: Option<Point>,
+    pub preview_point: Option<ConsideredClick>,
 }
 
 impl Pointer {
@@ -170,7 +171,6 @@ pub(super) fn handle(
         pointer.preview_point = None;
         return;
     }
-    preview(pointer, view, modifiers, response.hovered());
     match view.target.tool {
         Tool::Select => select(response, pointer, view, &canvas.view, actions),
         Tool::Points => points(response, pointer, view, &canvas.view, actions),
@@ -178,6 +178,7 @@ pub(super) fn handle(
         Tool::Brush => paint(response, pointer, view, &canvas.view, false, actions),
         Tool::Eraser => paint(response, pointer, view, &canvas.view, true, actions),
     }
+    preview(pointer, view, modifiers, response.hovered());
 }
 
 /// Decides at the press what it is for.
@@ -287,11 +288,21 @@ pub(super) fn object_at(canvas: &Canvas, [x, y]: [f32; 2]) -> Option<ObjectId> {
 
 /// Shift held over the picture, or a marker being dragged, asks what the mask would be.
 fn preview(pointer: &mut Pointer, view: &PointerView, modifiers: egui::Modifiers, is_hovered: bool) {
-    let is_wanted = view.target.tool == Tool::Points && modifiers.shift && is_hovered && !view.is_protected;
-    let label = if modifiers.command { PointLabel::Negative } else { PointLabel::Positive };
     // Whole pixels: a preview for every tenth of one would only keep the model busy.
-    let on_picture = pointer.at.filter(|at| is_inside(view.size, *at));
-    pointer.preview_point = on_picture.filter(|_| is_wanted).map(|[x, y]| Point { x: x.round(), y: y.round(), label });
+    let considered =
+        |[x, y]: [f32; 2], label, moved| ConsideredClick { point: Point { x: x.round(), y: y.round(), label }, moved };
+    pointer.preview_point = match (&pointer.drag, view.prompt) {
+        (Drag::Marker { index, at, has_moved: true }, Some(Prompt::Clicks { points, .. })) => {
+            points.get(*index).map(|point| considered(*at, point.label, Some(*index)))
+        }
+        (Drag::None, _) => {
+            let is_wanted = view.target.tool == Tool::Points && modifiers.shift && is_hovered && !view.is_protected;
+            let label = if modifiers.command { PointLabel::Negative } else { PointLabel::Positive };
+            let on_picture = pointer.at.filter(|at| is_wanted && is_inside(view.size, *at));
+            on_picture.map(|at| considered(at, label, None))
+        }
+        _ => None,
+    };
 }
 
 fn is_inside(size: FrameSize, [x, y]: [f32; 2]) -> bool {

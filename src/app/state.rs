@@ -287,11 +287,20 @@ pub struct Answers {
     pub encoded: BTreeSet<FrameIdx>,
 }
 
+/// A click that is considered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConsideredClick {
+    /// Where, and which kind.
+    pub point: Point,
+    /// The click of the list in whose place it would come; `None` is one more.
+    pub moved: Option<usize>,
+}
+
 /// The mask a click would give.
 #[derive(Resource, Debug, Default)]
 pub struct Preview {
     /// The click that is considered.
-    pub point: Option<Point>,
+    pub point: Option<ConsideredClick>,
     /// Asked and not answered.
     pub pending: Option<Generation>,
     /// The answer.
