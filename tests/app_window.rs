@@ -4,6 +4,8 @@
 #![cfg(feature = "gui")]
 
 mod engine_support;
+#[cfg(feature = "video")]
+mod video_support;
 mod window_support;
 
 use bevy::input::ButtonState;
@@ -497,4 +499,31 @@ fn the_crosshair_does_what_the_tool_does() {
     escape(&mut window);
     window.app.update();
     assert_eq!((window.facts().has_first_corner, window.facts().selected), (false, Some(ObjectId(1))));
+}
+
+#[cfg(feature = "video")]
+#[test]
+fn the_decode_thread_tone_maps_hdr() {
+    let path = video_support::made("window-hdr.mkv", |path| {
+        let source = "testsrc2=size=160x96:rate=4:duration=1,format=yuv420p10le,setparams=color_trc=smpte2084";
+        let path = video_support::text(path);
+        let arguments = ["-f", "lavfi", "-i", source, "-c:v", "ffv1", "-color_trc", "smpte2084", &path];
+        video_support::ffmpeg(&arguments);
+    });
+    let mut window = BlindWindow::new([1280, 720], 64 << 20);
+    window.open(&path);
+    for frame in [0, 2, 0] {
+        window.act(Action::GoTo(FrameIdx(frame)));
+        window.wait_for_picture();
+        window.app.update();
+        let canvas = window.app.world().resource::<Canvas>();
+        let (picture, rgb) = (canvas.frame.as_ref().expect("a picture"), canvas.rgb.as_ref().expect("its RGB"));
+        assert!(picture.colour().is_hdr() && picture.idx() == FrameIdx(frame));
+        assert_eq!(**rgb, picture.to_rgb());
+    }
+    // Others are the shader's affair.
+    let clip = DiscClip::new(160, 96, 12, false);
+    window.open(clip.path());
+    window.app.update();
+    assert!(window.app.world().resource::<Canvas>().rgb.is_none());
 }

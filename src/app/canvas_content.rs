@@ -40,6 +40,7 @@ pub(super) fn fill_canvas(
     let is_too_large = clip.clip().is_some_and(|clip| !largest.fits(clip.size()));
     let is_unreadable = shown.failure(playhead.0).is_some() || is_too_large;
     canvas.frame = shown.frame.clone().filter(|_| clip.clip().is_some() && !is_unreadable);
+    canvas.rgb = shown.rgb.clone().filter(|_| canvas.frame.is_some());
     canvas.is_waiting = clip.clip().is_some() && is_waiting(&shown, *playhead);
     canvas.is_damaged = shown.frame.as_ref().is_some_and(|frame| frame.damage().is_some());
     canvas.style = style(&settings);

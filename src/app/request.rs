@@ -25,9 +25,7 @@ pub(super) fn request_frame(
     playback: Res<Playback>,
     mut shown: ResMut<Shown>,
 ) {
-    if clip.clip().is_none() {
-        return;
-    }
+    let Some(clip) = clip.clip() else { return };
     let wanted = playhead.0;
     let asked = shown.asked.map(|(_, idx)| idx);
     let is_settled = asked.is_none() && (shown.idx() == Some(wanted) || shown.failure(wanted).is_some());
@@ -37,7 +35,9 @@ pub(super) fn request_frame(
     if asked == Some(wanted) || is_settled || must_wait {
         return;
     }
-    let generation = video.0.send(VideoCommand::Show { idx: wanted, with_rgb: false });
+    // Tone mapping takes too long for this thread, and the shader does not do it.
+    let with_rgb = clip.facts().colour.is_hdr();
+    let generation = video.0.send(VideoCommand::Show { idx: wanted, with_rgb });
     shown.asked = Some((generation, wanted));
 }
 

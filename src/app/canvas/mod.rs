@@ -29,7 +29,7 @@ pub use label_map::{LabelMap, MAX_DEPTH, MAX_SLOT};
 pub use view::{FrameRect, TexelsFromPixels, ViewTransform};
 
 use crate::label::{FrameSize, Mask, ObjectId};
-use crate::video::Frame;
+use crate::video::{Frame, RgbImage};
 use material::{OverlayMaterial, update_materials};
 use textures::{CanvasTextures, upload_frame, upload_label_map, upload_preview};
 
@@ -100,6 +100,9 @@ impl Default for OverlayStyle {
 pub struct Canvas {
     /// The picture; the last good one stays while the next is decoded. Compared by pointer.
     pub frame: Option<Arc<Frame>>,
+    /// The same as RGB, where the shader cannot make that of its planes: HDR. Without it the canvas makes it itself, which
+    /// holds the window up.
+    pub rgb: Option<Arc<RgbImage>>,
     /// Masks on that frame, bottom first. Beyond [`MAX_SLOT`] the lowest are not drawn.
     pub layers: Vec<Layer>,
     /// What a click here would give. Compared by pointer.

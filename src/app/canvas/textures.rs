@@ -112,7 +112,7 @@ pub(super) fn upload_frame(
     }
     textures.frame = frame.cloned();
     let Some(frame) = frame else { return };
-    let (planes, reading) = texels_of(frame);
+    let (planes, reading) = texels_of(frame, canvas.rgb.as_deref());
     textures.reading = reading;
     for (number, texels) in planes.into_iter().enumerate() {
         let is_new = fill(&mut images, &textures.planes[number], texels, 1);
