@@ -11,7 +11,7 @@ mod window_support;
 use bevy::input::ButtonState;
 use bevy::input::keyboard::{Key, KeyCode};
 use bevy::prelude::*;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use engine_support::DiscClip;
 use label_hub::app::action::{Action, FileQuestion, Panel, Tool};
 use label_hub::app::canvas::{Canvas, LargestPicture};
@@ -326,7 +326,7 @@ impl PadSource for TestPad {
 }
 
 fn plug_in(window: &mut BlindWindow) -> Sender<PadEvent> {
-    let (sender, events) = unbounded();
+    let (sender, events) = bounded(4);
     let waker = window.app.world().resource::<Waker>().0.clone();
     window.app.insert_resource(PadLink(PadThread::spawn(TestPad(events), waker).expect("a thread")));
     sender
