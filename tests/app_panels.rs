@@ -18,7 +18,7 @@ use label_hub::app::panels::objects::{ObjectRow, ObjectsState, ObjectsView, obje
 use label_hub::app::panels::palette_window::{PaletteState, palette_ui};
 use label_hub::app::panels::status_bar::{Kept, StatusView, status_bar_ui};
 use label_hub::app::panels::timeline::{
-    LaneState, LaneView, NAME_WIDTH, Segment, TimelineState, TimelineView, timeline_ui,
+    LaneFrames, LaneState, LaneView, NAME_WIDTH, Segment, Span, TimelineState, TimelineView, timeline_ui,
 };
 use label_hub::app::panels::toolbar::toolbar_ui;
 use label_hub::app::panels::top_bar::{TopBarView, top_bar_ui};
@@ -161,13 +161,18 @@ fn a_class_is_renamed_and_removed_in_the_list() {
 
 const TIMELINE: Vec2 = Vec2::new(NAME_WIDTH + 8.0 + 1000.0, 160.0);
 
-fn timeline<'a>(facts: AppFacts, segments: &'a [Segment]) -> (Harness<'a>, Sent) {
+fn timeline<'a>(facts: AppFacts, frames: &'a LaneFrames) -> (Harness<'a>, Sent) {
+    timeline_with(facts, frames, false)
+}
+
+fn timeline_with<'a>(facts: AppFacts, frames: &'a LaneFrames, had_menu: bool) -> (Harness<'a>, Sent) {
     let mut state = TimelineState::default();
     panel(TIMELINE, facts, move |ui, cx, actions| {
         let lanes: Vec<LaneView> = (1..=20)
-            .map(|id| LaneView { object: ObjectId(id), name: "lane", colour: [9, 99, 200], is_hidden: false, segments })
+            .map(|id| LaneView { object: ObjectId(id), name: "lane", colour: [9, 99, 200], is_hidden: false, frames })
             .collect();
-        timeline_ui(ui, cx, &TimelineView { lanes: &lanes, cached: &[], is_waiting: false }, &mut state, actions);
+        let view = TimelineView { lanes: &lanes, cached: &[], is_waiting: false, had_menu };
+        timeline_ui(ui, cx, &view, &mut state, actions);
     })
 }
 
@@ -178,7 +183,8 @@ fn origin(harness: &Harness) -> Pos2 {
 
 #[test]
 fn a_click_on_the_timeline_goes_to_the_very_frame() {
-    let (mut harness, sent) = timeline(open(100), &[]);
+    let empty = LaneFrames::default();
+    let (mut harness, sent) = timeline(open(100), &empty);
     harness.run();
     let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
     for frame in [0_u32, 37, 99] {
@@ -198,7 +204,8 @@ fn a_click_on_the_timeline_goes_to_the_very_frame() {
 
 #[test]
 fn zooming_in_keeps_what_is_under_the_pointer() {
-    let (mut harness, sent) = timeline(open(900), &[]);
+    let empty = LaneFrames::default();
+    let (mut harness, sent) = timeline(open(900), &empty);
     harness.run();
     let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
     let at = Pos2::new(origin(&harness).x + NAME_WIDTH + width * 0.75, origin(&harness).y + 10.0);
@@ -220,7 +227,8 @@ fn zooming_in_keeps_what_is_under_the_pointer() {
 #[test]
 fn dragging_an_end_of_the_range_sets_it_once() {
     let facts = AppFacts { in_out: Some((FrameIdx(20), FrameIdx(79))), ..open(100) };
-    let (mut harness, sent) = timeline(facts, &[]);
+    let empty = LaneFrames::default();
+    let (mut harness, sent) = timeline(facts, &empty);
     harness.run();
     let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
     let at = |frame: f32| Pos2::new(NAME_WIDTH + 8.0 + width * frame / 100.0, 16.0);
@@ -240,14 +248,82 @@ fn a_hundred_thousand_frames_draw_no_more_than_a_thousand() {
         last: FrameIdx(i),
         state: if i.is_multiple_of(2) { LaneState::Tracked } else { LaneState::Absent },
     };
+    let span = |i: u32| Span { first: FrameIdx(i), last: FrameIdx(i), state: () };
     let shapes = |frames: u32| {
-        let segments: Vec<Segment> = (0..frames).map(segment).collect();
-        let (mut harness, _) = timeline(open(frames), &segments);
+        // Every second one is approved, every third wants a look: the worst there is.
+        let lane = LaneFrames {
+            segments: (0..frames).map(segment).collect(),
+            approved: (0..frames).step_by(2).map(span).collect(),
+            review: (0..frames).step_by(3).map(span).collect(),
+            ..LaneFrames::default()
+        };
+        let (mut harness, _) = timeline(open(frames), &lane);
         harness.run();
         harness.output().shapes.len()
     };
     let (few, many) = (shapes(1_000), shapes(100_000));
     assert!(many <= few * 2, "{few} shapes for 1,000 frames, {many} for 100,000");
+}
+
+#[test]
+fn a_press_that_closes_a_menu_does_not_scrub() {
+    let empty = LaneFrames::default();
+    for (had_menu, expected) in [(true, vec![]), (false, vec![Action::GoTo(FrameIdx(50))])] {
+        let (mut harness, sent) = timeline_with(open(100), &empty, had_menu);
+        harness.run();
+        let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
+        let at = origin(&harness) + Vec2::new(NAME_WIDTH + width * 0.505, 10.0);
+        press(&mut harness, at, true);
+        sent.borrow_mut().dedup();
+        assert_eq!(*sent.borrow(), expected, "a menu was open: {had_menu}");
+    }
+}
+
+/// The colours of what is drawn over the first lane at a frame's middle, from top to bottom.
+fn colours_at(harness: &Harness, frame: f32, frame_count: f32) -> Vec<egui::Color32> {
+    let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
+    let lane = origin(harness) + Vec2::new(NAME_WIDTH + width * (frame + 0.5) / frame_count, 24.0 + 10.0);
+    let rects = harness.output().shapes.iter().filter_map(|clipped| match &clipped.shape {
+        egui::Shape::Rect(rect) if rect.fill != egui::Color32::TRANSPARENT => Some(rect),
+        _ => None,
+    });
+    let rects = rects.filter(|rect| rect.rect.height() < 6.0 && rect.rect.x_range().contains(lane.x));
+    let rects = rects.filter(|rect| (rect.rect.center().y - lane.y).abs() < 8.0);
+    let mut found: Vec<_> = rects.map(|rect| (rect.rect.top(), rect.fill)).collect();
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found.into_iter().map(|(_, fill)| fill).collect()
+}
+
+#[test]
+fn approval_and_what_wants_a_look_are_drawn_and_said_whatever_the_state() {
+    let segment = |first: u32, last: u32, state| Segment { first: FrameIdx(first), last: FrameIdx(last), state };
+    let span = |first: u32, last: u32| Span { first: FrameIdx(first), last: FrameIdx(last), state: () };
+    let lane = LaneFrames {
+        segments: vec![
+            segment(0, 0, LaneState::Prompted),
+            segment(1, 5, LaneState::Tracked),
+            segment(6, 7, LaneState::Absent),
+        ],
+        approved: vec![span(0, 1), span(7, 7)],
+        review: vec![span(3, 3), span(6, 6)],
+        ..LaneFrames::default()
+    };
+    let (mut harness, _) = timeline(open(10), &lane);
+    harness.run();
+    let colours = label_hub::app::theme::Colours::of(Theme::Dark);
+    let (line, amber) = (colours.text, colours.amber);
+    let expected =
+        [vec![line], vec![line], vec![], vec![amber], vec![], vec![], vec![amber], vec![line], vec![], vec![]];
+    for (frame, expected) in expected.into_iter().enumerate() {
+        assert_eq!(colours_at(&harness, frame as f32, 10.0), expected, "frame {frame}");
+    }
+    let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
+    for (frame, words) in [(0, "prompted, approved"), (3, "tracked, worth a look"), (7, "not in the frame, approved")] {
+        let x = NAME_WIDTH + width * (frame as f32 + 0.5) / 10.0;
+        harness.event(Event::PointerMoved(origin(&harness) + Vec2::new(x, 34.0)));
+        harness.run_steps(40);
+        assert!(harness.query_by_label_contains(words).is_some(), "frame {frame}");
+    }
 }
 
 #[test]
@@ -273,7 +349,7 @@ fn the_timeline_turns_the_page_when_the_playhead_leaves_it() {
     let (shared, into) = (facts.clone(), sent.clone());
     let mut harness = Harness::builder().with_size(TIMELINE).build_ui(move |ui| {
         let facts = shared.borrow();
-        let view = TimelineView { lanes: &[], cached: &[], is_waiting: false };
+        let view = TimelineView { lanes: &[], cached: &[], is_waiting: false, had_menu: false };
         timeline_ui(ui, &context(&facts), &view, &mut state, &mut into.borrow_mut());
     });
     harness.run();

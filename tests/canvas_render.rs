@@ -384,6 +384,12 @@ fn hdr_is_shown_as_to_rgb_has_it() {
     for (x, y) in [(5, 5), (100, 60), (200, 120), (310, 170), (160, 90)] {
         assert_colour(&shot, x, y, rgb.pixel(x, y), "tone mapped");
     }
+    // What was tone mapped elsewhere is taken as it is.
+    let again = clip.reader().expect("a reader").frame(label_hub::label::FrameIdx(0)).expect("the frame");
+    let green = RgbImage { size: SIZE, pixels: [20, 200, 40].repeat(SIZE.area()) };
+    stage.canvas().rgb = Some(Arc::new(green));
+    stage.show(again);
+    assert_colour(&stage.shot(), 160, 90, [20, 200, 40], "given");
 }
 
 #[test]

@@ -6,26 +6,29 @@ use std::sync::Arc;
 
 use bevy::math::DVec2;
 use bevy::prelude::*;
+use bevy::window::RequestRedraw;
 
-use crate::label::{ObjectFacts, Point, Provenance};
+use crate::label::{ObjectFacts, Provenance};
 
-use super::action::Action;
-use super::canvas::{Canvas, Layer, OverlayStyle};
+use super::canvas::{Canvas, LargestPicture, Layer, OverlayStyle};
+use super::crosshair::{self, CrosshairView};
 use super::labels::{LabelIndex, Marks, MaskPixels};
-use super::pointer::{Drag, Pointer};
+use super::pointer::{Drag, Pointer, Target};
 use super::receive::is_waiting;
 use super::settings::Settings;
 use super::state::{
-    ActionQueue, Crosshair, OpenClip, Overlay, Playhead, Preview, Selection, Shown, ViewRequest, ViewRequests,
+    ActionQueue, Crosshair, OpenClip, Overlay, Playhead, Preview, Selection, Shown, ToolInHand, ViewRequest,
+    ViewRequests, Windows,
 };
 use super::theme::canvas_background;
+use super::ui::UiState;
 
 /// Zoom of one step of a key or button.
 const ZOOM_STEP: f64 = 1.25;
 
 pub(super) fn fill_canvas(
     mut canvas: ResMut<Canvas>,
-    clip: Res<OpenClip>,
+    (clip, largest): (Res<OpenClip>, Res<LargestPicture>),
     (shown, playhead): (Res<Shown>, Res<Playhead>),
     index: Res<LabelIndex>,
     (selection, overlay, settings): (Res<Selection>, Res<Overlay>, Res<Settings>),
@@ -33,9 +36,11 @@ pub(super) fn fill_canvas(
     objects: Query<(&ObjectFacts, &Marks)>,
     masks: Query<&MaskPixels>,
 ) {
-    // The picture before would pass for the one that cannot be read.
-    let is_unreadable = shown.failure(playhead.0).is_some();
+    // The picture before would pass for the one that cannot be read; one that is too large the device would refuse.
+    let is_too_large = clip.clip().is_some_and(|clip| !largest.fits(clip.size()));
+    let is_unreadable = shown.failure(playhead.0).is_some() || is_too_large;
     canvas.frame = shown.frame.clone().filter(|_| clip.clip().is_some() && !is_unreadable);
+    canvas.rgb = shown.rgb.clone().filter(|_| canvas.frame.is_some());
     canvas.is_waiting = clip.clip().is_some() && is_waiting(&shown, *playhead);
     canvas.is_damaged = shown.frame.as_ref().is_some_and(|frame| frame.damage().is_some());
     canvas.style = style(&settings);
@@ -93,12 +98,19 @@ fn style(settings: &Settings) -> OverlayStyle {
 /// What keys, buttons and pad ask of the view; it alone knows where things are on screen.
 pub(super) fn answer_view_requests(
     mut canvas: ResMut<Canvas>,
-    mut requests: ResMut<ViewRequests>,
-    mut crosshair: ResMut<Crosshair>,
+    (mut requests, mut crosshair): (ResMut<ViewRequests>, ResMut<Crosshair>),
     mut queue: ResMut<ActionQueue>,
-    (shown, playhead, pointer): (Res<Shown>, Res<Playhead>, Res<Pointer>),
+    mut pointer: ResMut<Pointer>,
+    (clip, largest): (Res<OpenClip>, Res<LargestPicture>),
+    (shown, playhead): (Res<Shown>, Res<Playhead>),
+    (selection, tool, windows, ui): (Res<Selection>, Res<ToolInHand>, Res<Windows>, Res<UiState>),
+    (index, masks): (Res<LabelIndex>, Query<&MaskPixels>),
+    mut redraw: MessageWriter<RequestRedraw>,
 ) {
-    for request in std::mem::take(&mut requests.0) {
+    let requests_now = std::mem::take(&mut requests.0);
+    let Some(clip) = clip.clip() else { return };
+    let is_covered = windows.panel.is_some() || ui.is_over_picture();
+    for request in requests_now {
         let rect = canvas.rect;
         // What the pointer is over stays there; from elsewhere it is the middle.
         let hovered = pointer.at.map(|[x, y]| canvas.view.screen_from_frame(DVec2::new(f64::from(x), f64::from(y))));
@@ -114,17 +126,31 @@ pub(super) fn answer_view_requests(
             }
             // On another picture the click would land wrongly: it waits for the right one.
             ViewRequest::ClickCrosshair(_, frame) if frame != playhead.0 => {}
-            // Nor is there anything to click on where the frame cannot be read.
+            // Nor is there anything to click on behind a window, or where there is no picture.
+            ViewRequest::ClickCrosshair(..) if is_covered || !largest.fits(clip.size()) => {}
             ViewRequest::ClickCrosshair(..) if shown.failure(playhead.0).is_some() => {}
-            ViewRequest::ClickCrosshair(..) if is_waiting(&shown, *playhead) => requests.0.push(request),
-            ViewRequest::ClickCrosshair(label, _) => {
+            ViewRequest::ClickCrosshair(..) if is_waiting(&shown, *playhead) => {
+                requests.0.push(request);
+                continue;
+            }
+            ViewRequest::ClickCrosshair(label, frame) => {
                 let [x, y] = *crosshair.0.get_or_insert(rect.center().to_array());
                 let at = canvas.view.frame_from_screen(DVec2::new(f64::from(x), f64::from(y)));
                 if canvas.view.is_on_picture(at) {
-                    queue.send(Action::AddPoint(Point { x: at.x as f32, y: at.y as f32, label }));
+                    let mask = selection.0.and_then(|object| masks.get(index.mask(object, frame)?).ok());
+                    let view = CrosshairView {
+                        canvas: &canvas,
+                        target: Target { tool: tool.tool, object: selection.0, frame },
+                        brush_radius: tool.brush_radius,
+                        size: clip.size(),
+                        mask: mask.map(|pixels| pixels.mask.clone()),
+                    };
+                    queue.0.extend(crosshair::click(&view, at.as_vec2().to_array(), label, &mut pointer));
                 }
             }
         }
+        // What lies over the picture was drawn before.
+        redraw.write(RequestRedraw);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::label::{BoxPrompt, Mask, Point, PointLabel, Prompt, Rgb};
 
 use super::action::Tool;
 use super::canvas::{Canvas, Layer, ViewTransform};
-use super::pointer::{Drag, Pointer, screen_at};
+use super::pointer::{Drag, Pointer, frame_at, screen_at};
 
 /// Radius of a marker, in points, at any zoom.
 const MARKER_RADIUS: f32 = 7.0;
@@ -36,9 +36,9 @@ pub(super) struct Marks<'a> {
     pub brush_radius: f32,
     /// The model is encoding this frame for a click.
     pub is_encoding: bool,
-    /// Why the frame is damaged or missing.
-    pub damage: Option<String>,
-    /// Whether it could not be read at all, so that there is no picture.
+    /// What is wrong with the picture: damaged, missing, too large.
+    pub trouble: Option<String>,
+    /// Whether there is none at all.
     pub is_missing: bool,
     /// The colour of the hatching in its place.
     pub hatch: Color32,
@@ -81,6 +81,10 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
     }
     if let Some([x, y]) = marks.crosshair {
         let at = Pos2::new(x, y);
+        if let Some((from, _)) = pointer.first_corner {
+            let to = frame_at(&canvas.view, at);
+            draw_box(painter, &canvas.view, BoxPrompt::from([from[0], from[1], to[0], to[1]]), Color32::WHITE);
+        }
         for (width, colour) in [(4.0, Color32::from_black_alpha(160)), (2.0, Color32::WHITE)] {
             painter.circle_stroke(at, 9.0, Stroke::new(width, colour));
             painter.line_segment([at - Vec2::new(4.0, 0.0), at + Vec2::new(4.0, 0.0)], Stroke::new(width, colour));
@@ -100,8 +104,8 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
         let text = "Reading this frame for the model…";
         label(painter, area.center_top() + Vec2::new(0.0, 12.0), Align2::CENTER_TOP, text);
     }
-    if let Some(damage) = &marks.damage {
-        wrapped_label(painter, area.shrink(12.0), &format!("Frame {damage}"));
+    if let Some(trouble) = &marks.trouble {
+        wrapped_label(painter, area.shrink(12.0), trouble);
     }
     let wants_minimap = marks.has_minimap && canvas.frame.is_some() && !canvas.view.is_all_visible();
     wants_minimap.then(|| draw_minimap(painter, &canvas.view, area))

@@ -47,6 +47,8 @@ pub struct AppFacts {
     pub is_damaged: bool,
     /// Whether it could not be read at all: there is no picture to click on.
     pub is_unreadable: bool,
+    /// The longest side of a picture that can be shown, where the clip's is longer: there is no picture to click on.
+    pub largest_side: Option<u32>,
     /// The in/out range, both ends included.
     pub in_out: Option<(FrameIdx, FrameIdx)>,
     /// Whether it plays.
@@ -107,6 +109,10 @@ pub struct AppFacts {
     pub has_project: bool,
     /// The tool in hand.
     pub tool: Tool,
+    /// Whether the crosshair of keyboard and gamepad is in use.
+    pub is_crosshair_shown: bool,
+    /// Whether it has set the first corner of a box.
+    pub has_first_corner: bool,
     /// Whether a next clip lies in the folder.
     pub has_next_clip: bool,
     /// Whether a model was chosen that could be loaded again.
@@ -203,6 +209,7 @@ impl AppFacts {
             }
             Action::Rename(id, _) | Action::SetClass(id, _) | Action::SetColour(id, _) => self.needs(*id),
             // Clicking, drawing and painting make an object when there is none.
+            Action::ClickCrosshair(_) if self.tool == Tool::Select => self.needs_clip(),
             Action::ClickCrosshair(_) | Action::AddPoint(_) | Action::SetBox(_) | Action::Paint(_) => {
                 self.needs_clip().or(self.why_not_change_here())
             }

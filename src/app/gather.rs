@@ -6,15 +6,17 @@ use crate::label::{FrameIdx, Provenance};
 use crate::store::ProjectHandle;
 
 use super::apply::newest_run;
+use super::canvas::LargestPicture;
 use super::export::Exporting;
 use super::facts::{AppFacts, ClipState, ModelState};
 use super::history::History;
 use super::labels::{self, InOut, LabelIndex, Marks};
 use super::model_files::ModelFiles;
+use super::pointer::Pointer;
 use super::project::Project;
 use super::state::{
-    Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Playback, Playhead, Saving, Selection,
-    Shown, ToolInHand, Windows,
+    Answers, ClipStatus, Crosshair, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Playback, Playhead, Saving,
+    Selection, Shown, ToolInHand, Windows,
 };
 use super::tour::Tour;
 
@@ -37,6 +39,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         frame,
         is_damaged: shown.frame.as_ref().is_some_and(|shown| shown.idx() == frame && shown.damage().is_some()),
         is_unreadable: shown.failure(frame).is_some(),
+        largest_side: largest_side(world),
         in_out: world.resource::<InOut>().0,
         is_playing: world.resource::<Playback>().running.is_some(),
         objects: index.objects().map(|(id, _)| id).collect(),
@@ -65,6 +68,8 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         is_read_only: world.resource::<Project>().handle.as_ref().is_some_and(ProjectHandle::is_read_only),
         is_saving: world.resource::<Saving>().progress.is_some(),
         tool: world.resource::<ToolInHand>().tool,
+        is_crosshair_shown: world.resource::<Crosshair>().0.is_some(),
+        has_first_corner: world.get_resource::<Pointer>().is_some_and(|pointer| pointer.first_corner.is_some()),
         has_next_clip: open.next.is_some(),
         can_retry_model: matches!(world.resource::<Model>().status, ModelStatus::Failed(_)),
         panel: world.resource::<Windows>().panel,
@@ -80,6 +85,12 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
         gather_selected(world, object, &mut facts);
     }
     facts
+}
+
+/// What the graphics device can show, where that is less than the clip's picture.
+fn largest_side(world: &World) -> Option<u32> {
+    let (clip, largest) = (world.resource::<OpenClip>().clip()?, world.get_resource::<LargestPicture>()?);
+    (!largest.fits(clip.size())).then_some(largest.0)
 }
 
 fn has_tracked(marks: &Marks) -> bool {

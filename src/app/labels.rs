@@ -5,7 +5,7 @@
 //! their own. Mask entities exist for frames near the playhead only; all masks are in the store. [`LabelIndex`] finds
 //! entities by frame and is kept by component hooks.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bevy::ecs::lifecycle::HookContext;
@@ -21,17 +21,46 @@ pub struct Marks {
     pub frames: BTreeMap<FrameIdx, FrameMark>,
     /// Counts changes, for whoever draws them.
     pub changes: u64,
+    /// The frames of the latest changes, the newest last.
+    recent: VecDeque<FrameIdx>,
 }
+
+/// Changes whose frames are remembered; whoever is farther behind looks at all frames again.
+const RECENT_CHANGES: usize = 256;
 
 impl Marks {
     /// Whether a frame's mask is worth a look of the labeller's, who has not approved it: it is stale, the model was not
     /// sure of it, or the object was lost here, being there on the frame before.
     pub fn wants_review(&self, frame: FrameIdx, revision: u64) -> bool {
-        let Some(mark) = self.frames.get(&frame).filter(|mark| !mark.is_approved) else { return false };
-        let before = frame.0.checked_sub(1).and_then(|before| self.frames.get(&FrameIdx(before)));
-        let is_lost = mark.provenance == Provenance::Tracked && mark.area == 0 && before.is_some_and(|b| b.area > 0);
-        mark.is_stale(revision) || mark.is_doubtful() || is_lost
+        let before = || frame.0.checked_sub(1).and_then(|before| self.frames.get(&FrameIdx(before)));
+        self.frames.get(&frame).is_some_and(|mark| wants_review(mark, before(), revision))
     }
+
+    /// Sets or removes a frame's mark.
+    pub fn set(&mut self, frame: FrameIdx, mark: Option<FrameMark>) {
+        match mark {
+            Some(mark) => self.frames.insert(frame, mark),
+            None => self.frames.remove(&frame),
+        };
+        self.changes += 1;
+        if self.recent.len() == RECENT_CHANGES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(frame);
+    }
+
+    /// The frames that have changed since `changes` was this; `None` when those are not known any more.
+    pub fn changed_since(&self, changes: u64) -> Option<impl Iterator<Item = FrameIdx> + '_> {
+        let missed = usize::try_from(self.changes.checked_sub(changes)?).ok()?;
+        let known = self.recent.len().checked_sub(missed)?;
+        Some(self.recent.range(known..).copied())
+    }
+}
+
+/// See [`Marks::wants_review`]; `before` is the mark of the frame before.
+pub fn wants_review(mark: &FrameMark, before: Option<&FrameMark>, revision: u64) -> bool {
+    let is_lost = mark.provenance == Provenance::Tracked && mark.area == 0 && before.is_some_and(|b| b.area > 0);
+    !mark.is_approved && (mark.is_stale(revision) || mark.is_doubtful() || is_lost)
 }
 
 /// A prompt belongs to an object.
@@ -249,11 +278,7 @@ fn apply_mark(world: &mut World, object: ObjectId, frame: FrameIdx, after: Optio
     let index = world.resource::<LabelIndex>();
     let (Some(owner), unpacked) = (index.object(object), index.mask(object, frame)) else { return };
     let mut marks = world.get_mut::<Marks>(owner).expect("every object entity is made with marks");
-    marks.changes += 1;
-    match after {
-        Some(mark) => marks.frames.insert(frame, mark),
-        None => marks.frames.remove(&frame),
-    };
+    marks.set(frame, after);
     let is_other = |pixels: &MaskPixels| after.is_none_or(|mark| mark.mask != pixels.id);
     if let Some(entity) = unpacked
         && world.get::<MaskPixels>(entity).is_some_and(is_other)

@@ -18,6 +18,7 @@ mod apply;
 pub mod canvas;
 mod canvas_content;
 mod canvas_marks;
+mod crosshair;
 pub mod export;
 pub mod facts;
 mod gather;

@@ -15,6 +15,7 @@ use crate::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Point, PointL
 
 use super::action::{Action, Tool};
 use super::canvas::{Canvas, ViewTransform};
+use super::state::ConsideredClick;
 
 /// How near a marker the pointer must be to mean it, in points.
 const MARKER_REACH: f32 = 10.0;
@@ -76,6 +77,8 @@ pub(super) struct Pointer {
     pub drag: Drag,
     /// What it was about when it began.
     target: Option<Target>,
+    /// The first corner of a box that the crosshair draws, and what it is about.
+    pub first_corner: Option<([f32; 2], Target)>,
     /// The marker under the pointer.
     pub hovered_marker: Option<usize>,
     /// The object under the pointer.
@@ -85,14 +88,15 @@ pub(super) struct Pointer {
     /// The view was moved while the space bar was held: letting it go must not start playing.
     pub space_moved_view: bool,
     /// The click whose mask is to be previewed.
-    pub preview_point: Option<Point>,
+    pub preview_point: Option<ConsideredClick>,
 }
 
 impl Pointer {
-    /// Ends what is being dragged; nothing comes of it. False when nothing is.
+    /// Ends what is being dragged or drawn; nothing comes of it. False when nothing is.
     pub(super) fn call_off(&mut self) -> bool {
+        let had_corner = self.first_corner.take().is_some();
         match self.drag {
-            Drag::None | Drag::Over => false,
+            Drag::None | Drag::Over => had_corner,
             Drag::Minimap | Drag::Marker { .. } | Drag::Box { .. } | Drag::Stroke { .. } => {
                 self.drag = Drag::Over;
                 true
@@ -117,7 +121,7 @@ pub(super) struct PointerView<'a> {
     pub is_protected: bool,
     /// Whether the picture on screen is the frame the labeller is on; clicks on another one would land wrongly.
     pub is_current: bool,
-    /// Whether a window or dialog is open: the picture is out of reach then.
+    /// Whether a window or dialog is open, or there is no picture: it is out of reach then.
     pub is_covered: bool,
     /// Whether a menu was open when the pass began; a press beside it only closes it.
     pub had_menu: bool,
@@ -132,6 +136,7 @@ pub(super) fn handle(
     actions: &mut Vec<Action>,
 ) {
     move_view(response, &mut canvas.view, pointer);
+    pointer.first_corner = pointer.first_corner.take().filter(|(_, target)| *target == view.target);
     let hover = response.hover_pos().or_else(|| response.interact_pointer_pos());
     take_press(response, canvas, pointer, view);
     pan_by_minimap(response, canvas, pointer);
@@ -166,7 +171,6 @@ pub(super) fn handle(
         pointer.preview_point = None;
         return;
     }
-    preview(pointer, view, modifiers, response.hovered());
     match view.target.tool {
         Tool::Select => select(response, pointer, view, &canvas.view, actions),
         Tool::Points => points(response, pointer, view, &canvas.view, actions),
@@ -174,6 +178,7 @@ pub(super) fn handle(
         Tool::Brush => paint(response, pointer, view, &canvas.view, false, actions),
         Tool::Eraser => paint(response, pointer, view, &canvas.view, true, actions),
     }
+    preview(pointer, view, modifiers, response.hovered());
 }
 
 /// Decides at the press what it is for.
@@ -230,7 +235,7 @@ fn dvec(pos: Pos2) -> DVec2 {
 }
 
 /// The place under the pointer, in pixels of the frame.
-fn frame_at(view: &ViewTransform, pos: Pos2) -> [f32; 2] {
+pub(super) fn frame_at(view: &ViewTransform, pos: Pos2) -> [f32; 2] {
     let at = view.frame_from_screen(dvec(pos));
     [at.x as f32, at.y as f32]
 }
@@ -272,7 +277,7 @@ fn marker_at(view: &ViewTransform, prompt: Option<&Prompt>, pos: Pos2) -> Option
 }
 
 /// The topmost visible object under a place.
-fn object_at(canvas: &Canvas, [x, y]: [f32; 2]) -> Option<ObjectId> {
+pub(super) fn object_at(canvas: &Canvas, [x, y]: [f32; 2]) -> Option<ObjectId> {
     let (x, y) = (x.round(), y.round());
     if x < 0.0 || y < 0.0 {
         return None;
@@ -283,18 +288,33 @@ fn object_at(canvas: &Canvas, [x, y]: [f32; 2]) -> Option<ObjectId> {
 
 /// Shift held over the picture, or a marker being dragged, asks what the mask would be.
 fn preview(pointer: &mut Pointer, view: &PointerView, modifiers: egui::Modifiers, is_hovered: bool) {
-    let is_wanted = view.target.tool == Tool::Points && modifiers.shift && is_hovered && !view.is_protected;
-    let label = if modifiers.command { PointLabel::Negative } else { PointLabel::Positive };
     // Whole pixels: a preview for every tenth of one would only keep the model busy.
-    let on_picture = pointer.at.filter(|at| is_inside(view.size, *at));
-    pointer.preview_point = on_picture.filter(|_| is_wanted).map(|[x, y]| Point { x: x.round(), y: y.round(), label });
+    let considered =
+        |[x, y]: [f32; 2], label, moved| ConsideredClick { point: Point { x: x.round(), y: y.round(), label }, moved };
+    pointer.preview_point = match (&pointer.drag, view.prompt) {
+        (Drag::Marker { index, at, has_moved: true }, Some(Prompt::Clicks { points, .. })) => {
+            points.get(*index).map(|point| considered(*at, point.label, Some(*index)))
+        }
+        (Drag::None, _) => {
+            let is_wanted = view.target.tool == Tool::Points && modifiers.shift && is_hovered && !view.is_protected;
+            let label = if modifiers.command { PointLabel::Negative } else { PointLabel::Positive };
+            let on_picture = pointer.at.filter(|at| is_wanted && is_inside(view.size, *at));
+            on_picture.map(|at| considered(at, label, None))
+        }
+        _ => None,
+    };
 }
 
 fn is_inside(size: FrameSize, [x, y]: [f32; 2]) -> bool {
     x >= -0.5 && y >= -0.5 && x <= size.width as f32 - 0.5 && y <= size.height as f32 - 0.5
 }
 
-fn clamp_inside(size: FrameSize, [x, y]: [f32; 2]) -> [f32; 2] {
+/// A box of less than two pixels is a slip of the hand.
+pub(super) fn is_worth_a_box(bounds: BoxPrompt) -> bool {
+    bounds.x1 - bounds.x0 >= 2.0 && bounds.y1 - bounds.y0 >= 2.0
+}
+
+pub(super) fn clamp_inside(size: FrameSize, [x, y]: [f32; 2]) -> [f32; 2] {
     [x.clamp(0.0, size.width as f32 - 1.0), y.clamp(0.0, size.height as f32 - 1.0)]
 }
 
@@ -391,8 +411,7 @@ fn drag_box(
     if response.drag_stopped() {
         let bounds = BoxPrompt::from([from[0], from[1], to[0], to[1]]);
         pointer.drag = Drag::None;
-        // A box of less than two pixels is a slip of the hand.
-        if bounds.x1 - bounds.x0 >= 2.0 && bounds.y1 - bounds.y0 >= 2.0 {
+        if is_worth_a_box(bounds) {
             actions.push(Action::SetBox(bounds));
         }
     }

@@ -1,5 +1,7 @@
 //! Takes what the threads sent since the last update. Edits are left to `apply`.
 
+use std::sync::Arc;
+
 use bevy::prelude::*;
 
 use crate::video::VideoEvent;
@@ -29,7 +31,7 @@ pub(super) fn receive_video(world: &mut World) {
                     clip_indexed(world, clip);
                 }
             }
-            VideoEvent::Frame { generation, frame, .. } => {
+            VideoEvent::Frame { generation, frame, rgb } => {
                 let mut shown = world.resource_mut::<Shown>();
                 // Frames of a clip that was closed since were asked for by nobody.
                 let Some((asked, _)) = shown.asked else { continue };
@@ -38,6 +40,7 @@ pub(super) fn receive_video(world: &mut World) {
                 }
                 shown.failed = None;
                 shown.frame = Some(frame);
+                shown.rgb = rgb.map(Arc::new);
             }
             VideoEvent::Failed { generation, idx: None, error } => {
                 if is_opening(world, generation) {

@@ -10,8 +10,8 @@ use crate::video::VideoCommand;
 
 use super::labels::{LabelIndex, Marks, Said};
 use super::state::{
-    Answers, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Playback, Playhead, Preview, Selection, Shown,
-    StoreLink, VideoLink,
+    Answers, ConsideredClick, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Playback, Playhead, Preview,
+    Selection, Shown, StoreLink, VideoLink,
 };
 
 /// Frames ahead of the playhead that are encoded while there is nothing else to do.
@@ -25,9 +25,7 @@ pub(super) fn request_frame(
     playback: Res<Playback>,
     mut shown: ResMut<Shown>,
 ) {
-    if clip.clip().is_none() {
-        return;
-    }
+    let Some(clip) = clip.clip() else { return };
     let wanted = playhead.0;
     let asked = shown.asked.map(|(_, idx)| idx);
     let is_settled = asked.is_none() && (shown.idx() == Some(wanted) || shown.failure(wanted).is_some());
@@ -37,7 +35,9 @@ pub(super) fn request_frame(
     if asked == Some(wanted) || is_settled || must_wait {
         return;
     }
-    let generation = video.0.send(VideoCommand::Show { idx: wanted, with_rgb: false });
+    // Tone mapping takes too long for this thread, and the shader does not do it.
+    let with_rgb = clip.facts().colour.is_hdr();
+    let generation = video.0.send(VideoCommand::Show { idx: wanted, with_rgb });
     shown.asked = Some((generation, wanted));
 }
 
@@ -51,17 +51,17 @@ pub(super) fn ask_preview(
     store: Res<StoreLink>,
     (said, marks): (Query<&Said>, Query<&Marks>),
     mut preview: ResMut<Preview>,
-    mut last_asked: Local<Option<crate::label::Point>>,
+    mut last_asked: Local<Option<ConsideredClick>>,
     mut corrected: Local<Option<(MaskId, Arc<Mask>)>>,
 ) {
-    let Some(point) = preview.point else {
+    let Some(considered) = preview.point else {
         *last_asked = None;
         if preview.mask.is_some() || preview.pending.is_some() {
             (preview.mask, preview.pending) = (None, None);
         }
         return;
     };
-    if preview.pending.is_some() || *last_asked == Some(point) || !matches!(model.status, ModelStatus::Ready(_)) {
+    if preview.pending.is_some() || *last_asked == Some(considered) || !matches!(model.status, ModelStatus::Ready(_)) {
         return;
     }
     // Without a selected object the click would make a new one; any id that nobody has will do.
@@ -71,7 +71,14 @@ pub(super) fn ask_preview(
         Some(Prompt::Clicks { points, bounds }) => (points.clone(), *bounds),
         Some(Prompt::Mask(_)) | None => (Vec::new(), None),
     };
-    points.push(point);
+    match considered.moved {
+        None => points.push(considered.point),
+        Some(index) => match points.get_mut(index) {
+            Some(point) => *point = considered.point,
+            // The click was taken away meanwhile.
+            None => return,
+        },
+    }
     let base = match here {
         Some(said) => said.0.base.clone(),
         None => {
@@ -79,11 +86,12 @@ pub(super) fn ask_preview(
             mark.and_then(|mark| mask_of(mark.mask, &store, &mut corrected))
         }
     };
-    let candidate = here.and_then(|said| said.0.candidate);
+    // A click that was moved is read anew, as the move itself will be.
+    let candidate = here.and_then(|said| said.0.candidate).filter(|_| considered.moved.is_none());
     let prompt = FramePrompt { prompt: Arc::new(Prompt::Clicks { points, bounds }), candidate, base };
     let request = PromptRequest { object, frame: playhead.0, prompt };
     preview.pending = Some(engine.0.send(EngineCommand::Preview(request)));
-    *last_asked = Some(point);
+    *last_asked = Some(considered);
 }
 
 /// The mask that is looked at, read once. `None` when it cannot be read: the click itself will say why.

@@ -13,7 +13,7 @@ use bevy::prelude::*;
 use crate::engine::{EngineThread, Generation, ModelChoice, ModelInfo};
 use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::store::{LabelStore, MemoryStore};
-use crate::video::{self, Clip, Frame, IndexProgress, VideoThread};
+use crate::video::{self, Clip, Frame, IndexProgress, RgbImage, VideoThread};
 
 use super::action::{Action, FileQuestion, Panel, ProjectChoice, Tool};
 
@@ -112,6 +112,8 @@ pub struct Playhead(pub FrameIdx);
 pub struct Shown {
     /// The last picture that arrived.
     pub frame: Option<Arc<Frame>>,
+    /// The same as RGB, where the graphics device cannot make that of it: tone mapping is the decode thread's work.
+    pub rgb: Option<Arc<RgbImage>>,
     /// What was asked for and has not been answered.
     pub asked: Option<(video::Generation, FrameIdx)>,
     /// The frame whose reading failed, and why; asked for again when somebody goes to it.
@@ -299,11 +301,20 @@ pub struct Answers {
     pub encoded: BTreeSet<FrameIdx>,
 }
 
+/// A click that is considered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConsideredClick {
+    /// Where, and which kind.
+    pub point: Point,
+    /// The click of the list in whose place it would come; `None` is one more.
+    pub moved: Option<usize>,
+}
+
 /// The mask a click would give.
 #[derive(Resource, Debug, Default)]
 pub struct Preview {
     /// The click that is considered.
-    pub point: Option<Point>,
+    pub point: Option<ConsideredClick>,
     /// Asked and not answered.
     pub pending: Option<Generation>,
     /// The answer.

@@ -18,15 +18,16 @@ use super::canvas::Canvas;
 use super::canvas_marks;
 use super::export::Exporting;
 use super::facts::{AppFacts, ClipState};
-use super::input::Keymap;
+use super::input::{Keymap, PadKey};
 use super::keyboard::KeyPresses;
 use super::labels::{self, LabelIndex, MaskPixels};
 use super::notices::Notices;
+use super::pad::PadKeys;
 use super::panels::inspector::inspector_ui;
 use super::panels::notices_panel::notices_ui;
 use super::panels::objects::{ObjectsState, ObjectsView, objects_ui};
 use super::panels::status_bar::{STATUS_HEIGHT, status_bar_ui};
-use super::panels::timeline::{LaneView, TimelineState, TimelineView, timeline_ui};
+use super::panels::timeline::{LaneFrames, LaneView, TimelineState, TimelineView, timeline_ui};
 use super::panels::toolbar::{TOOLBAR_WIDTH, toolbar_ui};
 use super::panels::top_bar::{TOP_BAR_HEIGHT, TopBarView, top_bar_ui};
 use super::panels::tour_card::tour_ui;
@@ -62,12 +63,26 @@ pub struct UiState {
     was_typing: bool,
     /// Whether a menu was open when the pass began: a press beside it only closes it, and so does Escape.
     had_menu: bool,
+    /// The same when it ended.
+    has_menu: bool,
     /// Recent clips and whether they are there: asked of the disk when the list changes, not in every pass.
     recent: Vec<(std::path::PathBuf, bool)>,
     /// The clip that the timeline and the export were set up for.
     clip: Option<std::path::PathBuf>,
     look: Option<(super::action::Theme, f32)>,
     aged: Option<Instant>,
+}
+
+impl UiState {
+    /// Whether a dialog or a menu covers the picture; of windows, [`Windows`] knows.
+    pub(super) fn is_over_picture(&self) -> bool {
+        self.has_dialog() || self.has_menu
+    }
+
+    /// Whether a dialog of files is open.
+    pub(super) fn has_dialog(&self) -> bool {
+        self.dialog.is_some()
+    }
 }
 
 /// The pass.
@@ -80,6 +95,7 @@ pub(super) fn draw_ui(world: &mut World) {
         state.had_menu = egui::Popup::is_any_open(&ctx);
         look(&ctx, world, &mut state);
         begin_clip(world, &mut state);
+        pad_keys(&ctx, world, &mut state, &mut actions);
         ui_windows::show_dialog(&ctx, world, &mut state, &mut actions);
         keys(&ctx, world, &mut state, &mut actions);
         let facts = world.resource::<AppFacts>().clone();
@@ -91,6 +107,7 @@ pub(super) fn draw_ui(world: &mut World) {
         notices(&ctx, world, &cx, &mut state, &mut actions);
         tour(&ctx, world, &cx, &mut actions);
         state.was_typing = ctx.text_edit_focused();
+        state.has_menu = egui::Popup::is_any_open(&ctx);
         world.resource_mut::<ActionQueue>().0.extend(actions);
     });
 }
@@ -155,8 +172,8 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
         let is_now =
             if press.key == egui::Key::Space { !press.is_pressed && !space_moved_view } else { press.is_pressed };
         if is_allowed && is_now && (!press.is_repeat || may_repeat(&action)) {
-            // The innermost goes first: a drag, then an open menu, which egui closes itself.
-            if action == Action::Cancel && (world.resource_mut::<Pointer>().call_off() || state.had_menu) {
+            if action == Action::Cancel {
+                cancel(world, state, actions);
                 continue;
             }
             let opens_window = matches!(action, Action::TogglePanel(_) | Action::Ask(_));
@@ -165,6 +182,39 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
                 // What was typed after it was meant for the window, which is not there yet: no shortcut.
                 break;
             }
+        }
+    }
+}
+
+/// The innermost goes first: a drag, then an open menu, which egui closes itself.
+fn cancel(world: &mut World, state: &UiState, actions: &mut Vec<Action>) {
+    if !world.resource_mut::<Pointer>().call_off() && !state.had_menu {
+        actions.push(Action::Cancel);
+    }
+}
+
+/// The pad's buttons go to what covers the picture: B closes it, D-pad and A choose in the palette.
+fn pad_keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &mut Vec<Action>) {
+    let is_palette = world.resource::<Windows>().panel == Some(Panel::CommandPalette);
+    for key in std::mem::take(&mut world.resource_mut::<PadKeys>().0) {
+        let key = match key {
+            PadKey::Cancel if state.dialog.take().is_some() || state.rebinding.take().is_some() => continue,
+            PadKey::Cancel if state.had_menu => {
+                egui::Popup::close_all(ctx);
+                continue;
+            }
+            PadKey::Cancel => {
+                cancel(world, state, actions);
+                continue;
+            }
+            PadKey::Accept => egui::Key::Enter,
+            PadKey::Up => egui::Key::ArrowUp,
+            PadKey::Down => egui::Key::ArrowDown,
+        };
+        if is_palette {
+            let (modifiers, pressed, repeat, physical_key) = (egui::Modifiers::NONE, true, false, None);
+            let event = egui::Event::Key { key, physical_key, pressed, repeat, modifiers };
+            ctx.input_mut(|input| input.events.push(event));
         }
     }
 }
@@ -242,6 +292,7 @@ fn timeline_panel(
         let mut transport = ui.new_child(UiBuilder::new().max_rect(strip));
         transport_ui(&mut transport, cx, &view, actions);
         let rows = ui_views::object_rows(world, &state.lanes);
+        let empty = LaneFrames::default();
         let lanes: Vec<LaneView> = rows
             .iter()
             .map(|row| LaneView {
@@ -249,11 +300,12 @@ fn timeline_panel(
                 name: &row.name,
                 colour: row.colour,
                 is_hidden: row.is_hidden,
-                segments: state.lanes.segments(row.id),
+                frames: state.lanes.frames(row.id).unwrap_or(&empty),
             })
             .collect();
         let cached = world.resource::<VideoLink>().0.cached();
-        let view = TimelineView { lanes: &lanes, cached: &cached, is_waiting: view.is_waiting };
+        let (is_waiting, had_menu) = (view.is_waiting, state.had_menu);
+        let view = TimelineView { lanes: &lanes, cached: &cached, is_waiting, had_menu };
         timeline_ui(ui, cx, &view, &mut state.timeline, actions);
     });
     remember(world, shown.response.rect.height(), |settings| &mut settings.timeline_height);
@@ -336,6 +388,7 @@ fn canvas_panel(ui: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &mu
     if response.clicked() || response.secondary_clicked() {
         // The hand is at the mouse again.
         world.resource_mut::<Crosshair>().0 = None;
+        world.resource_mut::<Pointer>().first_corner = None;
     }
     world.resource_scope(|world, mut canvas: Mut<Canvas>| {
         world.resource_scope(|world, mut pointer: Mut<Pointer>| {
@@ -376,7 +429,10 @@ fn pointer_on_canvas(
         selected_mask,
         is_protected: cx.facts.is_selected_locked || cx.facts.is_approved_here,
         is_current: world.resource::<Shown>().idx() == Some(frame),
-        is_covered: cx.facts.panel.is_some() || state.dialog.is_some(),
+        is_covered: cx.facts.panel.is_some()
+            || state.dialog.is_some()
+            || cx.facts.is_unreadable
+            || cx.facts.largest_side.is_some(),
         had_menu: state.had_menu,
     };
     pointer::handle(response, canvas, pointer, &view, actions);
@@ -403,15 +459,16 @@ fn marks_on_canvas(
     let prompt = cx.facts.prompt_here.as_deref().filter(|_| is_current).zip(colour);
     let failure = shown.failure(cx.facts.frame);
     let damage = shown.frame.as_ref().filter(|_| failure.is_none()).and_then(|frame| frame.damage());
+    let trouble = ui_views::too_large(world, cx.facts.largest_side)
+        .or_else(|| damage.map(|damage| format!("Frame {damage}")))
+        .or_else(|| failure.map(|reason| format!("Frame {} {}", cx.facts.frame, ui_views::unreadable(reason))));
     let marks = canvas_marks::Marks {
         prompt,
         tool: cx.facts.tool,
         brush_radius: world.resource::<ToolInHand>().brush_radius,
         is_encoding: world.resource::<Answers>().encoding == Some(cx.facts.frame),
-        damage: damage
-            .map(ToString::to_string)
-            .or_else(|| failure.map(|reason| format!("{} {}", cx.facts.frame, ui_views::unreadable(reason)))),
-        is_missing: failure.is_some(),
+        trouble,
+        is_missing: failure.is_some() || cx.facts.largest_side.is_some(),
         hatch: cx.colours().amber,
         has_minimap: world.resource::<Settings>().minimap,
         accent: cx.colours().accent,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bevy::prelude::*;
 
-use crate::label::{FrameIdx, FrameMark, FramePrompt, ObjectId, Rgb};
+use crate::label::{FrameIdx, FrameMark, FramePrompt, FrameSize, ObjectId, Rgb};
 use crate::models::Speed;
 use crate::store::SaveState;
 
@@ -14,7 +14,7 @@ use super::notices::{Notices, Severity};
 use super::panels::inspector::InspectorView;
 use super::panels::objects::ObjectRow;
 use super::panels::status_bar::{Kept, StatusView};
-use super::panels::timeline::{Segment, segments};
+use super::panels::timeline::LaneFrames;
 use super::panels::top_bar::ProgressView;
 use super::panels::welcome::OpeningView;
 use super::state::{
@@ -165,9 +165,11 @@ pub(super) fn object_rows(world: &World, lanes: &LaneCache) -> Vec<ObjectRow> {
     rows.collect()
 }
 
-/// What made a lane as it is; when it differs, the lane is made anew.
+/// What made a lane as it is; when it differs, the lane is brought up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LaneKey {
+    /// Another object may come by the same number.
+    entity: Entity,
     changes: u64,
     revision: u64,
     prompts: usize,
@@ -181,38 +183,65 @@ pub(super) struct LaneCache(BTreeMap<ObjectId, Lane>);
 #[derive(Debug)]
 struct Lane {
     key: LaneKey,
-    segments: Vec<Segment>,
+    frames: LaneFrames,
     stale: usize,
 }
 
 impl LaneCache {
     /// An object's stretches.
-    pub(super) fn segments(&self, object: ObjectId) -> &[Segment] {
-        self.0.get(&object).map_or(&[], |lane| lane.segments.as_slice())
+    pub(super) fn frames(&self, object: ObjectId) -> Option<&LaneFrames> {
+        self.0.get(&object).map(|lane| &lane.frames)
     }
 }
 
-/// Brings the lanes up to date.
+/// Brings the lanes up to date: only the frames whose marks have changed, where nothing else has. A run brings a frame of
+/// every object at a time, and must not cost the whole clip each time.
 pub(super) fn refresh_lanes(world: &World, cache: &mut LaneCache) {
     let index = world.resource::<LabelIndex>();
     cache.0.retain(|object, _| index.object(*object).is_some());
     for (object, entity) in index.objects() {
         let (Some(facts), Some(marks)) = (labels::facts(world, object), world.get::<Marks>(entity)) else { continue };
-        let key =
-            LaneKey { changes: marks.changes, revision: facts.revision, prompts: index.prompts_of(object).count() };
+        let revision = facts.revision;
+        let key = LaneKey { entity, changes: marks.changes, revision, prompts: index.prompts_of(object).count() };
         if cache.0.get(&object).is_some_and(|lane| lane.key == key) {
             continue;
         }
         let prompted: BTreeSet<_> = index.prompts_of(object).map(|(frame, _)| frame).collect();
-        let stale = marks.frames.values().filter(|mark| mark.is_stale(facts.revision)).count();
-        let segments = segments(&marks.frames, &prompted, facts.revision);
-        cache.0.insert(object, Lane { key, segments, stale });
+        let old = cache.0.remove(&object).filter(|lane| LaneKey { changes: key.changes, ..lane.key } == key);
+        let changed = old.and_then(|lane| Some((marks.changed_since(lane.key.changes)?, lane.frames)));
+        let frames = match changed {
+            Some((changed, mut frames)) => {
+                changed.for_each(|f| frames.refresh(&marks.frames, &prompted, revision, (f, f)));
+                frames
+            }
+            None => LaneFrames::new(&marks.frames, &prompted, revision),
+        };
+        let stale = frames.stale_count();
+        cache.0.insert(object, Lane { key, frames, stale });
     }
 }
 
 /// What is said of a frame that cannot be read, after its name or number.
 pub(super) fn unreadable(reason: &str) -> String {
     format!("cannot be read: {reason}")
+}
+
+/// Why there is no picture when the graphics device ends at `largest_side`, and what to do about it.
+pub(super) fn too_large(world: &World, largest_side: Option<u32>) -> Option<String> {
+    let (clip, side) = (world.resource::<OpenClip>().clip()?, largest_side?);
+    let size = clip.size();
+    let way_out = match clip_name(world).filter(|_| !clip.path().is_dir()) {
+        Some(name) => scaling_down(&name, size, side),
+        None => format!("Scale the images down to {side} pixels at most and open those."),
+    };
+    Some(format!("The picture of {size} pixels cannot be shown: this graphics device ends at {side} a side. {way_out}"))
+}
+
+fn scaling_down(name: &str, size: FrameSize, side: u32) -> String {
+    // Even sides, as most encoders want them; the shorter one follows the longer.
+    let side = side & !1;
+    let scale = if size.width >= size.height { format!("{side}:-2") } else { format!("-2:{side}") };
+    format!("Scale the clip down and open that: ffmpeg -i \"{name}\" -vf scale={scale} -crf 12 smaller.mp4")
 }
 
 /// What the inspector shows, owned.
@@ -271,5 +300,63 @@ impl InspectorParts {
             damage: self.damage.as_deref(),
             is_waiting_for_answer: self.is_waiting_for_answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::label::{Change, Edit, MaskId, ObjectFacts, Provenance};
+
+    use super::*;
+
+    fn mark(area: u64) -> FrameMark {
+        let (object_score, predicted_iou, stability) = (1.0, 1.0, 1.0);
+        let (provenance, revision, is_approved) = (Provenance::Tracked, 1, false);
+        FrameMark { mask: MaskId(1), provenance, revision, is_approved, area, object_score, predicted_iou, stability }
+    }
+
+    fn set(world: &mut World, frames: std::ops::Range<u32>, mark: FrameMark) {
+        let object = ObjectId(1);
+        let change = |frame| Change::Mark { object, frame: FrameIdx(frame), before: None, after: Some(mark) };
+        labels::apply(world, &Edit { name: "track".to_owned(), changes: frames.map(change).collect() });
+    }
+
+    #[test]
+    fn a_tracked_frame_does_not_cost_the_whole_lane() {
+        let mut world = World::new();
+        world.init_resource::<LabelIndex>();
+        let facts = ObjectFacts {
+            name: "ball".to_owned(),
+            class: None,
+            colour: [0; 3],
+            is_hidden: false,
+            is_locked: false,
+            revision: 1,
+        };
+        let made = Change::Object { id: ObjectId(1), before: None, after: Some(facts) };
+        labels::apply(&mut world, &Edit { name: "new".to_owned(), changes: vec![made] });
+        set(&mut world, 0..1000, mark(9));
+        let mut cache = LaneCache::default();
+        refresh_lanes(&world, &mut cache);
+        let entity = world.resource::<LabelIndex>().object(ObjectId(1)).expect("it was made");
+        // Nobody tells of this one: whoever looks at all frames would see it.
+        world.get_mut::<Marks>(entity).expect("marks").frames.insert(FrameIdx(10), mark(0));
+        set(&mut world, 500..501, mark(0));
+        refresh_lanes(&world, &mut cache);
+        let frames = |cache: &LaneCache| cache.frames(ObjectId(1)).expect("a lane").clone();
+        let states = |cache: &LaneCache| frames(cache).segments.iter().map(|s| s.first.0).collect::<Vec<_>>();
+        assert_eq!(states(&cache), [0, 500, 501]);
+        assert_eq!(frames(&cache).review.len(), 1, "lost on 500");
+        // After more changes than are remembered all frames are looked at.
+        set(&mut world, 600..999, mark(9));
+        refresh_lanes(&world, &mut cache);
+        assert_eq!(states(&cache), [0, 10, 11, 500, 501]);
+    }
+
+    #[test]
+    fn a_clip_is_scaled_down_along_its_longer_side() {
+        let text = |width, height| scaling_down("pan.mp4", FrameSize { width, height }, 8191);
+        assert!(text(20_000, 4_000).contains("ffmpeg -i \"pan.mp4\" -vf scale=8190:-2"), "{}", text(20_000, 4_000));
+        assert!(text(4_000, 20_000).contains("scale=-2:8190"));
     }
 }

@@ -195,6 +195,7 @@ impl Plugin for WindowPlugin {
             .add_systems(Startup, spawn_ui_camera)
             .init_resource::<KeyPresses>()
             .init_resource::<Pad>()
+            .init_resource::<super::pad::PadKeys>()
             .add_systems(Update, super::pad::read_pad.in_set(AppStage::Receive))
             .add_systems(PreUpdate, drop_repeated_modifiers.after(EguiPreUpdateSet::ProcessInput))
             .add_systems(PreUpdate, collect_keys.after(bevy::input::InputSystems))

@@ -18,6 +18,7 @@ use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::render::settings::WgpuSettings;
 use bevy::window::{CursorMoved, PrimaryWindow, WindowEvent, WindowResolution};
+use bevy_egui::{EguiFullOutput, EguiPostUpdateSet, egui};
 use crossbeam_channel::{Receiver, bounded};
 use label_hub::app::action::Action;
 use label_hub::app::canvas::Canvas;
@@ -140,6 +141,17 @@ impl BlindWindow {
         self.app.world().resource::<Notices>().log().map(|notice| notice.text.clone()).collect()
     }
 
+    /// Lets an update pass; what is written on the screen then, over the picture too.
+    pub fn texts(&mut self) -> Vec<String> {
+        if !self.app.world().contains_resource::<Texts>() {
+            self.app.init_resource::<Texts>();
+            let between = collect_texts.after(EguiPostUpdateSet::EndPass).before(EguiPostUpdateSet::ProcessOutput);
+            self.app.add_systems(PostUpdate, between);
+        }
+        self.app.update();
+        self.app.world().resource::<Texts>().0.clone()
+    }
+
     /// Where a pixel of the frame is in the window.
     pub fn screen_at(&self, x: f64, y: f64) -> Vec2 {
         self.app.world().resource::<Canvas>().view.screen_from_frame(bevy::math::DVec2::new(x, y)).as_vec2()
@@ -220,6 +232,23 @@ impl BlindWindow {
         self.button(MouseButton::Left, ButtonState::Released);
         self.app.update();
     }
+}
+
+/// What was written in the last pass.
+#[derive(Resource, Default)]
+struct Texts(Vec<String>);
+
+fn collect_texts(outputs: Query<&EguiFullOutput>, mut texts: ResMut<Texts>) {
+    fn collect(shape: &egui::Shape, texts: &mut Vec<String>) {
+        match shape {
+            egui::Shape::Text(text) => texts.push(text.galley.text().to_owned()),
+            egui::Shape::Vec(shapes) => shapes.iter().for_each(|shape| collect(shape, texts)),
+            _ => {}
+        }
+    }
+    texts.0.clear();
+    let outputs = outputs.iter().filter_map(|output| output.0.as_ref());
+    outputs.flat_map(|output| &output.shapes).for_each(|clipped| collect(&clipped.shape, &mut texts.0));
 }
 
 fn plugins([width, height]: [u32; 2]) -> PluginGroupBuilder {

@@ -21,14 +21,15 @@ use bevy::asset::AssetEventSystems;
 use bevy::camera::visibility::{NoFrustumCulling, RenderLayers};
 use bevy::core_pipeline::tonemapping::Tonemapping;
 use bevy::prelude::*;
+use bevy::render::renderer::RenderDevice;
 use bevy::sprite_render::Material2dPlugin;
 
 pub use colour_transform::{ColourTransform, chroma_placement};
 pub use label_map::{LabelMap, MAX_DEPTH, MAX_SLOT};
 pub use view::{FrameRect, TexelsFromPixels, ViewTransform};
 
-use crate::label::{Mask, ObjectId};
-use crate::video::Frame;
+use crate::label::{FrameSize, Mask, ObjectId};
+use crate::video::{Frame, RgbImage};
 use material::{OverlayMaterial, update_materials};
 use textures::{CanvasTextures, upload_frame, upload_label_map, upload_preview};
 
@@ -99,6 +100,9 @@ impl Default for OverlayStyle {
 pub struct Canvas {
     /// The picture; the last good one stays while the next is decoded. Compared by pointer.
     pub frame: Option<Arc<Frame>>,
+    /// The same as RGB, where the shader cannot make that of its planes: HDR. Without it the canvas makes it itself, which
+    /// holds the window up.
+    pub rgb: Option<Arc<RgbImage>>,
     /// Masks on that frame, bottom first. Beyond [`MAX_SLOT`] the lowest are not drawn.
     pub layers: Vec<Layer>,
     /// What a click here would give. Compared by pointer.
@@ -117,6 +121,18 @@ pub struct Canvas {
     pub is_damaged: bool,
     /// Where the minimap goes, in logical window pixels.
     pub minimap: Option<Rect>,
+}
+
+/// The longest side of a picture that the graphics device can hold, in pixels. A larger one would take the program down,
+/// so it is not shown; whoever writes [`Canvas`] says why.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargestPicture(pub u32);
+
+impl LargestPicture {
+    /// Whether a picture of this size can be shown.
+    pub fn fits(self, size: FrameSize) -> bool {
+        size.width.max(size.height) <= self.0
+    }
 }
 
 /// Uploads since the start, for tests and the debug panel.
@@ -166,6 +182,8 @@ impl Plugin for CanvasPlugin {
         app.add_plugins(Material2dPlugin::<OverlayMaterial>::default())
             .init_resource::<Canvas>()
             .init_resource::<UploadCounts>()
+            // Without a device nothing is drawn, so nothing is too large; what the device holds is known at the end.
+            .insert_resource(LargestPicture(u32::MAX))
             .init_resource::<CanvasTextures>()
             .add_systems(Startup, spawn_canvas)
             .add_systems(
@@ -177,6 +195,13 @@ impl Plugin for CanvasPlugin {
                     .before(AssetEventSystems)
                     .before(bevy::camera::visibility::VisibilitySystems::VisibilityPropagate),
             );
+    }
+
+    fn finish(&self, app: &mut App) {
+        if let Some(device) = app.world().get_resource::<RenderDevice>() {
+            let largest = LargestPicture(device.limits().max_texture_dimension_2d);
+            app.insert_resource(largest);
+        }
     }
 }
 

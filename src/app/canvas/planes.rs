@@ -1,14 +1,16 @@
 //! A frame's planes as they go to the GPU: one copy each, without row padding.
 //!
 //! Called by the canvas systems. Knows nothing of assets or of the ECS; must not convert colours, which is the shader's
-//! work, but for HDR, which is tone mapped here on the CPU: correct and slow.
+//! work; HDR is tone mapped on the CPU, by the decode thread, or here where nobody did: correct and slow.
+
+use std::borrow::Cow;
 
 use bevy::math::Vec2;
 use bevy::render::render_resource::TextureFormat;
 
 use super::colour_transform::{ColourTransform, chroma_placement};
 use crate::label::FrameSize;
-use crate::video::{Frame, Layout, Plane, PlaneFormat};
+use crate::video::{Frame, Layout, Plane, PlaneFormat, RgbImage};
 
 /// Where the shader finds the parts of a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -70,10 +72,10 @@ pub(super) struct Texels {
     pub bytes: Vec<u8>,
 }
 
-/// The textures of a frame, one to three, and how to read them.
-pub(super) fn texels_of(frame: &Frame) -> (Vec<Texels>, FrameReading) {
+/// The textures of a frame, one to three, and how to read them. `rgb` is the frame converted elsewhere, if it was.
+pub(super) fn texels_of(frame: &Frame, rgb: Option<&RgbImage>) -> (Vec<Texels>, FrameReading) {
     if frame.colour().is_hdr() {
-        let image = frame.to_rgb();
+        let image = rgb.map_or_else(|| Cow::Owned(frame.to_rgb()), Cow::Borrowed);
         let plane = Plane { data: &image.pixels, stride: image.size.width as usize * 3, size: image.size };
         return (vec![rgba_texels(plane)], FrameReading::default());
     }

@@ -11,11 +11,10 @@ use bevy::prelude::*;
 use bevy::render::render_resource::{
     Extent3d, TextureDimension, TextureFormat, TextureViewDescriptor, TextureViewDimension,
 };
-use bevy::render::renderer::RenderDevice;
 
 use super::label_map::{LabelMap, MAX_SLOT};
 use super::planes::{FrameReading, Texels, texels_of};
-use super::{Canvas, Layer, UploadCounts};
+use super::{Canvas, LargestPicture, Layer, UploadCounts};
 use crate::label::{FrameSize, Mask};
 use crate::video::Frame;
 
@@ -99,35 +98,21 @@ fn is_same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
     }
 }
 
-/// Uploads the frame's planes when the frame is another one.
-///
-/// A picture larger than the graphics device allows is not shown, and the log says so; the device would refuse it and
-/// take the program down.
+/// Uploads the frame's planes when the frame is another one. One larger than the graphics device allows is not shown.
 pub(super) fn upload_frame(
     canvas: Res<Canvas>,
-    device: Option<Res<RenderDevice>>,
+    largest: Res<LargestPicture>,
     mut textures: ResMut<CanvasTextures>,
     mut images: ResMut<Assets<Image>>,
     mut counts: ResMut<UploadCounts>,
 ) {
-    let largest_side = device.map_or(u32::MAX, |device| device.limits().max_texture_dimension_2d);
-    let frame = canvas.frame.as_ref().filter(|frame| {
-        let FrameSize { width, height } = frame.size();
-        let fits = width.max(height) <= largest_side;
-        if !fits {
-            error_once!(
-                "a {} picture is too large for this graphics device, which ends at {largest_side}",
-                frame.size()
-            );
-        }
-        fits
-    });
+    let frame = canvas.frame.as_ref().filter(|frame| largest.fits(frame.size()));
     if is_same(frame, textures.frame.as_ref()) {
         return;
     }
     textures.frame = frame.cloned();
     let Some(frame) = frame else { return };
-    let (planes, reading) = texels_of(frame);
+    let (planes, reading) = texels_of(frame, canvas.rgb.as_deref());
     textures.reading = reading;
     for (number, texels) in planes.into_iter().enumerate() {
         let is_new = fill(&mut images, &textures.planes[number], texels, 1);

@@ -11,6 +11,6 @@ mod search;
 pub use chord::KeyChord;
 pub use gamepad::{GilrsSource, Pad, PadAxis, PadButton, PadEvent, PadLink, PadSource, PadThread, open_gilrs};
 pub use keymap::{Clash, Keymap};
-pub use pad_mapper::{PadMapper, PadOutput, STICK_DEAD_ZONE};
+pub use pad_mapper::{PadKey, PadMapper, PadOutput, STICK_DEAD_ZONE};
 pub use presets::Preset;
 pub use search::search;

@@ -42,8 +42,23 @@ pub struct PadOutput {
     pub pan_delta: [f32; 2],
     /// Clicks where the cursor is after its move.
     pub clicks: Vec<PointLabel>,
+    /// What is meant for the window, dialog or menu that covers the picture.
+    pub keys: Vec<PadKey>,
     /// Whether time alone changes something: a stick or Y is held. The next update should come soon then.
     pub needs_redraw: bool,
+}
+
+/// What a button means to a window that covers the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PadKey {
+    /// A: take what is chosen.
+    Accept,
+    /// B: close it.
+    Cancel,
+    /// D-pad: choose the one above.
+    Up,
+    /// D-pad: choose the one below.
+    Down,
 }
 
 /// The state of all pads taken as one.
@@ -58,9 +73,11 @@ pub struct PadMapper {
     /// When Y went down; `None` when it is up or its redo has been sent.
     undo_held_since: Option<f64>,
     is_brush: bool,
+    is_covered: bool,
     last_update: Option<f64>,
     actions: Vec<Action>,
     clicks: Vec<PointLabel>,
+    keys: Vec<PadKey>,
 }
 
 impl PadMapper {
@@ -72,6 +89,16 @@ impl PadMapper {
     /// Says which tool is in use, so that X knows what to swap; to be told whenever it is changed elsewhere.
     pub fn set_tool(&mut self, tool: Tool) {
         self.is_brush = tool == Tool::Brush;
+    }
+
+    /// Says whether something covers the picture: nothing then reaches the labels behind it, only [`PadKey`]s and Start go
+    /// through.
+    pub fn set_covered(&mut self, is_covered: bool) {
+        self.is_covered = is_covered;
+        if is_covered {
+            // Y held from before must not redo behind a window.
+            self.undo_held_since = None;
+        }
     }
 
     /// Takes in what happened. `now_secs` counts from anywhere, the same for every call, and never goes back.
@@ -97,19 +124,28 @@ impl PadMapper {
         let cursor_speed = CURSOR_START_SPEED
             + (CURSOR_TOP_SPEED - CURSOR_START_SPEED)
                 * (self.left_stick.held_secs(now_secs) / CURSOR_RAMP_SECS).min(1.0) as f32;
-        let cursor_delta = self.left_stick.travel(cursor_speed, last_update, now_secs);
-        let [pan_x, pan_y] = self.right_stick.travel(PAN_SPEED, last_update, now_secs);
+        let travel = |stick: Stick, speed: f32| match self.is_covered {
+            true => [0.0, 0.0],
+            false => stick.travel(speed, last_update, now_secs),
+        };
+        let cursor_delta = travel(self.left_stick, cursor_speed);
+        let [pan_x, pan_y] = travel(self.right_stick, PAN_SPEED);
+        let is_stick_held = self.left_stick.is_held() || self.right_stick.is_held();
         PadOutput {
             actions: std::mem::take(&mut self.actions),
             cursor_delta,
             // From zero, so that rest is 0 and not -0.
             pan_delta: [0.0 - pan_x, 0.0 - pan_y],
             clicks: std::mem::take(&mut self.clicks),
-            needs_redraw: self.left_stick.is_held() || self.right_stick.is_held() || self.undo_held_since.is_some(),
+            keys: std::mem::take(&mut self.keys),
+            needs_redraw: (is_stick_held && !self.is_covered) || self.undo_held_since.is_some(),
         }
     }
 
     fn press(&mut self, button: PadButton, now_secs: f64) {
+        if self.is_covered {
+            return self.press_covered(button);
+        }
         let step = if self.is_left_bumper_held { LARGE_STEP } else { 1 };
         let action = match button {
             PadButton::Left => Action::Step(-step),
@@ -138,6 +174,25 @@ impl PadMapper {
             PadButton::RightStick => Action::ZoomActual,
         };
         self.actions.push(action);
+    }
+
+    fn press_covered(&mut self, button: PadButton) {
+        match button {
+            PadButton::South => self.keys.push(PadKey::Accept),
+            PadButton::East => self.keys.push(PadKey::Cancel),
+            PadButton::Up => self.keys.push(PadKey::Up),
+            PadButton::Down => self.keys.push(PadKey::Down),
+            PadButton::Start => self.actions.push(Action::TogglePanel(Panel::CommandPalette)),
+            PadButton::LeftBumper => self.is_left_bumper_held = true,
+            PadButton::West
+            | PadButton::North
+            | PadButton::RightBumper
+            | PadButton::Select
+            | PadButton::LeftStick
+            | PadButton::RightStick
+            | PadButton::Left
+            | PadButton::Right => {}
+        }
     }
 
     fn release_undo(&mut self, now_secs: f64) {
@@ -169,10 +224,12 @@ impl PadMapper {
     fn shuttle(&mut self, change: Option<TriggerChange>, pressed: Action, other: Option<Action>) {
         match change {
             None => {}
+            Some(TriggerChange::Pressed) if self.is_covered => {}
             Some(TriggerChange::Pressed) => self.actions.push(pressed),
+            // Also behind a window: the clip must not play on.
             Some(TriggerChange::Released) => {
                 self.actions.push(Action::ShuttleStop);
-                self.actions.extend(other);
+                self.actions.extend(other.filter(|_| !self.is_covered));
             }
         }
     }
@@ -335,6 +392,37 @@ mod tests {
         }
         assert_eq!(mapper.update(0.1).clicks, [PointLabel::Positive, PointLabel::Negative]);
         assert_eq!(mapper.update(0.2), PadOutput::default());
+    }
+
+    #[test]
+    fn behind_a_window_only_what_is_meant_for_it_passes() {
+        let mut mapper = PadMapper::default();
+        mapper.event(&Axis(RightTrigger, 1.0), 0.0);
+        mapper.event(&Pressed(North), 0.0);
+        assert_eq!(mapper.update(0.0).actions, [Action::ShuttleForward]);
+        mapper.set_covered(true);
+        let behind = [North, West, Left, Right, RightBumper, Select, LeftStick, RightStick, LeftBumper];
+        for button in behind {
+            mapper.event(&Pressed(button), 0.1);
+            mapper.event(&Released(button), 0.2);
+        }
+        for axis in [LeftX, RightY, LeftTrigger] {
+            mapper.event(&Axis(axis, 1.0), 0.2);
+        }
+        mapper.event(&Axis(RightTrigger, 0.0), 0.2);
+        let output = mapper.update(1.0);
+        assert_eq!(output, PadOutput { actions: vec![Action::ShuttleStop], ..PadOutput::default() });
+        for button in [PadButton::South, East, Up, Down, Start] {
+            mapper.event(&Pressed(button), 1.1);
+        }
+        let output = mapper.update(1.2);
+        assert_eq!(output.keys, [PadKey::Accept, PadKey::Cancel, PadKey::Up, PadKey::Down]);
+        assert_eq!(output.actions, [Action::TogglePanel(Panel::CommandPalette)]);
+        assert_eq!(output.clicks, []);
+        // When it is closed the stick that is still held counts again, from now on.
+        mapper.set_covered(false);
+        let [across, _] = mapper.update(1.3).cursor_delta;
+        assert!(across > 0.0);
     }
 
     #[test]

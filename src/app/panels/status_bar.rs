@@ -5,7 +5,7 @@ use bevy_egui::egui::{Align, Layout, Link, RichText, Ui};
 use super::super::action::{Action, FileQuestion, Panel, Tool};
 use super::super::facts::{AppFacts, ClipState, ModelState};
 use super::UiContext;
-use crate::label::Prompt;
+use crate::label::{PointLabel, Prompt};
 
 /// What it shows at the right.
 pub struct StatusView {
@@ -119,6 +119,10 @@ fn next_click(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) ->
     if facts.is_unreadable {
         return "This frame cannot be read, so clicks do nothing here; leave it and come back to try again.".to_owned();
     }
+    if facts.largest_side.is_some() {
+        return "This picture is too large to be shown here, so clicks do nothing; see above for what helps."
+            .to_owned();
+    }
     let changes_labels = match facts.tool {
         Tool::Select => false,
         Tool::Points | Tool::Box | Tool::Brush | Tool::Eraser => true,
@@ -145,6 +149,7 @@ fn next_click(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) ->
         Tool::Brush => format!("Paint {whose}.{}", sizes("brush")),
         Tool::Eraser => format!("Erase from {whose}.{}", sizes("eraser")),
     };
+    let hint = if facts.is_crosshair_shown { format!("{hint} {}", crosshair_hint(facts, shortcut)) } else { hint };
     // Selecting and painting need no model.
     let asks_model = match facts.tool {
         Tool::Points | Tool::Box => true,
@@ -155,6 +160,23 @@ fn next_click(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) ->
         ModelState::None if asks_model => format!("{hint} No model is loaded; clicks wait for one."),
         ModelState::Failed if asks_model => format!("{hint} The model failed; clicks wait for another."),
         ModelState::Ready | ModelState::Loading | ModelState::None | ModelState::Failed => hint,
+    }
+}
+
+/// What the crosshair's two buttons do with the tool in hand.
+fn crosshair_hint(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) -> String {
+    let button = |label, on_pad: &str| match shortcut(&Action::ClickCrosshair(label)) {
+        Some(key) => format!("{key} (pad: {on_pad})"),
+        None => format!("The pad's {on_pad}"),
+    };
+    let (first, second) = (button(PointLabel::Positive, "A"), button(PointLabel::Negative, "B"));
+    match facts.tool {
+        Tool::Select => format!("{first} selects what is under the crosshair."),
+        Tool::Points => format!("{first} adds at the crosshair, {second} excludes."),
+        Tool::Box if facts.has_first_corner => format!("{first} sets the other corner, {second} drops the first."),
+        Tool::Box => format!("{first} sets a corner at the crosshair."),
+        Tool::Brush => format!("{first} makes a dab at the crosshair, {second} erases one."),
+        Tool::Eraser => format!("{first} erases a dab at the crosshair."),
     }
 }
 
@@ -195,6 +217,7 @@ mod tests {
             (AppFacts { is_selected_locked: true, ..selected.clone() }, "locked"),
             (AppFacts { is_read_only: true, ..selected.clone() }, "only be read"),
             (AppFacts { is_unreadable: true, ..selected.clone() }, "cannot be read"),
+            (AppFacts { largest_side: Some(8192), ..selected.clone() }, "too large"),
             (AppFacts { is_overlay_off: true, ..selected.clone() }, "All masks are hidden. Click"),
             (AppFacts { solo: Some(ObjectId(3)), ..selected.clone() }, "Only object 3 is shown. Click"),
             (AppFacts { panel: Some(Panel::Settings), ..selected.clone() }, "A window is open"),
@@ -208,6 +231,17 @@ mod tests {
         for tool in [Tool::Select, Tool::Brush, Tool::Eraser] {
             let hint = next_click_hint(&AppFacts { tool, model: ModelState::Loading, ..open.clone() }, &|_| None);
             assert!(!hint.contains("model"), "{tool:?} needs no model: {hint:?}");
+        }
+        for (tool, part) in [
+            (Tool::Select, "selects"),
+            (Tool::Points, "adds at the crosshair"),
+            (Tool::Box, "sets a corner"),
+            (Tool::Brush, "makes a dab"),
+            (Tool::Eraser, "erases a dab"),
+        ] {
+            let facts = AppFacts { tool, is_crosshair_shown: true, ..open.clone() };
+            let hint = next_click_hint(&facts, &|_| Some("Enter".to_owned()));
+            assert!(hint.contains("Enter (pad: A)") && hint.contains(part), "{tool:?}: {hint:?}");
         }
         let keys = |action: &Action| match action {
             Action::ToggleOverlay => Some("M".to_owned()),

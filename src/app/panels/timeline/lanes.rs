@@ -1,32 +1,50 @@
-//! One lane: its stretches as bars, dense ones column by column.
+//! One lane: its stretches as bars, dense ones column by column; a line under what is approved, amber over what wants a
+//! look.
 
-use bevy_egui::egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2};
+use bevy_egui::egui::{Color32, Painter, Pos2, Rangef, Rect, Shape, Stroke, StrokeKind, Vec2};
 
 use super::super::UiContext;
-use super::{LaneState, LaneView, Scale, Segment};
+use super::{LaneState, LaneView, Scale, Segment, Span};
 use crate::label::FrameIdx;
 
 /// Between the dots of frames without a mask, in points.
 const DOT_SPACING: f32 = 12.0;
+/// The line under approved frames, in points: how high, and how wide at least.
+const APPROVED_HEIGHT: f32 = 3.0;
+const APPROVED_WIDTH: f32 = 1.0;
+/// The tick over frames that want a look.
+const REVIEW_HEIGHT: f32 = 4.0;
+const REVIEW_WIDTH: f32 = 3.0;
 
-/// Draws the stretches of a lane that are in `bar`. The number of shapes is bounded by its width.
+/// Draws what of a lane is in `bar`. The number of shapes is bounded by its width.
 pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, lane: &LaneView) {
-    let visible = visible(lane.segments, scale, bar);
     let [r, g, b] = lane.colour;
     let colour = Color32::from_rgb(r, g, b);
     painter.rect_filled(bar, 0.0, cx.colours().panel.gamma_multiply(0.6));
-    if visible.len() as f32 <= bar.width() / 3.0 {
+    let visible = visible(&lane.frames.segments, scale, bar);
+    let is_dense = visible.len() as f32 > bar.width() / 3.0;
+    if is_dense {
+        draw_columns(painter, cx, bar, scale, visible, colour);
+    } else {
         dots(painter, cx, bar, scale, visible);
         for segment in visible {
             draw_segment(painter, cx, bar, scale, segment, colour);
         }
+    }
+    let low = Rangef::new(bar.bottom() - APPROVED_HEIGHT, bar.bottom());
+    ticks(painter, bar, scale, &lane.frames.approved, (low, APPROVED_WIDTH), cx.colours().text);
+    let high = Rangef::new(bar.top(), bar.top() + REVIEW_HEIGHT);
+    ticks(painter, bar, scale, &lane.frames.review, (high, REVIEW_WIDTH), cx.colours().amber);
+    if !is_dense {
         // Last, so that no bar covers half of one.
         for segment in visible.iter().filter(|segment| segment.state == LaneState::Prompted) {
             draw_diamond(painter, cx, stretch(bar, scale, segment).center());
         }
-        return;
     }
-    // Several to a pixel: of each column the most telling one.
+}
+
+/// Several frames to a pixel: of each column the most telling one.
+fn draw_columns(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, visible: &[Segment], colour: Color32) {
     let mut at = 0;
     let mut column = bar.left().floor();
     while column < bar.right() && at < visible.len() {
@@ -43,8 +61,32 @@ pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, 
     }
 }
 
+/// Lines over or under the frames that spans hold, each wide enough to be seen. What the eye cannot tell apart becomes one,
+/// so their number is bounded by the bar's width, and the way from one to the next is a search, however many lie there.
+fn ticks(painter: &Painter, bar: Rect, scale: &Scale, spans: &[Span], (y, least): (Rangef, f32), colour: Color32) {
+    let mut rest = visible(spans, scale, bar);
+    while let Some(span) = rest.first() {
+        let (mut range, mut taken) = (widened(stretch(bar, scale, span), least), 0);
+        loop {
+            let reached = scale.frame(range.max + 1.0);
+            let next = rest.partition_point(|span| f64::from(span.first.0) <= reached).max(1);
+            if next == taken {
+                break;
+            }
+            taken = next;
+            range.max = range.max.max(widened(stretch(bar, scale, &rest[next - 1]), least).max);
+        }
+        painter.rect_filled(Rect::from_x_y_ranges(range, y), 0.0, colour);
+        rest = &rest[taken..];
+    }
+}
+
+fn widened(rect: Rect, least: f32) -> Rangef {
+    rect.x_range().expand(((least - rect.width()) / 2.0).max(0.0))
+}
+
 /// The stretches that reach into the bar.
-fn visible<'a>(segments: &'a [Segment], scale: &Scale, bar: Rect) -> &'a [Segment] {
+fn visible<'a, S>(segments: &'a [Segment<S>], scale: &Scale, bar: Rect) -> &'a [Segment<S>] {
     let (from, to) = (scale.frame(bar.left()), scale.frame(bar.right()));
     let start = segments.partition_point(|segment| f64::from(segment.last.0) + 1.0 <= from);
     let end = segments.partition_point(|segment| f64::from(segment.first.0) < to);
@@ -55,13 +97,13 @@ fn tone(cx: &UiContext, state: LaneState, colour: Color32) -> Color32 {
     match state {
         LaneState::Prompted => cx.colours().text,
         LaneState::Stale => colour.gamma_multiply(0.35),
-        LaneState::Approved | LaneState::Painted | LaneState::Tracked => colour,
+        LaneState::Painted | LaneState::Tracked => colour,
         LaneState::Absent => cx.colours().line,
     }
 }
 
 /// Where a stretch is drawn; a little beyond the bar at most, so that its ends look cut there.
-fn stretch(bar: Rect, scale: &Scale, segment: &Segment) -> Rect {
+fn stretch<S>(bar: Rect, scale: &Scale, segment: &Segment<S>) -> Rect {
     let left = scale.x(f64::from(segment.first.0)).max(bar.left() - 4.0);
     let right = scale.x(f64::from(segment.last.0) + 1.0).min(bar.right() + 4.0);
     Rect::from_min_max(Pos2::new(left, bar.top()), Pos2::new(right.max(left + 1.0), bar.bottom()))
@@ -103,11 +145,6 @@ fn draw_segment(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, seg
                 painter.line_segment(line, Stroke::new(2.0, cx.colours().text));
             }
         }
-        LaneState::Approved => {
-            painter.rect_filled(rect, 0.0, colour);
-            let line = [rect.left_bottom() - Vec2::new(0.0, 1.5), rect.right_bottom() - Vec2::new(0.0, 1.5)];
-            painter.line_segment(line, Stroke::new(3.0, cx.colours().text));
-        }
         LaneState::Stale => {
             painter.rect_filled(rect, 0.0, tone(cx, LaneState::Stale, colour));
             hatch(painter, rect, colour);
@@ -137,15 +174,21 @@ fn hatch(painter: &Painter, rect: Rect, colour: Color32) {
 }
 
 /// What a frame of a lane is like, in words.
-pub(super) fn word(lane: &LaneView, frame: FrameIdx) -> &'static str {
-    let at = lane.segments.partition_point(|segment| segment.last < frame);
-    match lane.segments.get(at).filter(|segment| segment.first <= frame).map(|segment| segment.state) {
+pub(super) fn words(lane: &LaneView, frame: FrameIdx) -> String {
+    let state = match find(&lane.frames.segments, frame).map(|segment| segment.state) {
         None => "no mask yet",
         Some(LaneState::Prompted) => "prompted",
         Some(LaneState::Stale) => "stale",
-        Some(LaneState::Approved) => "approved",
         Some(LaneState::Painted) => "painted",
         Some(LaneState::Tracked) => "tracked",
         Some(LaneState::Absent) => "not in the frame",
-    }
+    };
+    let approved = find(&lane.frames.approved, frame).map_or("", |_| ", approved");
+    let review = find(&lane.frames.review, frame).map_or("", |_| ", worth a look");
+    format!("{state}{approved}{review}")
+}
+
+fn find<S>(segments: &[Segment<S>], frame: FrameIdx) -> Option<&Segment<S>> {
+    let at = segments.partition_point(|segment| segment.last < frame);
+    segments.get(at).filter(|segment| segment.first <= frame)
 }

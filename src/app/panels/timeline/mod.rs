@@ -16,7 +16,7 @@ use super::super::action::Action;
 use super::UiContext;
 use crate::label::{FrameIdx, ObjectId, Rgb};
 
-pub use segments::{LaneState, Segment, segments};
+pub use segments::{LaneFrames, LaneState, Segment, Span};
 
 /// An object's lane.
 pub struct LaneView<'a> {
@@ -29,7 +29,7 @@ pub struct LaneView<'a> {
     /// Whether it is hidden.
     pub is_hidden: bool,
     /// Its frames.
-    pub segments: &'a [Segment],
+    pub frames: &'a LaneFrames,
 }
 
 /// What the timeline shows.
@@ -40,6 +40,8 @@ pub struct TimelineView<'a> {
     pub cached: &'a [(FrameIdx, FrameIdx)],
     /// The frame being decoded.
     pub is_waiting: bool,
+    /// Whether a menu was open when the pass began: a press here only closes it.
+    pub had_menu: bool,
 }
 
 /// Which part of the clip is shown.
@@ -215,6 +217,7 @@ fn handle_pointer(
         (i.pointer.button_pressed(PointerButton::Primary), i.pointer.primary_down(), i.pointer.interact_pos())
     });
     if is_pressed
+        && !view.had_menu
         && response.contains_pointer()
         && let Some(pos) = at
     {
@@ -405,7 +408,7 @@ fn hover_text(
     let frame = frame_at(scale, pos.x, cx.facts.frame_count);
     let text = match lane_at(view, lanes, state, pos) {
         None => format!("Frame {frame}"),
-        Some(lane) => format!("Frame {frame} · {} · {}", lane.name, lanes::word(lane, frame)),
+        Some(lane) => format!("Frame {frame} · {} · {}", lane.name, lanes::words(lane, frame)),
     };
     response.on_hover_text_at_pointer(text);
 }
