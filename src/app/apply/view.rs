@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use super::super::action::{Action, Panel};
 use super::super::notices::Notices;
 use super::super::settings::Settings;
-use super::super::state::{Overlay, Preview, Selection, ToolInHand, ViewRequest, ViewRequests, Windows};
+use super::super::state::{Overlay, Playback, Preview, Selection, ToolInHand, ViewRequest, ViewRequests, Windows};
 use super::super::tour;
 use super::{clips, playhead};
 
@@ -27,6 +27,8 @@ pub(super) fn perform(world: &mut World, action: &Action) {
             ask_view(world, ViewRequest::MoveCrosshair([f32::from(*dx), f32::from(*dy)]));
         }
         Action::ClickCrosshair(label) => {
+            // It is for the picture that is on screen; the next one would take its place before the canvas sees it.
+            world.resource_mut::<Playback>().running = None;
             let frame = playhead(world);
             ask_view(world, ViewRequest::ClickCrosshair(*label, frame));
         }
