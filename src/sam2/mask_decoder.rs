@@ -103,8 +103,12 @@ impl MaskDecoder {
         Ok((self.conv_s0.forward(level0)?, self.conv_s1.forward(level1)?))
     }
 
-    /// Predicts masks. `features` is `[feature rows, d_model]`, `sparse` the prompt's tokens, `dense` what the mask
-    /// prompt adds, `fine` the projected fine levels; `multimask` asks for three masks.
+    /// Predicts masks. `features` and `positions` are `[feature rows, d_model]`, `sparse` the prompt's tokens,
+    /// `[tokens, d_model]`, `dense` what the mask prompt adds to each feature row, `fine` the projected levels of strides 4
+    /// and 8; `multimask` asks for three masks.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(
         &self,
         features: &Tensor,

@@ -24,7 +24,7 @@ pub struct PointerAt<'a> {
 }
 
 impl Sam2 {
-    /// Lays memories and pointers out as rows of one table.
+    /// Lays memories and pointers out as rows of one table: the middle part of `_prepare_memory_conditioned_features`.
     pub(super) fn gather(
         &self,
         memories: &[MemoryAt],

@@ -85,9 +85,9 @@ pub enum Observation<'a> {
     MemoryAttention(&'a Tensor),
     /// A memory, before it is rounded to bf16: `[feature rows, memory channels]`.
     MemoryEncoder(&'a Tensor),
-    /// The prompt's tokens.
+    /// The prompt's tokens, `[tokens, d_model]`.
     PromptEncoder(&'a Tensor),
-    /// Masks, qualities, tokens, score.
+    /// Masks, predicted IoUs, tokens, score.
     MaskDecoder(&'a Decoded),
 }
 
@@ -96,9 +96,9 @@ pub enum Observation<'a> {
 pub struct FrameFeatures {
     /// Stride 16, `[feature rows, d_model]`.
     top: Tensor,
-    /// Stride 8, as the decoder uses it.
+    /// Stride 8, as the decoder uses it: `[4 * feature rows, d_model / 4]`.
     stride8: Tensor,
-    /// Stride 4, as the decoder uses it.
+    /// Stride 4, as the decoder uses it: `[16 * feature rows, d_model / 8]`.
     stride4: Tensor,
     /// Through the first self-attention of memory attention; made when first needed, shared by all objects.
     prepared: OnceLock<Tensor>,
@@ -249,7 +249,7 @@ impl Sam2 {
         Ok(result)
     }
 
-    /// A frame's features.
+    /// A frame's features (`forward_image` of `sam2_base.py`).
     ///
     /// # Errors
     /// When the frame is malformed or the device fails.
@@ -270,12 +270,17 @@ impl Sam2 {
         Ok(FrameFeatures { top: pyramid.level2, stride8, stride4, prepared: OnceLock::new() })
     }
 
-    /// Features of a frame without any memory.
+    /// Features of a frame without any memory, `[feature rows, d_model]` (`_prepare_memory_conditioned_features` of an
+    /// initial conditioning frame).
+    ///
+    /// # Errors
+    /// When the device fails, as for all of these.
     pub fn without_memory(&self, frame: &FrameFeatures) -> candle_core::Result<Tensor> {
         frame.top.broadcast_add(&self.no_memory)
     }
 
-    /// Features of a frame with memories and pointers mixed in; at least one memory.
+    /// Features of a frame with memories and pointers mixed in, `[feature rows, d_model]`; at least one memory
+    /// (`_prepare_memory_conditioned_features`).
     pub fn with_memory(
         &self,
         frame: &FrameFeatures,
@@ -299,8 +304,9 @@ impl Sam2 {
         )
     }
 
-    /// Predicts the mask of one object from conditioned features, a prompt (no points for a tracked frame) and, when
-    /// refining, the logits of the mask before (`[low-res side, low-res side]`).
+    /// Predicts the mask of one object from conditioned features (`[feature rows, d_model]`), a prompt (no points for a
+    /// tracked frame) and, when refining, the logits of the mask before (`[low-res side, low-res side]`). The reference's
+    /// `_forward_sam_heads`.
     pub fn predict(
         &self,
         frame: &FrameFeatures,
@@ -377,7 +383,8 @@ impl Sam2 {
         if is_there { self.pointer_projection.forward(token) } else { Ok(self.no_object_pointer.clone()) }
     }
 
-    /// Takes a supplied mask (0.0 or 1.0 at the input size) as the answer; the heads only make its pointer.
+    /// Takes a supplied mask (0.0 or 1.0, `[side * side]` at the input size) as the answer; the heads only make its
+    /// pointer (`_use_mask_as_output`).
     pub fn take_mask(&self, frame: &FrameFeatures, mask: &[f32]) -> candle_core::Result<HeadsOutput> {
         let side = self.config.image_size;
         let is_there = mask.iter().any(|&v| v > 0.0);
@@ -399,8 +406,9 @@ impl Sam2 {
         Tensor::from_vec(low, (low_side, low_side), &self.device)
     }
 
-    /// Makes the memory of a frame and a mask (`[low-res side, low-res side]` logits), rounded to bf16 as the reference
-    /// stores it, unless the model was loaded to keep it whole. On frames the user prompted the mask enters as a hard one.
+    /// Makes the memory of a frame and a mask (`[low-res side, low-res side]` logits): `[feature rows, memory channels]`, rounded to bf16 as the reference
+    /// stores it, unless the model was loaded to keep it whole. On frames the user prompted the mask enters as a hard one
+    /// (`_encode_new_memory`).
     pub fn remember(
         &self,
         frame: &FrameFeatures,

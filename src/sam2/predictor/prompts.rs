@@ -27,7 +27,7 @@ pub struct ClickPrompt<'a> {
 }
 
 impl Predictor {
-    /// Adds clicks or a box and returns the frame's masks. A frame that was tracked before is corrected from what it
+    /// Adds clicks or a box and returns the frame's masks (`add_new_points_or_box` of `sam2_video_predictor.py`). A frame that was tracked before is corrected from what it
     /// has; others start from the picture alone.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Predictor {
         self.check_frame(frame, object)
     }
 
-    /// Takes a mask as the object's mask on a frame and returns the frame's masks.
+    /// Takes a mask as the object's mask on a frame and returns the frame's masks (`add_new_mask`).
     ///
     /// # Errors
     /// When the mask has another size than the clip or the frame does not exist, the frame cannot be read, or the

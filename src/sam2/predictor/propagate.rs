@@ -47,7 +47,7 @@ impl Propagation {
 }
 
 impl Predictor {
-    /// Takes new prompts up and plans a run.
+    /// Takes new prompts up and plans a run (`propagate_in_video_preflight`, and the order of `propagate_in_video`).
     ///
     /// # Errors
     /// When there is nothing to track, a prompted frame cannot be read, or the model fails.
