@@ -287,7 +287,7 @@ fn colours_at(harness: &Harness, frame: f32, frame_count: f32) -> Vec<egui::Colo
         egui::Shape::Rect(rect) if rect.fill != egui::Color32::TRANSPARENT => Some(rect),
         _ => None,
     });
-    let rects = rects.filter(|rect| rect.rect.height() < 6.0 && rect.rect.x_range().contains(lane.x));
+    let rects = rects.filter(|rect| (2.0..6.0).contains(&rect.rect.height()) && rect.rect.x_range().contains(lane.x));
     let rects = rects.filter(|rect| (rect.rect.center().y - lane.y).abs() < 8.0);
     let mut found: Vec<_> = rects.map(|rect| (rect.rect.top(), rect.fill)).collect();
     found.sort_by(|a, b| a.0.total_cmp(&b.0));

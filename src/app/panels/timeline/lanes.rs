@@ -15,6 +15,8 @@ const APPROVED_WIDTH: f32 = 1.0;
 /// The tick over frames that want a look.
 const REVIEW_HEIGHT: f32 = 4.0;
 const REVIEW_WIDTH: f32 = 3.0;
+/// Between these and the bar, in points.
+const EDGE: f32 = 1.0;
 
 /// Draws what of a lane is in `bar`. The number of shapes is bounded by its width.
 pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, lane: &LaneView) {
@@ -31,10 +33,18 @@ pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, 
             draw_segment(painter, cx, bar, scale, segment, colour);
         }
     }
-    let low = Rangef::new(bar.bottom() - APPROVED_HEIGHT, bar.bottom());
-    ticks(painter, bar, scale, &lane.frames.approved, (low, APPROVED_WIDTH), cx.colours().text);
-    let high = Rangef::new(bar.top(), bar.top() + REVIEW_HEIGHT);
-    ticks(painter, bar, scale, &lane.frames.review, (high, REVIEW_WIDTH), cx.colours().amber);
+    let (approved, review) = (&lane.frames.approved, &lane.frames.review);
+    let (low, high) = (bar.bottom() - APPROVED_HEIGHT, bar.top() + REVIEW_HEIGHT);
+    // With a dark edge towards the bar: there are objects as amber as the ticks, and as light as the line.
+    for (spans, least, line, edge, colour) in [
+        (approved, APPROVED_WIDTH, Rangef::new(low, bar.bottom()), Rangef::new(low - EDGE, low), cx.colours().text),
+        (review, REVIEW_WIDTH, Rangef::new(bar.top(), high), Rangef::new(high, high + EDGE), cx.colours().amber),
+    ] {
+        ticks(bar, scale, spans, least, |range| {
+            painter.rect_filled(Rect::from_x_y_ranges(range, edge), 0.0, cx.colours().field);
+            painter.rect_filled(Rect::from_x_y_ranges(range, line), 0.0, colour);
+        });
+    }
     if !is_dense {
         // Last, so that no bar covers half of one.
         for segment in visible.iter().filter(|segment| segment.state == LaneState::Prompted) {
@@ -61,9 +71,9 @@ fn draw_columns(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, vis
     }
 }
 
-/// Lines over or under the frames that spans hold, each wide enough to be seen. What the eye cannot tell apart becomes one,
+/// Draws what stands over or under the frames that spans hold, each wide enough to be seen. What the eye cannot tell apart becomes one,
 /// so their number is bounded by the bar's width, and the way from one to the next is a search, however many lie there.
-fn ticks(painter: &Painter, bar: Rect, scale: &Scale, spans: &[Span], (y, least): (Rangef, f32), colour: Color32) {
+fn ticks(bar: Rect, scale: &Scale, spans: &[Span], least: f32, mut draw: impl FnMut(Rangef)) {
     let mut rest = visible(spans, scale, bar);
     while let Some(span) = rest.first() {
         let (mut range, mut taken) = (widened(stretch(bar, scale, span), least), 0);
@@ -76,7 +86,7 @@ fn ticks(painter: &Painter, bar: Rect, scale: &Scale, spans: &[Span], (y, least)
             taken = next;
             range.max = range.max.max(widened(stretch(bar, scale, &rest[next - 1]), least).max);
         }
-        painter.rect_filled(Rect::from_x_y_ranges(range, y), 0.0, colour);
+        draw(range);
         rest = &rest[taken..];
     }
 }
