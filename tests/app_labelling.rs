@@ -14,7 +14,7 @@ use label_hub::app::notices::{Notices, Severity};
 use label_hub::app::state::{ActionQueue, Playback};
 use label_hub::engine::TrackDirection;
 use label_hub::formats::npy;
-use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Provenance, Stroke};
+use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel, Provenance, Stroke};
 
 const ALL: Action = Action::Track(TrackScope::StaleOrMissing);
 
@@ -244,6 +244,33 @@ fn an_answer_to_an_undone_click_is_dropped() {
     lab.act(click(clip.click(1)));
     lab.wait_for_answers();
     assert!(lab.mark(1, 0).is_none() && lab.mark(1, 1).is_some());
+}
+
+#[test]
+fn a_click_that_the_model_failed_on_is_asked_about_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let images = folder.path().join("clip");
+    std::fs::create_dir(&images).expect("a writable folder");
+    let picture = |number: u32| images.join(format!("{number}.png"));
+    for number in 0..40 {
+        image::RgbImage::from_fn(64, 48, |x, _| image::Rgb([if x < 20 { 250 } else { 10 }; 3]))
+            .save(picture(number))
+            .expect("a writable folder");
+    }
+    let mut lab = Lab::with_clip(&images);
+    // Far enough that nobody has read it ahead.
+    std::fs::rename(picture(30), images.join("gone")).expect("the same folder");
+    lab.act(Action::GoTo(FrameIdx(30)));
+    lab.act(click(Point { x: 5.0, y: 5.0, label: PointLabel::Positive }));
+    lab.wait_for_answers();
+    assert!(lab.mark(1, 30).is_none());
+    std::fs::rename(images.join("gone"), picture(30)).expect("the same folder");
+    let notices = lab.app.world().resource::<Notices>().on_screen();
+    let mut ways_out = notices.iter().flat_map(|notice| notice.ways_out.iter().map(|(_, action)| action));
+    let again = ways_out.find(|action| matches!(action, Action::AskAgain(..))).expect("a way on").clone();
+    lab.act(again);
+    lab.wait_for_answers();
+    assert!(lab.mark(1, 30).is_some_and(|mark| mark.area > 0), "{:?}", lab.said());
 }
 
 #[test]

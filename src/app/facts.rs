@@ -252,6 +252,7 @@ impl AppFacts {
                 .needs_selected()
                 .or(if_none(self.has_masks_in_range, "The selected object has no masks in the range"))
                 .or(if_none(!self.is_selected_locked, "The object is locked")),
+            Action::AskAgain(id, _) => self.needs_clip().or(self.needs(*id)),
             Action::Track(_) => self.why_not_track(),
             Action::TrackSelected(_) => self.needs_selected().or(self.why_not_track()),
             Action::StopTracking => if_none(self.is_tracking, "Nothing is being tracked"),

@@ -41,6 +41,7 @@ impl Action {
             Action::SaveMasksTo(PathBuf::from("masks")),
             Action::ImportClasses(PathBuf::from("classes.txt")),
             Action::GoTo(FrameIdx(0)),
+            Action::AskAgain(id, FrameIdx(0)),
             Action::SetInOut(FrameIdx(0), FrameIdx(1)),
             Action::Select(id),
             Action::Rename(id, "name".to_owned()),

@@ -287,6 +287,8 @@ pub enum Action {
     ClearMask,
     /// The same for all frames from in to out.
     ClearRangeMasks,
+    /// Asks the model again about what is said of an object on a frame, after it failed.
+    AskAgain(ObjectId, FrameIdx),
     /// The next of the candidates of a first click.
     CycleCandidate,
     /// Fixes the mask here against changes, or frees it.
@@ -431,6 +433,7 @@ impl Action {
             | Action::Redo
             | Action::Step(_)
             | Action::GoTo(_)
+            | Action::AskAgain(..)
             | Action::First
             | Action::Last
             | Action::NextPrompted

@@ -75,6 +75,7 @@ impl Action {
             Action::ResetAll => "reset_all",
             Action::Step(by) => return Cow::Owned(format!("step_{by}")),
             Action::GoTo(_) => "go_to",
+            Action::AskAgain(..) => "ask_again",
             Action::First => "first_frame",
             Action::Last => "last_frame",
             Action::NextPrompted => "next_prompted",
@@ -210,6 +211,9 @@ impl Action {
             Action::Step(by) if *by >= 0 => return Cow::Owned(format!("Forward {by} frames")),
             Action::Step(by) => return Cow::Owned(format!("Back {} frames", by.unsigned_abs())),
             Action::GoTo(frame) => return Cow::Owned(format!("Go to frame {frame}")),
+            Action::AskAgain(_, frame) => {
+                return Cow::Owned(format!("Ask the model again about frame {frame}"));
+            }
             Action::First => "First frame",
             Action::Last => "Last frame",
             Action::NextPrompted => "Next prompted frame",

@@ -277,6 +277,7 @@ fn is_about_clip(action: &Action) -> bool {
         | Action::SaveProjectCopy(_)
         | Action::RetryWriting
         | Action::GoTo(_)
+        | Action::AskAgain(..)
         | Action::Track(_)
         | Action::TrackSelected(_) => true,
         other => other.is_undoable(),

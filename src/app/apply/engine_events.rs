@@ -116,7 +116,8 @@ fn failed(world: &mut World, generation: Generation, frame: FrameIdx, object: Op
         return;
     }
     answers.pending.remove(&(object, frame));
-    tell(world, Severity::Error, format!("No mask for the click on frame {frame}: {error}"), Vec::new());
+    let text = format!("No mask for the click on frame {frame}: {error}");
+    tell(world, Severity::Error, text, vec![("Try again".to_owned(), Action::AskAgain(object, frame))]);
 }
 
 /// The facts of a mask that a model made when the object was at a revision.

@@ -165,6 +165,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::MarkRangeAbsent
         | Action::ClearMask
         | Action::ClearRangeMasks
+        | Action::AskAgain(..)
         | Action::CycleCandidate
         | Action::ToggleApproved
         | Action::ToggleAllApproved

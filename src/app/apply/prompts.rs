@@ -26,7 +26,9 @@ const MAX_CLICKS: usize = 1000;
 
 pub(super) fn perform(world: &mut World, action: Action) {
     let frame = playhead(world);
-    if !matches!(action, Action::ToggleApproved | Action::ToggleAllApproved | Action::ToggleRangeApproved) {
+    let is_about_others =
+        matches!(action, Action::AskAgain(..) | Action::ToggleAllApproved | Action::ToggleRangeApproved);
+    if !is_about_others && action != Action::ToggleApproved {
         // Whoever says something about a frame wants to see what comes of it there.
         world.resource_mut::<Playback>().running = None;
     }
@@ -54,6 +56,11 @@ pub(super) fn perform(world: &mut World, action: Action) {
         Action::MarkRangeAbsent | Action::ClearRangeMasks => {
             let Some(range) = world.resource::<InOut>().0 else { return };
             if action == Action::MarkRangeAbsent { mark_absent(world, range) } else { clear_masks(world, range) }
+        }
+        Action::AskAgain(object, frame) => {
+            if labels::said(world, object, frame).is_some() {
+                world.resource_mut::<Answers>().wanted.insert((object, frame));
+            }
         }
         Action::CycleCandidate => cycle_candidate(world, frame),
         Action::ToggleApproved => {
