@@ -42,6 +42,7 @@ every_frame! {
     mpeg_ts_is_exact: "h264.ts" "libx264" ["-bf", "2", "-g", "12"];
     mpeg_ts_with_open_gop_is_exact: "open_gop.ts" "libx264"
         ["-bf", "3", "-x264-params", "open-gop=1:keyint=10:min-keyint=10:scenecut=0"];
+    timestamps_that_wrap_are_exact: "wrap.ts" "libx264" ["-bf", "2", "-g", "12", "-output_ts_offset", "95440"];
     mpeg2_ts_is_exact: "mpeg2.ts" "mpeg2video" ["-bf", "2", "-g", "12", "-q:v", "3"];
     mpeg_ps_is_exact: "mpeg2.mpg" "mpeg2video" ["-bf", "2", "-g", "12", "-q:v", "3"];
     raw_h264_is_exact: "raw.h264" "libx264" ["-bf", "2", "-g", "12"];

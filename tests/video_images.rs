@@ -133,6 +133,16 @@ fn sixteen_bit_gray_and_alpha_become_rgb() {
 }
 
 #[test]
+fn a_picture_in_print_colours_becomes_rgb() {
+    let folder = folder();
+    // Cyan 0, magenta and yellow full, black 0; made with Pillow.
+    fs::write(folder.path().join("1.jpg"), include_bytes!("data/cmyk_red.jpg")).expect("writable");
+    let clip = open(folder.path());
+    let red = clip.reader().expect("a reader").frame(FrameIdx(0)).expect("the frame").to_rgb().pixel(3, 3);
+    assert!(red[0] > 220 && red[1] < 60 && red[2] < 60, "{red:?}");
+}
+
+#[test]
 fn a_truncated_image_is_damaged_and_repeats_the_last_good_one() {
     let folder = folder();
     for name in ["1.png", "2.png", "3.png", "4.png"] {
@@ -159,6 +169,7 @@ fn a_truncated_image_is_damaged_and_repeats_the_last_good_one() {
 fn a_bomb_is_refused_before_it_is_decoded() {
     let cases = [
         (30_000_u32, 30_000_u32, "1.png: the picture size 30000x30000 is beyond the limit of 141557760 pixels"),
+        (1 << 31, 1, "1.png: its width or height is beyond the limit of 32768 pixels. Scale"),
         (60_000, 1, "1.png: its width or height is beyond the limit of 32768 pixels. Scale"),
     ];
     for (width, height, words) in cases {
