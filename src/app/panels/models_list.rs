@@ -155,7 +155,7 @@ fn job_ui(ui: &mut Ui, cx: &UiContext, job: &ModelJob, actions: &mut Vec<Action>
     ui.horizontal(|ui| {
         ui.add_space(24.0);
         if let Some(share) = share {
-            ui.add(ProgressBar::new(share).desired_width(160.0).desired_height(12.0));
+            ui.add(ProgressBar::new(share).fill(cx.colours().accent).desired_width(160.0).desired_height(12.0));
         }
         ui.label(RichText::new(text).color(cx.colours().quiet));
         cx.action_widget(ui, Button::new("Stop"), Action::StopModelJob, actions);

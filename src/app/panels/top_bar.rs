@@ -180,7 +180,8 @@ fn track_button(ui: &mut Ui, cx: &UiContext, cost: &dyn Fn() -> Option<String>, 
 fn progress_ui(ui: &mut Ui, cx: &UiContext, view: &ProgressView, actions: &mut Vec<Action>) {
     let share = if view.total == 0 { 0.0 } else { view.done as f32 / view.total as f32 };
     let figures = super::super::theme::figures();
-    ui.add(ProgressBar::new(share).desired_width(160.0).desired_height(12.0)).on_hover_text(&view.name);
+    ui.add(ProgressBar::new(share).fill(cx.colours().accent).desired_width(160.0).desired_height(12.0))
+        .on_hover_text(&view.name);
     let count = if view.total == 0 { "starting…".to_owned() } else { format!("{} / {}", view.done, view.total) };
     ui.label(RichText::new(count).font(figures.clone()));
     if let Some(speed) = view.frames_per_sec {

@@ -69,7 +69,9 @@ pub fn opening_ui(ui: &mut Ui, cx: &UiContext, view: &OpeningView, actions: &mut
             view.frames.map_or_else(|| "opening…".to_owned(), |frames| format!("{frames} frames found so far"));
         ui.label(RichText::new(frames).color(cx.colours().quiet));
         if let Some(fraction) = view.fraction {
-            ui.add(ProgressBar::new(fraction).desired_width(COLUMN_WIDTH).desired_height(8.0));
+            ui.add(
+                ProgressBar::new(fraction).fill(cx.colours().accent).desired_width(COLUMN_WIDTH).desired_height(8.0),
+            );
         }
         ui.add_space(8.0);
         if ui.button("Cancel").on_hover_text("Stop reading; a clip that was open comes back").clicked() {
