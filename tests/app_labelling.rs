@@ -491,6 +491,8 @@ fn a_run_is_not_ended_unasked_by_leaving_the_clip() {
         let asked = lab.said().pop().expect("something is told");
         assert!(asked.contains("is going on"), "{asked}");
         lab.wait_for_run();
+        let mut on_screen = lab.app.world().resource::<Notices>().on_screen().iter();
+        assert!(on_screen.all(|notice| notice.text != asked), "there is nothing to be asked any more");
     }
     assert!(lab.mark(1, 11).is_some());
 }

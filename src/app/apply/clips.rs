@@ -25,7 +25,7 @@ use super::super::settings::Settings;
 use super::super::siblings::next_clip;
 use super::super::state::{
     Answers, ClipStatus, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Overlay, Pace, Playback, Playhead,
-    Preview, Saving, Selection, Shown, StoreLink, VideoLink, ViewRequest, ViewRequests, Waker, Windows,
+    Preview, Saving, Selection, Shown, StoreLink, Tracking, VideoLink, ViewRequest, ViewRequests, Waker, Windows,
 };
 use super::super::wording::counted;
 use super::{commit, tell};
@@ -127,8 +127,8 @@ fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> boo
         return false;
     }
     if let Some(run) = world.resource::<CurrentRun>().0.as_ref().filter(|run| !run.is_disowned) {
-        let masks = counted(run.masks, "mask");
-        let text = format!("\"{}\" is going on, {masks} so far; {what} would end it. They stay.", run.name);
+        let made = counted(run.masks, "mask");
+        let text = format!("{} {what} would end that; the {made} it has brought would stay.", going_on(run));
         tell(world, Severity::Warning, text, vec![(anyway.to_owned(), action)]);
         return false;
     }
@@ -142,6 +142,11 @@ fn may_leave(world: &mut World, what: &str, anyway: &str, action: Action) -> boo
             false
         }
     }
+}
+
+/// What is said of a run that keeps the labeller here; it leaves the screen with the run.
+pub(super) fn going_on(run: &Tracking) -> String {
+    format!("\"{}\" is going on:", run.name)
 }
 
 fn ways_to_save() -> Vec<(String, Action)> {

@@ -17,7 +17,7 @@ use super::super::labels;
 use super::super::notices::{Notices, Severity};
 use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Pace, Preview, StoreLink};
 use super::super::wording::counted;
-use super::{make, tell};
+use super::{clips, make, tell};
 
 /// A run over fewer frames says nothing about the model's speed.
 const LEAST_MEASURED_FRAMES: u32 = 4;
@@ -208,6 +208,8 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
 fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     let is_this = world.resource::<CurrentRun>().0.as_ref().is_some_and(|run| run.generation == generation);
     let Some(run) = world.resource_mut::<CurrentRun>().0.take_if(|_| is_this) else { return };
+    let asked = clips::going_on(&run);
+    world.resource_mut::<Notices>().dismiss_where(|notice| notice.text.starts_with(&asked));
     let damaged = match run.damaged.len() {
         0 => String::new(),
         n => {
