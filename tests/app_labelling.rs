@@ -506,7 +506,7 @@ fn a_point_beyond_the_other_begins_a_new_range_and_tracking_out_of_it_is_told() 
     lab.act(Action::SetInOut(FrameIdx(2), FrameIdx(4)));
     lab.act(Action::GoTo(FrameIdx(7)));
     lab.act(Action::Track(TrackScope::From(TrackDirection::Forward)));
-    assert!(!lab.facts().is_tracking && lab.said().pop().expect("told").contains("behind the out point"));
+    assert!(!lab.facts().is_tracking && lab.said().pop().expect("told").contains("after the out point"));
     lab.act(Action::SetIn);
     assert_eq!(lab.facts().in_out, Some((FrameIdx(7), FrameIdx(11))));
     lab.act(Action::GoTo(FrameIdx(3)));

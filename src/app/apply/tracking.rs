@@ -41,7 +41,7 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     if let Some((first, last)) = world.resource::<InOut>().0 {
         let here = playhead(world);
         let beyond = match scope {
-            TrackScope::From(TrackDirection::Forward) if here > last => Some("behind the out point"),
+            TrackScope::From(TrackDirection::Forward) if here > last => Some("after the out point"),
             TrackScope::From(TrackDirection::Backward) if here < first => Some("before the in point"),
             _ => None,
         };

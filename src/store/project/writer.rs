@@ -2,7 +2,8 @@
 //!
 //! It takes units in order, a transaction at a time. When a transaction fails it keeps the units in hand and tries
 //! again, later and later; nothing is dropped. It also answers the questions that need its connection: copies, flushing,
-//! closing; backups are made beside it, on the thread "backup". Knows nothing of the app; the waker tells whoever wants to look at [`SaveState`](crate::store::SaveState).
+//! closing; backups are made beside it, on the thread "backup". Knows nothing of the app; the waker tells whoever wants
+//! to look at [`SaveState`](crate::store::SaveState).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -257,8 +258,10 @@ impl Writer {
     /// Makes a backup while this thread goes on writing: a copy of a long project takes seconds.
     fn back_up_beside(&mut self) {
         if let Some(done) = self.backing_up.take_if(|backing_up| backing_up.thread.is_finished()) {
-            // One that panicked has said so, and there will be no more.
-            self.backups = done.thread.join().ok();
+            match done.thread.join() {
+                Ok(backups) => self.backups = Some(backups),
+                Err(_) => self.tell_no_backup("no more until the project is opened again, by an error in the program"),
+            }
         }
         let Some(mut backups) = self.take_due_backups() else { return };
         let reader = match schema::open_reader(&self.path) {
