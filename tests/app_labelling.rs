@@ -408,7 +408,11 @@ fn a_click_that_was_undone_before_its_answer_is_answered_when_it_comes_back() {
     lab.wait_for_answers();
     let of_both = lab.mask(1, 0);
     assert_ne!(of_both, of_first, "the mask of the first click must not stand under both");
-    // The same where a third click took the second one's answer away, and it came after all.
+    // The same where the mask went with the words, and both came back.
+    act_at_once(&mut lab, [Action::Undo, second.clone(), Action::ClearMask, Action::Undo]);
+    lab.wait_for_answers();
+    assert_eq!(lab.mask(1, 0), of_both);
+    // And where a third click took the second one's answer away, and it came after all.
     act_at_once(&mut lab, [Action::Undo, second, click(clip.click(0))]);
     lab.wait_for_answers();
     for _ in 0..2 {

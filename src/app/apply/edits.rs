@@ -52,14 +52,6 @@ pub(in super::super) fn newest_run(world: &World) -> Option<&Tracking> {
 /// and so is one whose answer never came; one that gets its mask back is not.
 fn make_again(world: &mut World, edit: &Edit) {
     make(world, edit);
-    if edit.changes.iter().any(|change| matches!(change, Change::Prompt { after: Some(_), .. })) {
-        let open = labels::open_prompts(world);
-        let said = edit.changes.iter().filter_map(|change| match change {
-            Change::Prompt { object, frame, after: Some(_), .. } => Some((*object, *frame)),
-            _ => None,
-        });
-        world.resource_mut::<Answers>().wanted.extend(said.filter(|key| open.contains(key)));
-    }
     for change in &edit.changes {
         let Change::Mark { object, frame, before, after } = change else { continue };
         let key = (*object, *frame);
@@ -71,6 +63,15 @@ fn make_again(world: &mut World, edit: &Edit) {
         } else if after.is_none() && is_said && !answers.pending.contains_key(&key) {
             answers.wanted.insert(key);
         }
+    }
+    // Last: the mask that came back may be one of earlier words.
+    if edit.changes.iter().any(|change| matches!(change, Change::Prompt { after: Some(_), .. })) {
+        let open = labels::open_prompts(world);
+        let said = edit.changes.iter().filter_map(|change| match change {
+            Change::Prompt { object, frame, after: Some(_), .. } => Some((*object, *frame)),
+            _ => None,
+        });
+        world.resource_mut::<Answers>().wanted.extend(said.filter(|key| open.contains(key)));
     }
 }
 
