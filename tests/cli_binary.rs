@@ -106,7 +106,7 @@ fn extract_tells_each_frame_with_its_files_name() {
     let counts = ["event", "frames", "written", "already_there", "damaged"].map(|key| done[key].clone());
     assert_eq!(counts, ["done".into(), 3.into(), 3.into(), 0.into(), serde_json::json!([])]);
     let table = std::fs::read_to_string(home.path().join("out/frames.csv")).expect("the table");
-    assert_eq!(table.lines().nth(2), Some("1,1,0.040000,00001.png,\"\",\"a 7, \"\"new\"\".png\""));
+    assert_eq!(table.lines().nth(2), Some("1,1,0.040000,00001.png,,\"a 7, \"\"new\"\".png\""));
     let output = label_hub(home.path(), &["extract", "in", "--out", "out"]);
     let words = text(&output.stderr);
     assert!(words.contains("2/3 00001.png") && words.contains("0 pictures written, 3 were there"), "{words}");

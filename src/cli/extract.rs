@@ -166,10 +166,10 @@ pub fn run(
         let pts = clip.index().pts(idx).expect("idx is below the frame count");
         let name = clip.index().name(idx);
         let damage = frame.damage().map(ToString::to_string);
-        let shown_damage = damage.as_deref().unwrap_or_default().replace(['"', '\n'], " ");
-        let shown_name = name.map_or_else(String::new, quoted);
+        let cell = |text: Option<&str>| text.map_or_else(String::new, quoted);
+        let (shown_damage, shown_name) = (cell(damage.as_deref()), cell(name));
         let seconds = frame.pts_secs();
-        table.push_str(&format!("{idx},{pts},{seconds:.6},{file},\"{shown_damage}\",{shown_name}\n"));
+        table.push_str(&format!("{idx},{pts},{seconds:.6},{file},{shown_damage},{shown_name}\n"));
         if damage.is_some() {
             summary.damaged.push(idx);
         }
