@@ -178,7 +178,7 @@ class Maker:
             use[:, -1] |= self.uniform(batch) < 0.4  # backgrounds more often
             index = torch.nonzero(use.reshape(n))[:, 0]
             if len(index):
-                photo = torch.stack([self._cutting() for _ in index])
+                photo = self._cuttings(len(index))
                 # Half keep the photograph's colours, half take the drawn colour with its detail.
                 tint = (self.uniform(len(index), 1, 1, 1) < 0.5).float()
                 own = photo - photo.mean((2, 3), keepdim=True) + colour.reshape(n, 3, 1, 1)[index]
@@ -199,16 +199,20 @@ class Maker:
         shown = torch.gather(colours, 1, which.reshape(n, -1, 1).expand(-1, -1, 3)).view(n, *x.shape, 3).permute(0, 3, 1, 2)
         return shown + 0.3 * strength * fine
 
-    def _cutting(self):
-        """A square of some photograph, turned or mirrored, as a texture."""
-        which, size, top, left, turn = self.uniform(5).tolist()
-        photo = self.photos.stack[int(which * len(self.photos.stack))]
-        most = photo.shape[-1]
-        size = int(64 + size**2 * (most - 64))
-        top, left = int(top * (most - size)), int(left * (most - size))
-        cut = F.interpolate(photo[None, :, top:top + size, left:left + size], size=(TEXTURE, TEXTURE), mode="bilinear", align_corners=False)[0]
-        turn = int(turn * 8)
-        return torch.rot90(cut.flip(2) if turn >= 4 else cut, turn % 4, (1, 2))
+    def _cuttings(self, count):
+        """Squares of photographs, turned by quarters or mirrored, as textures."""
+        which, size, left, top, turn, mirror = self.uniform(6, count)
+        which = (which * len(self.photos.stack)).long()
+        most = self.photos.stack.shape[-1]
+        share = (64 + size**2 * (most - 64)) / most
+        quarter = (turn * 4).floor() * (math.pi / 2)
+        across = torch.where(mirror < 0.5, -1.0, 1.0)
+        c, s = torch.cos(quarter) * share, torch.sin(quarter) * share
+        middle = lambda at: (2 * at - 1) * (1 - share)
+        where = torch.stack([torch.stack([c * across, -s, middle(left)], -1), torch.stack([s * across, c, middle(top)], -1)], 1)
+        grid = F.affine_grid(where, (count, 3, TEXTURE, TEXTURE), align_corners=False)
+        return torch.cat([F.grid_sample(self.photos.stack[w], g, padding_mode="reflection", align_corners=False)
+                          for w, g in zip(which.split(256), grid.split(256))])
 
 
 class Scene:

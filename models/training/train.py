@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import pathlib
+import random
 import shutil
 import time
 
@@ -39,11 +40,15 @@ TURNS = [
     (10, 128, 8, 6),
     (10, 256, 8, 2),
 ]
+# A GPU is fed by large batches instead, each step of another length.
+GPU_TURNS = [(1, 256, 1, 768), (1, 256, 8, 96), (1, 256, 4, 192), (1, 256, 8, 96)]
 COOLED = 0.05  # what is left of the rate at the end of a cooling
 
 
-def stage_of(step):
+def stage_of(step, device):
     """The stage a step belongs to, and how far into it the step is."""
+    if device != "cpu":
+        return GPU_TURNS[step % len(GPU_TURNS)], 0
     for stage in STAGES:
         if step < stage[0]:
             return stage, step
@@ -100,18 +105,19 @@ def answer_loss(answer, truth, step):
 def clip_loss(network, pictures, truth, maker, step):
     """A prompt on the first frame, sometimes corrected, the rest tracked, a later frame sometimes corrected too."""
     frames = truth.shape[1]
-    chance = lambda p: maker.uniform(1).item() < p
+    dice = random.Random(step)  # not the maker's: a GPU would stand still for each throw
+    chance = lambda p: dice.random() < p
     # Pointers alone are the easy way to find an object again, and memories of its mask are then never learnt.
     network.use_obj_ptrs_in_encoder = not chance(0.6)
     clip = net.Clip(network, pictures)
     loss, shown = 0, []
-    late = 1 + int(maker.uniform(1).item() * (frames - 1)) if frames > 2 and chance(0.25) else None
+    late = 1 + int(dice.random() * (frames - 1)) if frames > 2 and chance(0.25) else None
     for frame in range(frames):
         wanted = truth[:, frame]
         if frame == 0:
             points, labels = net.box(wanted, maker, 0.1) if chance(0.35) else net.click(wanted, maker, middle=chance(0.6))
             answer = clip.look(0, points, labels)
-            corrections = 1 + int(maker.uniform(1).item() * 2) if chance(0.3) else 0
+            corrections = 1 + int(dice.random() * 2) if chance(0.3) else 0
         else:
             answer = clip.look(frame)
             corrections = 1 if frame == late else 0
@@ -197,9 +203,9 @@ class State:
                         tensor.mul_(0.1)
         self._optimizers()
 
-    def descend(self, loss, cooled=0.0):
-        """One step. `cooled` goes from 0 to 1 while the rate falls at the end."""
-        rate = PEAK_RATE * min(1, (self.step - self.began + 1) / WARM_UP) * (0.5 if self.step >= HALVED_FROM else 1)
+    def descend(self, loss, peak, cooled=0.0):
+        """One step at the rate `peak`. `cooled` goes from 0 to 1 while the rate falls at the end."""
+        rate = peak * min(1, (self.step - self.began + 1) / WARM_UP)
         rate *= 1 - (1 - COOLED) * cooled
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -212,8 +218,8 @@ class State:
         self.step += 1
         keep = min(AVERAGE, self.step / (self.step + 10))
         with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, 1 - keep)
+            names, values = zip(*self.network.state_dict().items())
+            torch._foreach_lerp_([self.average[name] for name in names], list(values), 1 - keep)
 
     def save(self):
         tensors = {f"weights.{k}": v for k, v in self.network.state_dict().items()}
@@ -263,14 +269,68 @@ class State:
             optimizer.load_state_dict(whole)
 
 
-def make_clips(queue, first, last, photos, device):
-    """Fills the queue with the clips of each step; runs in a process of its own."""
+class Pool:
+    """Scenes that stay on the GPU and are shown more than once, the oldest replaced by new ones now and then.
+
+    Making a few takes a GPU as long as making many, so they are made by hundreds.
+    """
+
+    SCENES, AT_ONCE, EVERY, FRAMES, SIDE = 3072, 512, 12, 8, 256
+
+    def __init__(self, first, photos, device):
+        self.photos, self.device, self.oldest = photos, device, 0
+        self.pictures = torch.empty(self.SCENES, self.FRAMES, 3, self.SIDE, self.SIDE, dtype=torch.uint8, device=device)
+        self.owners = torch.empty(self.SCENES, self.FRAMES, self.SIDE, self.SIDE, dtype=torch.uint8, device=device)
+        for number in range(self.SCENES // self.AT_ONCE):
+            self._renew(clips.Maker(2_000_000 + first * 10 + number, photos, device))
+
+    def _renew(self, maker):
+        with torch.no_grad():
+            pictures, owners = maker.scenes(self.AT_ONCE, self.FRAMES, self.SIDE, (clips.EASY, clips.HARD_TO_LEARN))
+        there = slice(self.oldest, self.oldest + self.AT_ONCE)
+        self.pictures[there] = (pictures * 255).round().byte()
+        self.owners[there] = owners.byte()
+        self.oldest = (self.oldest + self.AT_ONCE) % self.SCENES
+
+    def batch(self, step):
+        """Pictures [B, T, 3, S, S] in 0..1 and masks [B, T, S, S] of a step."""
+        (_, _, frames, count), _ = stage_of(step, self.device)
+        maker = clips.Maker(1_000 + step, self.photos, self.device)
+        if step % self.EVERY == 0:
+            self._renew(maker)
+        dice = random.Random(step)
+        first = dice.randrange(self.FRAMES - frames + 1)
+        pick = torch.randperm(self.SCENES, generator=maker.generator, device=self.device)[:count]
+        pictures, owners = self.pictures[pick, first:first + frames], self.owners[pick, first:first + frames]
+        if dice.random() < 0.5:
+            pictures, owners = pictures.flip(1), owners.flip(1)
+        if dice.random() < 0.5:
+            pictures, owners = pictures.flip(-1), owners.flip(-1)
+        return pictures.float() / 255, maker.targets(owners)
+
+
+class Workshop:
+    """The clips of each step out of a process of its own, for training on the CPU."""
+
+    def __init__(self, first, last, photos):
+        processes = torch.multiprocessing.get_context("spawn")
+        self.queue = processes.Queue(4)
+        processes.Process(target=make_clips, args=(self.queue, first, last, photos), daemon=True).start()
+
+    def batch(self, step):
+        """Pictures [B, T, 3, S, S] in 0..1 and masks [B, T, S, S] of the next step."""
+        pictures, truth = (torch.from_numpy(v) for v in self.queue.get())
+        return pictures.float() / 255, truth
+
+
+def make_clips(queue, first, last, photos):
+    """Fills the queue with the clips of each step."""
     torch.set_num_threads(1)
-    photos = clips.Photos(photos, device)
+    photos = clips.Photos(photos, "cpu")
     made = None
     for step in range(first, last):
-        (_, side, frames, batch), _ = stage_of(step)
-        maker = clips.Maker(1_000 + step, photos, device)
+        (_, side, frames, batch), _ = stage_of(step, "cpu")
+        maker = clips.Maker(1_000 + step, photos)
         with torch.no_grad():
             shape = (batch, frames, 3, side, side)
             if made is None or step % 2 == 0 or made[0].shape != shape:
@@ -279,7 +339,7 @@ def make_clips(queue, first, last, photos, device):
             pictures, truth = made[0], maker.targets(made[1])
             if frames > 1 and maker.uniform(1).item() < 0.5 and truth[:, -1].flatten(1).any(1).all():
                 pictures, truth = pictures.flip(1), truth.flip(1)  # backwards
-        queue.put(((pictures * 255).round().byte().cpu().numpy(), truth.cpu().numpy()))
+        queue.put(((pictures * 255).round().byte().numpy(), truth.numpy()))
 
 
 def main():
@@ -291,6 +351,7 @@ def main():
     arguments.add_argument("--weights", type=pathlib.Path, help="begin a new state with the weights that export.py wrote")
     arguments.add_argument("--reset-memory", action="store_true", help="begin anew with what the model remembers by")
     arguments.add_argument("--cool", type=float, default=0, help="let the rate fall during the last so many of the minutes")
+    arguments.add_argument("--rate", type=float, help=f"highest learning rate, otherwise {PEAK_RATE} and half of it from step {HALVED_FROM} on")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--threads", type=int, default=1)
     a = arguments.parse_args()
@@ -304,25 +365,30 @@ def main():
     if a.reset_memory:
         state.reset_memory()
     print(f"{sum(p.numel() for p in state.network.parameters()) / 1e6:.2f} M parameters, step {state.step}", flush=True)
-    processes = torch.multiprocessing.get_context("spawn")
-    queue = processes.Queue(4)
-    processes.Process(target=make_clips, args=(queue, state.step, a.steps, a.photos, a.device), daemon=True).start()
+    if a.device == "cpu":
+        source = Workshop(state.step, a.steps, a.photos)
+    else:
+        torch.set_float32_matmul_precision("high")
+        source = Pool(state.step, clips.Photos(a.photos, a.device), a.device)
     start = saved = time.monotonic()
     before, sums = state.seconds, None
     while state.step < a.steps and time.monotonic() - start < a.minutes * 60:
-        pictures, truth = (torch.from_numpy(v).to(a.device) for v in queue.get())
+        pictures, truth = source.batch(state.step)
         network = state.at_side(pictures.shape[-1]).train()
         prompts = clips.Maker(500_000_000 + state.step, device=a.device)
-        loss, shown = clip_loss(network, pictures.float() / 255, truth, prompts, state.step)
-        if not torch.isfinite(loss):
-            raise SystemExit(f"the loss is {loss.item()} at step {state.step}; the state of the last saving is kept")
+        loss, shown = clip_loss(network, pictures, truth, prompts, state.step)
+        peak = a.rate or PEAK_RATE * (0.5 if state.step >= HALVED_FROM else 1)
         left = a.minutes - (time.monotonic() - start) / 60
-        state.descend(loss, cooled=max(0.0, 1 - left / a.cool) if a.cool else 0.0)
+        state.descend(loss, peak, cooled=max(0.0, 1 - left / a.cool) if a.cool else 0.0)
         now = time.monotonic()
         state.seconds = before + now - start
+        if a.device != "cpu" and state.step % 20:
+            continue  # reading a value makes a GPU wait
         values = [loss.item()] + [s.item() for s in shown]
+        if not math.isfinite(values[0]):
+            raise SystemExit(f"the loss is {values[0]} at step {state.step}; the state of the last saving is kept")
         sums = values if sums is None or len(sums) != len(values) else [0.98 * x + 0.02 * v for x, v in zip(sums, values)]
-        if state.step % 50 == 0:
+        if state.step % 50 == 0 or a.device != "cpu":
             print(f"step {state.step} side {network.image_size} {state.seconds:.0f} s loss {sums[0]:.3f}"
                   f" iou {' '.join(f'{v:.3f}' for v in sums[1:])}", flush=True)
         if now - saved > 240:

@@ -75,7 +75,15 @@ fn renderer() -> Option<RenderResources> {
         // Bevy panics where there is no adapter.
         std::panic::catch_unwind(|| bevy::tasks::block_on(initialize_renderer(backends, None, &settings))).ok()
     };
-    let made = (*IS_THERE.get_or_init(|| make().is_some())).then(make).flatten();
+    let made = (*IS_THERE.get_or_init(|| {
+        let first = make();
+        if let Some(resources) = &first {
+            eprintln!("drawn by {} ({:?})", resources.2.name, resources.2.backend);
+        }
+        first.is_some()
+    }))
+    .then(make)
+    .flatten();
     if made.is_none() {
         eprintln!("SKIPPED: there is no graphics adapter here (scripts/setup installs a software one)");
     }
