@@ -19,7 +19,7 @@ help:
 	@echo 'make test-parity      the published models on the shared scenarios (minutes each)'
 	@echo 'make test-long        3,600 actions, and whether memory grows'
 	@echo 'make test-crash       kills a labelling program 100 times and counts what was lost'
-	@echo 'make bench-window     what an update of the window costs, on a 4K clip with 20 objects'
+	@echo 'make bench-window     what an update of the window costs, on a 4K clip and one of two hours'
 	@echo 'make test-formats     every dataset format, read back by the programs that will read it'
 	@echo 'make fuzz             changed inputs for every parser of foreign bytes, FUZZ_SECS (10) each; what fails is kept'
 	@echo 'make test-window      the real window from end to end, under Xvfb'

@@ -47,8 +47,8 @@ pub struct History {
     awaited: Option<(Generation, usize)>,
     budget_bytes: usize,
     done_bytes: usize,
-    /// Set when steps were dropped: masks may have lost their last mention.
-    pub has_dropped: bool,
+    /// Changes of masks in the steps that were dropped: so many masks may have lost their last mention.
+    pub dropped_marks: usize,
     /// What happened to the steps since the store was told.
     pub journal: Vec<HistoryChange>,
 }
@@ -68,7 +68,7 @@ impl History {
             awaited: None,
             budget_bytes,
             done_bytes: 0,
-            has_dropped: false,
+            dropped_marks: 0,
             journal: Vec::new(),
         }
     }
@@ -228,7 +228,7 @@ impl History {
 
     fn clear_undone(&mut self) {
         if !self.undone.is_empty() {
-            self.has_dropped = true;
+            self.dropped_marks += self.undone.iter().map(mark_changes).sum::<usize>();
             self.undone.clear();
             self.journal.push(HistoryChange::ClearUndone);
         }
@@ -244,14 +244,18 @@ impl History {
         while self.done_bytes > self.budget_bytes && self.done.len() > LEAST_STEPS {
             let oldest = self.done.pop_front().expect("more than the least");
             self.done_bytes -= oldest.edit.byte_count();
+            self.dropped_marks += mark_changes(&oldest);
         }
         let dropped = before - self.done.len();
         if dropped > 0 {
-            self.has_dropped = true;
             self.awaited = self.awaited.map(|(run, place)| (run, place.saturating_sub(dropped)));
             self.journal.push(HistoryChange::DropOldest(dropped));
         }
     }
+}
+
+fn mark_changes(step: &Step) -> usize {
+    step.edit.changes.iter().filter(|change| matches!(change, Change::Mark { .. })).count()
 }
 
 /// The object and frame that a change is about.
@@ -427,7 +431,7 @@ mod tests {
             }
             assert_eq!(history.done_bytes, history.done.iter().map(|step| step.edit.byte_count()).sum::<usize>());
         }
-        assert!(history.has_dropped && made_again > 100, "{made_again} steps made again are no test");
+        assert!(history.dropped_marks > 0 && made_again > 100, "{made_again} steps made again are no test");
     }
 
     #[test]
@@ -436,7 +440,7 @@ mod tests {
         for frame in 0..5 {
             history.push(edit("x", frame), Joins::Nothing);
         }
-        assert!(history.has_dropped);
+        assert!(history.dropped_marks > 0);
         let mut undone = Vec::new();
         while let Some(edit) = history.take_undo().pop() {
             undone.push(edit);

@@ -31,6 +31,9 @@ use super::playback;
 use super::project::{self, session};
 use super::state::{ActionQueue, Answers, CurrentRun, EngineLink, Playhead, Selection, StoreLink};
 
+/// Masks that nothing names any more may be one in so many of all, before they are looked for.
+const SWEPT_SHARE: usize = 50;
+
 pub(super) use clips::{clip_failed, clip_indexed, clip_opened, close_clip, is_test_engine};
 pub(super) use edits::newest_run;
 pub(super) use prompts::ask_model;
@@ -268,12 +271,19 @@ fn drop_unused_masks(world: &mut World) {
     // Masks that are being written out are read one by one, by id.
     let is_reading = world.resource::<super::state::Saving>().progress.is_some()
         || world.resource::<super::export::Exporting>().events.is_some();
-    if is_reading || !std::mem::take(&mut world.resource_mut::<History>().has_dropped) {
+    let dropped = world.resource::<History>().dropped_marks;
+    if is_reading || dropped == 0 {
         return;
     }
+    let mut all_marks = world.query::<&labels::Marks>();
+    // The look at every mask takes 100 ms where there are two million: it waits until it may be worth it.
+    let total: usize = all_marks.iter(world).map(|marks| marks.frames.len()).sum();
+    if dropped <= total / SWEPT_SHARE {
+        return;
+    }
+    world.resource_mut::<History>().dropped_marks = 0;
     let mut used = std::collections::HashSet::new();
     world.resource::<History>().add_masks(&mut used);
-    let mut all_marks = world.query::<&labels::Marks>();
     used.extend(all_marks.iter(world).flat_map(|marks| marks.frames.values().map(|mark| mark.mask)));
     let store = world.resource::<StoreLink>().clone();
     store.write().keep_only(&used);
