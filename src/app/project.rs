@@ -99,7 +99,7 @@ pub(super) fn clip_of(world: &World, file: &Path) -> Option<Result<PathBuf, Stri
 }
 
 fn path_of(clip: &Clip, choice: &ProjectChoice, data_folder: Option<&Path>) -> PathBuf {
-    let (folder, identity) = (data_folder.map(Path::to_owned), clip.identity().as_hex());
+    let (folder, identity) = (data_folder.map(Path::to_owned), clip.identity().as_str());
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("label-hub"));
     match choice {
         ProjectChoice::Own => project_path(clip.path(), &folder, identity),

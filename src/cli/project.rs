@@ -184,7 +184,7 @@ impl Place {
         let clip = open_clip(&path, stop)?;
         // Where the window looks too when the system has no home folder.
         let data = data_folder().unwrap_or_else(|| std::env::temp_dir().join("label-hub"));
-        let project = project_path(clip.path(), &data, clip.identity().as_hex());
+        let project = project_path(clip.path(), &data, clip.identity().as_str());
         Ok(Place { clip, project })
     }
 

@@ -185,7 +185,7 @@ fn close_project(world: &mut World) -> Result<(), StoreError> {
 /// Asks for a clip. The labels of the one that is open stay until the new one is there.
 fn open(world: &mut World, path: PathBuf, choice: ProjectChoice, may_lose: bool) {
     project::forget_opening(world);
-    let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone() });
+    let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone(), stream: None });
     world.insert_resource(Shown::default());
     world.resource_mut::<Playback>().running = None;
     let mut open = world.resource_mut::<OpenClip>();
