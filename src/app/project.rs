@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::label::{Change, Edit, FrameIdx, ObjectId};
 use crate::store::{
     OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectHandle, ProjectStore, SaveState, Snapshot,
-    StoreError, clip_path, project_path, separate_project_path,
+    StoreError, project_clip, project_path, separate_project_path,
 };
 use crate::video::Clip;
 
@@ -95,7 +95,7 @@ pub(super) fn clip_of(world: &World, file: &Path) -> Option<Result<PathBuf, Stri
     if let Some(clip) = world.resource::<OpenClip>().clip().filter(|_| world.resource::<Project>().is_at(file)) {
         return Some(Ok(clip.path().to_owned()));
     }
-    Some(clip_path(file).map_err(|error| error.to_string()))
+    Some(project_clip(file).map(|clip| clip.path).map_err(|error| error.to_string()))
 }
 
 fn path_of(clip: &Clip, choice: &ProjectChoice, data_folder: Option<&Path>) -> PathBuf {
