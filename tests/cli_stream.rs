@@ -10,12 +10,12 @@ mod video_support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cli_support::{begin_in, expect, fox, json_lines, look, of_kind, shown};
+use cli_support::{begin_in, expect, fox, json_lines, look, of_kind, project_of, shown};
 use engine_support::{clicks, positive};
 use label_hub::label::FrameSize;
 use label_hub::store::project_path;
 use label_hub::video::RgbImage;
-use video_support::{number_in, open_stream, two_streams};
+use video_support::{number_in, open, open_stream, two_streams};
 
 /// Frames of stream 1: the base clip's from this one on.
 const FIRST_OF_1: u32 = 20;
@@ -76,6 +76,9 @@ fn a_stream_that_is_not_there_is_wrong_usage() {
     let project = ["track", "--project", "two.mp4.labelhub", "--model", "fake", "--stream", "1"];
     let (_, stderr) = expect(home.path(), 2, &project);
     assert!(stderr.contains("--stream"), "{stderr}");
+    fs::write(home.path().join("two.mp4.labelhub"), "for its name").expect("writable");
+    let (_, stderr) = expect(home.path(), 2, &["two.mp4.labelhub", "--stream", "1"]);
+    assert!(stderr.contains("a project has a stream of its own"), "{stderr}");
 }
 
 #[test]
@@ -149,6 +152,15 @@ fn a_project_goes_on_with_its_own_stream() {
 
     let (_, stderr) = expect(home.path(), 5, &["export", shown(&clip), "--format", "npy", "--out", "none"]);
     assert!(stderr.contains("has no project yet"), "the clip's own stream has none: {stderr}");
+    // Each is read by its own decoder in one dataset.
+    begin_in(&project_of(&clip), &open(&clip), &[fox(&[0])], |_| clicks(&[positive(80.0, 50.0)]));
+    expect(home.path(), 0, &["track", "--project", shown(&clip), "--model", "fake", "--range", "0..9"]);
+    let both = ["export", shown(&clip), shown(&project), "--format", "coco", "--images", "png", "--every", "5"];
+    let (stdout, _) = expect(home.path(), 0, &[&both[..], &["--frames", "masks", "--out", "both"]].concat());
+    assert!(stdout.contains("12 masks, 10 pictures"), "{stdout}");
+    for (picture, number) in [("two_00005.png", 5), ("two-2_00005.png", 5 + FIRST_OF_1)] {
+        assert_eq!(number_in_file(&home.path().join("both/images/train").join(picture)), number, "{picture}");
+    }
     // Both where nobody looked for them.
     let elsewhere = home.path().join("elsewhere");
     fs::create_dir(&elsewhere).expect("writable");

@@ -217,7 +217,7 @@ fn a_stream_that_is_not_there_is_refused_with_those_that_are() {
         assert!(words.contains(part), "{part} is not in: {words}");
     }
     let base = text(&base());
-    let with_sound = made("sound.mp4", |path| {
+    let with_sound = made("with_sound.mp4", |path| {
         let sound =
             ["-f", "lavfi", "-i", "sine=duration=1", "-map", "0", "-map", "1", "-c:v", "libx264", "-c:a", "aac"];
         ffmpeg(&[&["-i", &base][..], &sound, &[&text(path)]].concat());

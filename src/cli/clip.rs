@@ -19,7 +19,8 @@ const MARKS: u64 = 1000;
 /// shows how far it is.
 ///
 /// # Errors
-/// When there is no such stream (code 2), it cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
+/// When there is no such stream (code 2), it cannot be read (code 5), this build cannot read it (code 3), or
+/// somebody asked to stop meanwhile.
 pub fn open_clip(path: &Path, stream: Option<u32>, stop: &StopFlag) -> Result<Clip, CliError> {
     let started = Instant::now();
     let mut bar = None;

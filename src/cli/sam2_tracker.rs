@@ -27,7 +27,8 @@ impl Sam2Tracker {
     /// Opens a video file, with this video stream or the best one, or a folder of pictures.
     ///
     /// # Errors
-    /// When there is no such stream (code 2), it cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
+    /// When there is no such stream (code 2), it cannot be read (code 5), this build cannot read it (code 3), or
+    /// somebody asked to stop meanwhile.
     pub fn open(path: &Path, stream: Option<u32>, stop: &StopFlag) -> Result<Self, CliError> {
         let clip = open_clip(path, stream, stop)?;
         let facts = TrackedClip {

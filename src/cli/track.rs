@@ -36,7 +36,8 @@ pub struct TrackArgs {
     /// Video file, or folder of images
     #[arg(value_name = "VIDEO|DIR", required_unless_present = "project")]
     clip: Option<PathBuf>,
-    /// Video stream of the file, by its number (`info` lists them); the one it shows by itself without. A project has its own
+    /// Video stream of the file, by its number (`info` lists them); the one it shows by itself without. A project has its
+    /// own
     #[arg(long, value_name = "N", conflicts_with = "project")]
     stream: Option<u32>,
     /// Track what is stale or missing in a project (its file, or its clip), from the project's own prompts; the masks
@@ -77,8 +78,8 @@ pub struct TrackArgs {
     /// published models)
     #[arg(long, value_parser = parse_resolution, value_name = "1024|768|512")]
     pub(super) resolution: Option<u32>,
-    /// Folder for the masks; without it `CLIP_masks` (`CLIP_stream1_masks`) beside the clip, or here where that is read-only. With --project
-    /// masks are written only where this says so, when all are tracked
+    /// Folder for the masks; without it `CLIP_masks` (`CLIP_stream1_masks`) beside the clip, or here where that is
+    /// read-only. With --project masks are written only where this says so, when all are tracked
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Pad frame numbers in file names to this many digits

@@ -72,6 +72,7 @@ impl ClipIdentity {
     }
 
     /// Identity of another stream of this file than the one it shows by itself.
+    #[cfg_attr(not(feature = "video"), allow(dead_code, reason = "images have no streams"))]
     pub(super) fn of_stream(&self, stream: u32) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(self.0.as_bytes());
