@@ -523,7 +523,7 @@ fn another_clip_starts_empty_and_going_on_with_it_works() {
     let (one, two) = (disc(), disc());
     let mut lab = Lab::with_clip(one.path());
     lab.act(click(one.click(0)));
-    lab.act(Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own));
+    lab.act(Action::OpenAnyway(two.path().to_owned(), None, ProjectChoice::Own));
     lab.wait("the second clip is open", |world| {
         world.resource::<label_hub::app::facts::AppFacts>().clip == label_hub::app::facts::ClipState::Open
     });
@@ -579,7 +579,9 @@ fn masks_that_are_being_written_keep_the_clip_open() {
     let notices = lab.app.world().resource::<Notices>();
     let ways_out = &notices.on_screen().last().expect("it is told").ways_out;
     assert!(
-        ways_out.iter().any(|(_, action)| *action == Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own)),
+        ways_out
+            .iter()
+            .any(|(_, action)| *action == Action::OpenAnyway(two.path().to_owned(), None, ProjectChoice::Own)),
         "{ways_out:?}"
     );
     lab.wait_for_saving();
@@ -602,7 +604,7 @@ fn a_clip_that_cannot_be_opened_leaves_the_open_one_as_it_is() {
     lab.act(click(one.click(0)));
     lab.wait_for_answers();
     let before = lab.labels();
-    lab.act(Action::OpenAnyway(broken, ProjectChoice::Own));
+    lab.act(Action::OpenAnyway(broken, None, ProjectChoice::Own));
     lab.wait("the failure is told", |world| {
         let said = world.resource::<Notices>().on_screen().iter().any(|notice| notice.severity == Severity::Error);
         said && world.resource::<AppFacts>().clip == ClipState::Open

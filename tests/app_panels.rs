@@ -7,7 +7,7 @@ use std::rc::Rc;
 use bevy_egui::egui::{self, Event, Key, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use label_hub::app::action::{Action, FileQuestion, Panel, Theme};
+use label_hub::app::action::{Action, FileQuestion, Panel, ProjectChoice, Theme};
 use label_hub::app::facts::{AppFacts, ClipState, ModelState};
 use label_hub::app::input::search;
 use label_hub::app::notices::{Notices, Severity};
@@ -21,7 +21,7 @@ use label_hub::app::panels::timeline::{
     LaneFrames, LaneState, LaneView, NAME_WIDTH, Segment, Span, TimelineState, TimelineView, timeline_ui,
 };
 use label_hub::app::panels::toolbar::toolbar_ui;
-use label_hub::app::panels::top_bar::{TopBarView, top_bar_ui};
+use label_hub::app::panels::top_bar::{StreamRow, TopBarView, top_bar_ui};
 use label_hub::label::{FrameIdx, ObjectId};
 
 type Sent = Rc<RefCell<Vec<Action>>>;
@@ -424,6 +424,7 @@ fn the_file_menu_has_what_goes_in_and_out() {
         let (mut harness, sent) = panel(Vec2::new(900.0, 700.0), facts, |ui, cx, actions| {
             let view = TopBarView {
                 clip_name: Some("clip.mp4".to_owned()),
+                streams: Vec::new(),
                 recent: &[],
                 progress: None,
                 cost: &|| None,
@@ -439,6 +440,37 @@ fn the_file_menu_has_what_goes_in_and_out() {
         harness.run();
         assert_eq!(*sent.borrow(), [action]);
     }
+}
+
+#[test]
+fn the_file_menu_offers_the_other_video_streams() {
+    let show = |stream| Action::OpenWith("clip.mkv".into(), Some(stream), ProjectChoice::Own);
+    let (mut harness, sent) = panel(Vec2::new(900.0, 700.0), open(10), move |ui, cx, actions| {
+        let row = |stream: u32| StreamRow {
+            name: format!("{stream} (h264, 640x480)"),
+            show: show(stream),
+            is_shown: stream == 0,
+        };
+        let view = TopBarView {
+            clip_name: Some("clip.mkv".to_owned()),
+            streams: vec![row(0), row(2)],
+            recent: &[],
+            progress: None,
+            cost: &|| None,
+            saving: None,
+            exporting: None,
+            has_errors: false,
+        };
+        top_bar_ui(ui, cx, &view, actions);
+    });
+    harness.get_by_label_contains("clip.mkv").click();
+    harness.run();
+    harness.get_by_label_contains("Video stream").click();
+    harness.run();
+    harness.get_by_label("0 (h264, 640x480), shown");
+    harness.get_by_label_contains("2 (h264").click();
+    harness.run();
+    assert_eq!(*sent.borrow(), [show(2)]);
 }
 
 #[test]

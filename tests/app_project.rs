@@ -296,10 +296,10 @@ fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
     ] {
         let mut lab = Lab::new();
         lab.act(Action::LoadModel(test_engine()));
-        try_open(&mut lab, Action::OpenWith(clip.path().to_owned(), choice));
+        try_open(&mut lab, Action::OpenWith(clip.path().to_owned(), None, choice));
         let (_, text, ways_out) = last_notice(&lab);
         assert_eq!(lab.facts().clip, ClipState::None, "{text}");
-        let Some(Action::OpenWith(_, ProjectChoice::Relink(offered))) = ways_out.first() else {
+        let Some(Action::OpenWith(_, _, ProjectChoice::Relink(offered))) = ways_out.first() else {
             panic!("{ways_out:?}");
         };
         assert_eq!(offered.canonicalize().expect("it is there"), project);
@@ -325,7 +325,7 @@ fn trying_again_opens_the_project_that_was_chosen() {
     let mut second = Lab::new();
     try_open(&mut second, Action::Open(copy.clone()));
     let (_, text, ways_out) = last_notice(&second);
-    assert_eq!(ways_out[..1], [Action::OpenWith(clip.path().to_owned(), ProjectChoice::At(copy))], "{text}");
+    assert_eq!(ways_out[..1], [Action::OpenWith(clip.path().to_owned(), None, ProjectChoice::At(copy))], "{text}");
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn what_cannot_be_written_at_the_end_keeps_the_clip_open() {
     try_open(&mut lab, Action::Open(two.path().to_owned()));
     assert_eq!((lab.labels(), lab.facts().clip), (before.clone(), ClipState::Open), "nothing was lost");
     let (severity, text, ways_out) = last_notice(&lab);
-    let anyway = Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own);
+    let anyway = Action::OpenAnyway(two.path().to_owned(), None, ProjectChoice::Own);
     assert!(severity == Severity::Error && ways_out.contains(&anyway), "{text}");
     lab.act(Action::Quit);
     assert!(lab.app.should_exit().is_none(), "quitting does not lose it either");
@@ -416,7 +416,7 @@ fn labels_read_for_a_clip_that_was_left_go_nowhere() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     lab.act(Action::SaveMasksTo(folder.path().join("masks")));
     lab.wait_for_saving();
-    let leave = Action::OpenAnyway(two.path().to_owned(), ProjectChoice::Own);
+    let leave = Action::OpenAnyway(two.path().to_owned(), None, ProjectChoice::Own);
     for action in [Action::ImportLabels(folder.path().join("masks")), Action::Open(two.path().to_owned())] {
         lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
     }

@@ -416,8 +416,9 @@ fn masks_go_beside_the_clip_or_here_where_that_is_read_only() {
     fs::write(&clip, b"").expect("writable");
     let frames = folder.path().join("frames.v2");
     fs::create_dir(&frames).expect("writable");
-    assert_eq!(default_folder(&clip, here), folder.path().join("juggle.part1_masks"));
-    assert_eq!(default_folder(&frames, here), folder.path().join("frames.v2_masks"));
+    assert_eq!(default_folder(&clip, None, here), folder.path().join("juggle.part1_masks"));
+    assert_eq!(default_folder(&clip, Some(1), here), folder.path().join("juggle.part1_stream1_masks"));
+    assert_eq!(default_folder(&frames, None, here), folder.path().join("frames.v2_masks"));
     // A folder that does not exist cannot be written to by anyone, root included.
-    assert_eq!(default_folder(Path::new("/nonexistent/clip.mp4"), here), here.join("clip_masks"));
+    assert_eq!(default_folder(Path::new("/nonexistent/clip.mp4"), None, here), here.join("clip_masks"));
 }

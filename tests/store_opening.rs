@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use label_hub::label::{Change, ClipRecord, Edit, FrameSize, ObjectId};
 use label_hub::store::{
-    Durability, LabelStore, OnOtherClip, OpenNotice, OpenOptions, ProjectStore, SaveState, StoreError, clip_path,
-    project_path,
+    Durability, LabelStore, OnOtherClip, OpenNotice, OpenOptions, ProjectClip, ProjectStore, SaveState, StoreError,
+    project_clip, project_path,
 };
 use store_support::{Both, check, clip, facts, file_names, mask, open, options};
 
@@ -247,7 +247,10 @@ fn labels_of_another_clip_are_shown_only_with_consent_and_where_they_fit() {
     };
     let error = refused(&other, OnOtherClip::Refuse);
     let real = path.canonicalize().expect("it is there");
-    assert_eq!(error, StoreError::OtherClip { path: real, recorded: clip().path, given: other.path.clone() });
+    assert_eq!(
+        error,
+        StoreError::OtherClip { path: real, recorded: clip().path, which: String::new(), given: other.path.clone() }
+    );
     let shorter = ClipRecord { frame_count: 19, pts: clip().pts[..19].to_vec(), ..other.clone() };
     let larger = ClipRecord { size: FrameSize { width: 96, height: 64 }, ..other.clone() };
     let same_but_larger = ClipRecord { size: larger.size, ..clip() };
@@ -313,6 +316,53 @@ fn a_clip_that_moved_is_remembered_at_its_new_place() {
     assert!(matches!(&error, StoreError::OtherClip { recorded, .. } if *recorded == moved.path), "{error}");
 }
 
+fn clip_of(project: &Path) -> Result<PathBuf, StoreError> {
+    project_clip(project).map(|clip| clip.path)
+}
+
+#[test]
+fn a_project_knows_the_stream_its_labels_are_of() {
+    let folder = folder();
+    let of_stream = |path: &Path| ClipRecord {
+        path: path.to_owned(),
+        identity: format!("{}:1", "0123456789abcdef".repeat(4)),
+        ..clip()
+    };
+    let file = folder.path().canonicalize().expect("it is there").join("clip.mp4");
+    fs::write(&file, "two streams").expect("a writable folder");
+    let (own, other) = (clip().identity, of_stream(&file).identity);
+    let path = project_path(&file, folder.path(), &other);
+    assert_eq!(path, file.with_file_name("clip.mp4.stream1.labelhub"));
+    assert_eq!(project_path(&file, folder.path(), &own), file.with_file_name("clip.mp4.labelhub"), "as ever");
+    let open = |path: &Path, clip: &ClipRecord| ProjectStore::open(path, clip, options()).map(|(store, ..)| store);
+    let is_of = |path: &Path, stream| {
+        assert_eq!(project_clip(path), Ok(ProjectClip { path: file.clone(), stream }), "{}", path.display());
+    };
+
+    let mut store = open(&path, &of_stream(&file)).expect("a new project");
+    let object = Change::Object { id: ObjectId(1), before: None, after: Some(facts(1)) };
+    store.record(&Edit { name: "new".to_owned(), changes: vec![object] });
+    store.finish(Durability::Durable);
+    is_of(&path, Some(1));
+    store.close().expect("a writable folder");
+    drop(store);
+    is_of(&path, Some(1));
+    // Whatever it is called.
+    let renamed = folder.path().join("labels.labelhub");
+    fs::copy(&path, &renamed).expect("a writable folder");
+    is_of(&renamed, Some(1));
+    let beside = folder.path().canonicalize().expect("it is there").join("clip.mp4.labelhub");
+    fs::copy(&path, &beside).expect("a writable folder");
+    is_of(&beside, Some(1));
+    let text = open(&beside, &ClipRecord { path: file.clone(), ..clip() }).map(drop).expect_err("another").to_string();
+    assert!(text.contains("clip.mp4, stream 1)"), "{text}");
+    // Where nothing can be read, its name says it.
+    fs::write(&path, "gone").expect("a writable folder");
+    is_of(&path, Some(1));
+    fs::write(&beside, "gone").expect("a writable folder");
+    is_of(&beside, None);
+}
+
 #[test]
 fn the_clip_of_a_project_is_beside_it_or_where_it_was_last() {
     let folder = folder();
@@ -325,21 +375,21 @@ fn the_clip_of_a_project_is_beside_it_or_where_it_was_last() {
     store.finish(Durability::Durable);
     store.close().expect("a writable folder");
     drop(store);
-    let error = clip_path(&path).expect_err("there is none");
+    let error = project_clip(&path).expect_err("there is none");
     assert!(matches!(&error, StoreError::NoClip { recorded, .. } if *recorded == first), "{error}");
     fs::write(&first, "a clip").expect("a writable folder");
-    assert_eq!(clip_path(&path), Ok(first.clone()));
+    assert_eq!(clip_of(&path), Ok(first.clone()));
 
     // While the project is open, where it went is in the WAL only.
     fs::rename(&first, &second).expect("the same disk");
     let (store, ..) = ProjectStore::open(&path, &at(&second), options()).expect("the same content");
     store.handle().flush().expect("a writable folder");
-    assert_eq!(clip_path(&path), Ok(second.clone()));
+    assert_eq!(clip_of(&path), Ok(second.clone()));
     drop(store);
-    assert_eq!(clip_path(&path), Ok(second));
+    assert_eq!(clip_of(&path), Ok(second));
     let beside = folder.path().join("50 %20 #1?");
     fs::write(&beside, "a clip").expect("a writable folder");
-    assert_eq!(clip_path(&path), Ok(beside));
+    assert_eq!(clip_of(&path), Ok(beside));
 }
 
 #[test]

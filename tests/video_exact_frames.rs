@@ -5,9 +5,10 @@
 mod video_support;
 
 use label_hub::label::{FrameIdx, FrameSize};
-use label_hub::video::{Matrix, Notice, Range};
+use label_hub::video::{ClipIdentity, Matrix, Notice, Range};
 use video_support::{
-    FRAMES, base, check_random_equals_sequential, encoded, ffmpeg, has_encoder, made, open, plain, text,
+    FRAMES, base, check_jumps_in, check_random_equals_sequential, encoded, ffmpeg, folder, has_encoder, made, open,
+    open_stream, plain, text, two_streams,
 };
 
 /// Checks a clip that holds the whole base clip.
@@ -183,6 +184,50 @@ fn two_streams_and_cover_art_show_the_default_stream() {
     assert_eq!(clip.size(), FrameSize { width: 160, height: 120 }, "the default stream, not the largest or the cover");
     assert!(clip.notices().iter().any(|notice| matches!(notice, Notice::SeveralVideoStreams { count: 2, .. })));
     assert_eq!(check_random_equals_sequential(&path), (0..FRAMES).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_stream_that_is_chosen_gives_its_own_frames() {
+    for name in ["two_streams.mp4", "two_streams.mkv", "two_streams.ts"] {
+        let path = two_streams(name);
+        let chosen = open_stream(&path, 1).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(chosen.size(), FrameSize { width: 160, height: 96 }, "{name}");
+        assert_eq!((chosen.facts().stream, chosen.chosen_stream()), (Some(1), Some(1)), "{name}");
+        assert_eq!(check_jumps_in(&chosen, 60), (20..FRAMES).collect::<Vec<u32>>(), "{name}");
+        assert!(chosen.notices().contains(&Notice::SeveralVideoStreams { count: 2, chosen: 1 }), "{name}");
+        let listed: Vec<String> = chosen.facts().streams.iter().map(ToString::to_string).collect();
+        assert_eq!(listed, ["0 (h264, 160x120)", "1 (mpeg4, 160x96)"], "{name}");
+
+        let by_default = open(&path);
+        let of_file = ClipIdentity::of_file(&path).expect("readable");
+        assert_eq!((by_default.identity(), by_default.chosen_stream()), (&of_file, None), "{name}: as ever");
+        assert_ne!(chosen.identity(), by_default.identity(), "{name}");
+        let asked = open_stream(&path, 0).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((asked.identity(), asked.facts()), (by_default.identity(), by_default.facts()), "{name}: the same");
+        assert_eq!(check_jumps_in(&asked, 20), (0..FRAMES).collect::<Vec<u32>>(), "{name}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_there_is_refused_with_those_that_are() {
+    let path = two_streams("two_streams.mp4");
+    let error = open_stream(&path, 2).expect_err("there are two");
+    let words = error.to_string();
+    for part in ["two_streams.mp4: stream 2 is not", "0 (h264, 160x120), 1 (mpeg4, 160x96)"] {
+        assert!(words.contains(part), "{part} is not in: {words}");
+    }
+    let base = text(&base());
+    let with_sound = made("with_sound.mp4", |path| {
+        let sound =
+            ["-f", "lavfi", "-i", "sine=duration=1", "-map", "0", "-map", "1", "-c:v", "libx264", "-c:a", "aac"];
+        ffmpeg(&[&["-i", &base][..], &sound, &[&text(path)]].concat());
+    });
+    let words = open_stream(&with_sound, 1).expect_err("that is sound").to_string();
+    assert!(words.contains("stream 1 is not a video stream") && words.ends_with("0 (h264, 160x120)"), "{words}");
+    for images in [cover(), folder()] {
+        let words = open_stream(&images, 0).expect_err("images").to_string();
+        assert!(words.contains("images have no streams, and stream 0 was asked for"), "{words}");
+    }
 }
 
 fn cover() -> std::path::PathBuf {

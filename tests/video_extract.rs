@@ -17,7 +17,7 @@ use label_hub::video::RgbImage;
 use video_support::{FRAMES, number_in, open, plain};
 
 fn arguments(out: &Path) -> ExtractArgs {
-    ExtractArgs { video: plain(), out: out.to_owned(), every: 7, format: ImageFormat::Png, json: false }
+    ExtractArgs { video: plain(), stream: None, out: out.to_owned(), every: 7, format: ImageFormat::Png, json: false }
 }
 
 fn number_in_file(path: &Path) -> u32 {

@@ -58,7 +58,7 @@ fn shown_number(thread: &VideoThread, idx: u32) -> u32 {
 #[test]
 fn opening_then_showing_answers_both() {
     let thread = thread(WorkerOptions::default());
-    let opening = thread.send(VideoCommand::Open { path: plain() });
+    let opening = thread.send(VideoCommand::Open { path: plain(), stream: None });
     match answer(&thread, opening) {
         VideoEvent::Opened { clip, .. } => assert_eq!(clip.frame_count(), FRAMES),
         other => panic!("{other:?}"),
@@ -71,7 +71,7 @@ fn opening_then_showing_answers_both() {
 #[test]
 fn stepping_through_a_long_gop_shows_every_frame_both_ways() {
     let thread = thread(WorkerOptions { look_ahead: 8, threads: 2, ..WorkerOptions::default() });
-    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned() });
+    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned(), stream: None });
     answer(&thread, opening);
     for idx in (0..FRAMES).chain((0..FRAMES).rev()) {
         assert_eq!(shown_number(&thread, idx), idx);
@@ -81,7 +81,7 @@ fn stepping_through_a_long_gop_shows_every_frame_both_ways() {
 #[test]
 fn a_cache_too_small_for_anything_still_shows_every_frame() {
     let thread = thread(WorkerOptions { cache_bytes: 1, look_ahead: 8, threads: 1 });
-    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned() });
+    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned(), stream: None });
     answer(&thread, opening);
     for idx in [40, 39, 38, 0, 59] {
         assert_eq!(shown_number(&thread, idx), idx);
@@ -91,7 +91,7 @@ fn a_cache_too_small_for_anything_still_shows_every_frame() {
 #[test]
 fn of_many_requests_the_last_is_answered() {
     let thread = thread(WorkerOptions::default());
-    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned() });
+    let opening = thread.send(VideoCommand::Open { path: long_gop().path().to_owned(), stream: None });
     answer(&thread, opening);
     let requests: Vec<Generation> = (0..1000).map(|step| show(&thread, step * 7 % FRAMES)).collect();
     let last = *requests.last().expect("a thousand");
@@ -107,9 +107,9 @@ fn failures_are_answers_too() {
     let thread = thread(WorkerOptions::default());
     let early = show(&thread, 0);
     assert!(matches!(answer(&thread, early), VideoEvent::Failed { idx: Some(FrameIdx(0)), .. }), "no clip is open");
-    let opening = thread.send(VideoCommand::Open { path: "/no/such/clip.mp4".into() });
+    let opening = thread.send(VideoCommand::Open { path: "/no/such/clip.mp4".into(), stream: None });
     assert!(matches!(answer(&thread, opening), VideoEvent::Failed { idx: None, .. }));
-    let opening = thread.send(VideoCommand::Open { path: plain() });
+    let opening = thread.send(VideoCommand::Open { path: plain(), stream: None });
     answer(&thread, opening);
     let beyond = show(&thread, FRAMES);
     assert!(matches!(answer(&thread, beyond), VideoEvent::Failed { idx: Some(FrameIdx(FRAMES)), .. }));
@@ -124,7 +124,7 @@ fn an_image_out_of_reach_for_a_moment_is_no_damage() {
         picture.save(folder.path().join(format!("{number}.png"))).expect("writable");
     }
     let thread = thread(WorkerOptions::default());
-    let opening = thread.send(VideoCommand::Open { path: folder.path().to_owned() });
+    let opening = thread.send(VideoCommand::Open { path: folder.path().to_owned(), stream: None });
     answer(&thread, opening);
     let (file, away) = (folder.path().join("1.png"), folder.path().join("away"));
     std::fs::rename(&file, &away).expect("writable");
@@ -184,7 +184,7 @@ fn a_read_that_stalls_holds_no_frame_back_that_is_at_hand() {
         picture.save(folder.path().join(format!("{number}.png"))).expect("writable");
     }
     let thread = thread(WorkerOptions { look_ahead: 0, ..WorkerOptions::default() });
-    let opening = thread.send(VideoCommand::Open { path: folder.path().to_owned() });
+    let opening = thread.send(VideoCommand::Open { path: folder.path().to_owned(), stream: None });
     answer(&thread, opening);
     let ask = |idx| thread.send(VideoCommand::Show { idx: FrameIdx(idx), with_rgb: false });
     let first = ask(0);
@@ -218,7 +218,7 @@ fn the_waker_is_called_for_every_answer() {
         counter.fetch_add(1, Ordering::SeqCst);
     })
     .expect("a thread can be started");
-    let opening = thread.send(VideoCommand::Open { path: plain() });
+    let opening = thread.send(VideoCommand::Open { path: plain(), stream: None });
     answer(&thread, opening);
     assert_eq!(shown_number(&thread, 7), 7);
     drop(thread);
@@ -228,7 +228,7 @@ fn the_waker_is_called_for_every_answer() {
 #[test]
 fn dropping_the_thread_with_undrained_answers_ends_it() {
     let thread = thread(WorkerOptions::default());
-    thread.send(VideoCommand::Open { path: plain() });
+    thread.send(VideoCommand::Open { path: plain(), stream: None });
     for idx in 0..FRAMES {
         show(&thread, idx);
     }

@@ -79,10 +79,13 @@ impl Exporting {
     }
 }
 
-/// What the dialog proposes for a clip: a folder beside it.
-pub fn default_folder(clip: &Path, format: FormatId) -> PathBuf {
+/// What the dialog proposes for a clip, or for a stream of it that was chosen: a folder beside it.
+pub fn default_folder(clip: &Path, stream: Option<u32>, format: FormatId) -> PathBuf {
     let name = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
     let mut folder = name.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
+    if let Some(stream) = stream {
+        folder.push(format!("_stream{stream}"));
+    }
     folder.push(format!("_{format}"));
     clip.with_file_name(folder)
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::label::{Change, Edit, FrameIdx, ObjectId};
 use crate::store::{
-    OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectHandle, ProjectStore, SaveState, Snapshot,
-    StoreError, clip_path, project_path, separate_project_path,
+    OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectClip, ProjectHandle, ProjectStore, SaveState,
+    Snapshot, StoreError, project_clip, project_path, separate_project_path,
 };
 use crate::video::Clip;
 
@@ -53,10 +53,20 @@ impl Project {
 
     /// Whether this file is the open project, under whatever name.
     fn is_at(&self, path: &Path) -> bool {
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let open = self.handle.as_ref().map(|handle| handle.path().to_owned());
-        self.asked.iter().chain(&open).any(|known| real(known) == real(path))
+        self.asked.iter().chain(&open).any(|known| is_same_file(known, path))
     }
+
+    /// The clip of this file, while a thread opens it or is about to close it again.
+    fn on_its_way(&self, path: &Path) -> Option<&Clip> {
+        let mut known = self.opening.iter().chain(&self.abandoned);
+        known.find(|opening| is_same_file(&opening.path, path)).map(|opening| &opening.clip)
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
 }
 
 struct Opening {
@@ -89,17 +99,19 @@ struct Session {
 }
 
 /// The clip of a project file; `None` when the file is not named like one.
-pub(super) fn clip_of(world: &World, file: &Path) -> Option<Result<PathBuf, String>> {
+pub(super) fn clip_of(world: &World, file: &Path) -> Option<Result<ProjectClip, String>> {
     file.extension().filter(|extension| *extension == PROJECT_EXTENSION)?;
     // Reading a project that is open here would let go of SQLite's locks on it.
-    if let Some(clip) = world.resource::<OpenClip>().clip().filter(|_| world.resource::<Project>().is_at(file)) {
-        return Some(Ok(clip.path().to_owned()));
+    let project = world.resource::<Project>();
+    let open = world.resource::<OpenClip>().clip().filter(|_| project.is_at(file));
+    if let Some(clip) = open.or_else(|| project.on_its_way(file)) {
+        return Some(Ok(ProjectClip { path: clip.path().to_owned(), stream: clip.chosen_stream() }));
     }
-    Some(clip_path(file).map_err(|error| error.to_string()))
+    Some(project_clip(file).map_err(|error| error.to_string()))
 }
 
 fn path_of(clip: &Clip, choice: &ProjectChoice, data_folder: Option<&Path>) -> PathBuf {
-    let (folder, identity) = (data_folder.map(Path::to_owned), clip.identity().as_hex());
+    let (folder, identity) = (data_folder.map(Path::to_owned), clip.identity().as_str());
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("label-hub"));
     match choice {
         ProjectChoice::Own => project_path(clip.path(), &folder, identity),
@@ -187,7 +199,7 @@ pub(super) fn receive_project(world: &mut World) {
             world.resource_mut::<Notices>().push(Severity::Error, text, Vec::new());
         }
         Ok(Ok(opened)) => {
-            if apply::clip_opened(world, opening.clip, opened) {
+            if apply::clip_opened(world, opening.clip, &opening.path, opened) {
                 world.resource_mut::<Project>().asked = Some(opening.path);
             }
         }
@@ -201,7 +213,7 @@ pub(super) fn receive_project(world: &mut World) {
 
 /// What can be done about a project that does not open.
 fn ways_out_of(error: &StoreError, opening: &Opening) -> Vec<(String, Action)> {
-    let open = |choice| Action::OpenWith(opening.clip.path().to_owned(), choice);
+    let open = |choice| Action::OpenWith(opening.clip.path().to_owned(), opening.clip.chosen_stream(), choice);
     let again = ("Try again".to_owned(), open(opening.choice.clone()));
     let separate = ("Start a separate project".to_owned(), open(ProjectChoice::Separate));
     match error {

@@ -67,10 +67,14 @@ pub enum SaveEvent {
     },
 }
 
-/// The folder the replaced tool used: `<file stem>_masks` beside the clip.
-pub fn default_folder(clip: &Path) -> PathBuf {
+/// The folder the replaced tool used: `<file stem>_masks` beside the clip. That of a stream that was chosen has its number
+/// in it.
+pub fn default_folder(clip: &Path, stream: Option<u32>) -> PathBuf {
     let name = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
     let mut folder = name.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
+    if let Some(stream) = stream {
+        folder.push(format!("_stream{stream}"));
+    }
     folder.push("_masks");
     clip.with_file_name(folder)
 }

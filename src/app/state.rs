@@ -68,6 +68,8 @@ pub enum ClipStatus {
     Opening {
         /// File or folder.
         path: PathBuf,
+        /// Which video stream of it, as its container counts; `None` is the one it shows by itself.
+        stream: Option<u32>,
         /// With which project.
         choice: ProjectChoice,
         /// Whether the labeller agreed to lose what of the open clip cannot be saved.

@@ -68,7 +68,7 @@ pub struct UiState {
     /// Recent clips and whether they are there: asked of the disk when the list changes, not in every pass.
     recent: Vec<(std::path::PathBuf, bool)>,
     /// The clip that the timeline and the export were set up for.
-    clip: Option<std::path::PathBuf>,
+    clip: Option<(std::path::PathBuf, Option<u32>)>,
     look: Option<(super::action::Theme, f32)>,
     aged: Option<Instant>,
 }
@@ -132,8 +132,9 @@ fn look(ctx: &egui::Context, world: &World, state: &mut UiState) {
 /// What was set up for one clip is not carried to the next.
 fn begin_clip(world: &World, state: &mut UiState) {
     let Some(clip) = world.resource::<OpenClip>().clip() else { return };
-    if state.clip.as_deref() != Some(clip.path()) {
-        state.clip = Some(clip.path().to_owned());
+    let clip = (clip.path().to_owned(), clip.chosen_stream());
+    if state.clip.as_ref() != Some(&clip) {
+        state.clip = Some(clip);
         state.timeline = TimelineState::default();
         state.export.begin_clip();
     }
@@ -242,7 +243,8 @@ fn panels(ctx: &egui::Context, world: &mut World, cx: &UiContext, state: &mut Ui
     Side::top("top").exact_size(TOP_BAR_HEIGHT).frame(bar).show(&mut root, |ui| {
         let settings = world.resource::<Settings>();
         let view = TopBarView {
-            clip_name: ui_views::clip_name(world),
+            clip_name: ui_views::clip_title(world.resource()),
+            streams: ui_views::streams(world),
             recent: &settings.recent,
             progress: ui_views::progress(world),
             cost: &|| ui_views::cost(world),

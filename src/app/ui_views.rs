@@ -8,6 +8,7 @@ use crate::label::{FrameIdx, FrameMark, FramePrompt, FrameSize, ObjectId, Rgb};
 use crate::models::Speed;
 use crate::store::SaveState;
 
+use super::action::{Action, ProjectChoice};
 use super::labels::{self, LabelIndex, Marks};
 use super::model_files::ModelFiles;
 use super::notices::{Notices, Severity};
@@ -15,7 +16,7 @@ use super::panels::inspector::InspectorView;
 use super::panels::objects::ObjectRow;
 use super::panels::status_bar::{Kept, StatusView};
 use super::panels::timeline::LaneFrames;
-use super::panels::top_bar::ProgressView;
+use super::panels::top_bar::{ProgressView, StreamRow};
 use super::panels::welcome::OpeningView;
 use super::state::{
     Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Pace, Playhead, Saving, Selection, Shown,
@@ -24,8 +25,30 @@ use super::wording::counted;
 
 /// The open clip's name.
 pub(super) fn clip_name(world: &World) -> Option<String> {
-    let path = world.resource::<OpenClip>().clip()?.path();
+    name_of(world.resource::<OpenClip>())
+}
+
+fn name_of(open: &OpenClip) -> Option<String> {
+    let path = open.clip()?.path();
     Some(path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
+}
+
+/// The same with the stream, where one was chosen.
+pub(super) fn clip_title(open: &OpenClip) -> Option<String> {
+    let (name, stream) = (name_of(open)?, open.clip()?.chosen_stream());
+    Some(stream.map_or_else(|| name.clone(), |stream| format!("{name}, stream {stream}")))
+}
+
+/// The video streams to choose among; none where there is no choice.
+pub(super) fn streams(world: &World) -> Vec<StreamRow> {
+    let Some(clip) = world.resource::<OpenClip>().clip() else { return Vec::new() };
+    let facts = clip.facts();
+    let rows = facts.streams.iter().filter(|_| facts.streams.len() > 1).map(|stream| StreamRow {
+        name: stream.to_string(),
+        show: Action::OpenWith(clip.path().to_owned(), Some(stream.index), ProjectChoice::Own),
+        is_shown: facts.stream == Some(stream.index),
+    });
+    rows.collect()
 }
 
 /// How the run goes.
@@ -231,17 +254,22 @@ pub(super) fn too_large(world: &World, largest_side: Option<u32>) -> Option<Stri
     let (clip, side) = (world.resource::<OpenClip>().clip()?, largest_side?);
     let size = clip.size();
     let way_out = match clip_name(world).filter(|_| !clip.path().is_dir()) {
-        Some(name) => scaling_down(&name, size, side),
+        Some(name) => {
+            // ffmpeg would choose by another rule.
+            let stream = clip.facts().stream.filter(|_| clip.facts().streams.len() > 1);
+            scaling_down(&name, stream, size, side)
+        }
         None => format!("Scale the images down to {side} pixels at most and open those."),
     };
     Some(format!("The picture of {size} pixels cannot be shown: this graphics device ends at {side} a side. {way_out}"))
 }
 
-fn scaling_down(name: &str, size: FrameSize, side: u32) -> String {
+fn scaling_down(name: &str, stream: Option<u32>, size: FrameSize, side: u32) -> String {
     // Even sides, as most encoders want them; the shorter one follows the longer.
     let side = side & !1;
     let scale = if size.width >= size.height { format!("{side}:-2") } else { format!("-2:{side}") };
-    format!("Scale the clip down and open that: ffmpeg -i \"{name}\" -vf scale={scale} -crf 12 smaller.mp4")
+    let map = stream.map_or_else(String::new, |stream| format!(" -map 0:{stream}"));
+    format!("Scale the clip down and open that: ffmpeg -i \"{name}\"{map} -vf scale={scale} -crf 12 smaller.mp4")
 }
 
 /// What the inspector shows, owned.
@@ -355,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_clip_is_scaled_down_along_its_longer_side() {
-        let text = |width, height| scaling_down("pan.mp4", FrameSize { width, height }, 8191);
+        let text = |width, height| scaling_down("pan.mp4", None, FrameSize { width, height }, 8191);
         assert!(text(20_000, 4_000).contains("ffmpeg -i \"pan.mp4\" -vf scale=8190:-2"), "{}", text(20_000, 4_000));
         assert!(text(4_000, 20_000).contains("scale=-2:8190"));
     }

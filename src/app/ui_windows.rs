@@ -81,9 +81,10 @@ pub(super) fn windows(
             if let Some(folder) = world.resource_mut::<Windows>().export_folder.take() {
                 state.export.set_folder(folder);
             }
-            match world.resource::<OpenClip>().clip().map(|clip| clip.path().to_owned()) {
+            match world.resource::<OpenClip>().clip().cloned() {
                 Some(clip) => {
-                    export_ui(ui, cx, &mut state.export, &|format| default_folder(&clip, format), actions);
+                    let folder = |format| default_folder(clip.path(), clip.chosen_stream(), format);
+                    export_ui(ui, cx, &mut state.export, &folder, actions);
                 }
                 None => drop(ui.label("No clip is open.")),
             }

@@ -25,7 +25,7 @@ use crate::folders;
 use crate::models::{self, ModelsFolder, Speeds};
 use crate::video::{VideoThread, WorkerOptions};
 
-use super::action::Action;
+use super::action::{Action, ProjectChoice};
 use super::action_log::ActionLog;
 use super::canvas::{CanvasPlugin, CanvasSet};
 use super::canvas_content::{answer_view_requests, fill_canvas};
@@ -39,6 +39,7 @@ use super::settings::Settings;
 use super::state::{ActionQueue, EngineLink, OpenClip, Playback, VideoLink, Waker};
 use super::tour;
 use super::ui::{UiState, draw_ui};
+use super::ui_views::clip_title;
 use super::{AppStage, CorePlugin};
 
 /// The camera egui draws with, over the canvas.
@@ -48,12 +49,17 @@ const IDLE_WAIT: Duration = Duration::from_secs(3600);
 /// Size of the window at the very first start.
 const DEFAULT_SIZE: [u32; 2] = [1280, 720];
 
-/// Opens the window, with a clip and a model if they are given (else the model of last time), and runs until it is
-/// closed. `log` is the file for `--log`.
+/// Opens the window, with a clip (and a video stream of it), and a model if they are given (else the model of last time),
+/// and runs until it is closed. `log` is the file for `--log`.
 ///
 /// # Errors
 /// When there is no screen or no graphics driver, a thread cannot be started, or the log cannot be opened.
-pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn run(
+    clip: Option<PathBuf>,
+    stream: Option<u32>,
+    model: Option<ModelChoice>,
+    log: Option<PathBuf>,
+) -> anyhow::Result<()> {
     let folder = folders::config_folder();
     let (settings, message) = Settings::load(folder.as_deref());
     let (keymap, key_message) = Keymap::load(folder.as_deref());
@@ -84,7 +90,10 @@ pub fn run(clip: Option<PathBuf>, model: Option<ModelChoice>, log: Option<PathBu
     }
     let mut queue = app.world_mut().resource_mut::<ActionQueue>();
     queue.0.extend(model.map(Action::LoadModel));
-    queue.0.extend(clip.map(Action::Open));
+    queue.0.extend(clip.map(|clip| match stream {
+        None => Action::Open(clip),
+        Some(_) => Action::OpenWith(clip, stream, ProjectChoice::Own),
+    }));
     match app.run() {
         AppExit::Success => Ok(()),
         AppExit::Error(code) => anyhow::bail!("the window ended with an error ({code})"),
@@ -295,8 +304,7 @@ fn title(clip: Res<OpenClip>, mut windows: Query<&mut Window, With<PrimaryWindow
     if !clip.is_changed() {
         return;
     }
-    let name = clip.clip().and_then(|clip| clip.path().file_name()).map(|name| name.to_string_lossy().into_owned());
-    let title = name.map_or_else(|| "Label Hub".to_owned(), |name| format!("{name} – Label Hub"));
+    let title = clip_title(&clip).map_or_else(|| "Label Hub".to_owned(), |name| format!("{name} – Label Hub"));
     for mut window in &mut windows {
         window.title.clone_from(&title);
     }

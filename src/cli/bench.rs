@@ -33,6 +33,9 @@ pub struct BenchArgs {
     /// Video or folder of pictures; frames repeat when it has fewer than asked for.
     #[arg(long, value_name = "DIR|VIDEO")]
     pub frames: PathBuf,
+    /// Video stream of the file, by its number; the one it shows by itself without.
+    #[arg(long, value_name = "N")]
+    pub stream: Option<u32>,
     /// Device: auto, cpu, cuda:0, metal:0.
     #[arg(long, default_value = "cpu", value_parser = DeviceChoice::parse)]
     pub device: DeviceChoice,
@@ -128,7 +131,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let options = LoadOptions { image_size: args.resolution.map(|side| side as usize), ..LoadOptions::default() };
     let model = Arc::new(Sam2::from_checkpoint(&open_model(&args.model)?, &options, &device)?);
     // Nobody asks this flag to stop: Ctrl-C ends a measurement at once.
-    let mut clip = ClipFrames::of(open_clip(&args.frames, &StopFlag::default())?, false)?;
+    let mut clip = ClipFrames::of(open_clip(&args.frames, args.stream, &StopFlag::default())?, false)?;
     let available = clip.frame_count().min(args.count);
     let held: Vec<Arc<RgbFrame>> = (0..available)
         .map(|i| clip.frame(FrameIdx(i)).map(Arc::new))

@@ -8,18 +8,20 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::exit::CliError;
 use super::signals::StopFlag;
-use crate::video::{self, Clip, IndexProgress, VideoError};
+use crate::video::{self, Clip, IndexProgress, Notice, VideoError};
 
 /// Opening is silent for this long; then a bar says how far it is.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Marks on the bar's way; a fraction is rounded to them.
 const MARKS: u64 = 1000;
 
-/// Opens a video file or a folder of pictures. Where that takes long, a terminal shows how far it is.
+/// Opens a video file, with this video stream or the best one, or a folder of pictures. Where that takes long, a terminal
+/// shows how far it is.
 ///
 /// # Errors
-/// When it cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
-pub fn open_clip(path: &Path, stop: &StopFlag) -> Result<Clip, CliError> {
+/// When there is no such stream (code 2), it cannot be read (code 5), this build cannot read it (code 3), or
+/// somebody asked to stop meanwhile.
+pub fn open_clip(path: &Path, stream: Option<u32>, stop: &StopFlag) -> Result<Clip, CliError> {
     let started = Instant::now();
     let mut bar = None;
     let mut go_on = |progress| {
@@ -28,7 +30,7 @@ pub fn open_clip(path: &Path, stop: &StopFlag) -> Result<Clip, CliError> {
         }
         if stop.requested().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let opened = video::open(path, &mut go_on);
+    let opened = video::open_stream(path, stream, &mut go_on);
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
@@ -38,6 +40,19 @@ pub fn open_clip(path: &Path, stop: &StopFlag) -> Result<Clip, CliError> {
         }
         _ => CliError::from(e),
     })
+}
+
+/// What the user should know about a clip that was opened with `--stream` or without: then also how to choose.
+pub fn notices_of(clip: &Clip, stream: Option<u32>) -> Vec<String> {
+    let words = |notice: &Notice| match notice {
+        Notice::SeveralVideoStreams { chosen, .. } if stream.is_none() => {
+            let others = clip.facts().streams.iter().filter(|stream| stream.index != *chosen);
+            let others: Vec<String> = others.map(ToString::to_string).collect();
+            format!("{notice}; choose another with --stream N: {}", others.join(", "))
+        }
+        other => other.to_string(),
+    };
+    clip.notices().iter().map(words).collect()
 }
 
 /// Hidden where standard error is no terminal.
@@ -66,9 +81,9 @@ mod tests {
     fn a_stop_while_a_clip_is_read_ends_it_at_once() {
         let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small/frames");
         let stop = StopFlag::default();
-        assert!(open_clip(&clip, &stop).is_ok());
+        assert!(open_clip(&clip, None, &stop).is_ok());
         stop.interrupt();
-        let stopped = open_clip(&clip, &stop);
+        let stopped = open_clip(&clip, None, &stop);
         assert!(matches!(stopped, Err(CliError::Told { exit: Exit::Interrupted, .. })), "{stopped:?}");
     }
 }

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::label::{FrameIdx, FrameSize};
-use crate::video::{self, Clip, Colour, Notice, VideoError};
+use crate::video::{self, Clip, Colour, Notice, VideoError, VideoStream};
 
 /// What there is to know about a clip before labelling it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClipFacts {
     /// File or folder.
     pub path: PathBuf,
-    /// SHA-256 over length, head and tail.
+    /// SHA-256 over length, head and tail; see [`ClipIdentity`](crate::video::ClipIdentity).
     pub identity: String,
     /// Size of the frames, and of the masks, after the display rotation.
     pub size: FrameSize,
@@ -38,6 +38,10 @@ pub struct ClipFacts {
     pub pixel_format: String,
     /// Matrix, range and transfer.
     pub colour: Colour,
+    /// Number of the video stream in the container; images have none.
+    pub stream: Option<u32>,
+    /// The video streams that `--stream` can choose; images have none.
+    pub streams: Vec<VideoStream>,
     /// Frames per second the container speaks of.
     pub frames_per_second: Option<f64>,
     /// Frames per second on average, by the index.
@@ -74,6 +78,8 @@ impl ClipFacts {
             codec: facts.codec.clone(),
             pixel_format: facts.pixel_format.clone(),
             colour: facts.colour,
+            stream: facts.stream,
+            streams: facts.streams.clone(),
             frames_per_second: clip.frame_rate_hint(),
             average_frames_per_second: index.average_rate(),
             has_variable_frame_rate: index.has_variable_rate(),
@@ -135,6 +141,10 @@ impl fmt::Display for ClipFacts {
         let variable = if self.has_variable_frame_rate { ", variable" } else { "" };
         line("time", format!("{:.3} s from {:.3} s{rate}{variable}", self.duration_secs, self.start_secs))?;
         line("stored as", format!("{} in {}, {}", self.codec, self.container, self.pixel_format))?;
+        if self.streams.len() > 1 {
+            let streams: Vec<String> = self.streams.iter().map(ToString::to_string).collect();
+            line("streams", format!("{}; --stream N shows another", streams.join(", ")))?;
+        }
         line("identity", self.identity.clone())?;
         match &self.damaged_frames {
             None => {}

@@ -154,7 +154,11 @@ impl From<&Sam2Error> for Exit {
 
 impl From<&VideoError> for Exit {
     fn from(error: &VideoError) -> Self {
-        if matches!(error, VideoError::NotInThisBuild { .. }) { Exit::NotInBuild } else { Exit::Input }
+        match error {
+            VideoError::NotInThisBuild { .. } => Exit::NotInBuild,
+            VideoError::NoSuchStream { .. } | VideoError::NoStreams { .. } => Exit::Usage,
+            _ => Exit::Input,
+        }
     }
 }
 

@@ -13,13 +13,13 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::clip::open_clip;
+use super::clip::{notices_of, open_clip};
 use super::exit::{CliError, Exit};
 use super::progress::Reporter;
 use super::signals::StopFlag;
 use super::track::{Surroundings, with_surroundings};
 use crate::formats::{PictureFile, encode_picture, write_atomically};
-use crate::label::FrameIdx;
+use crate::label::{FrameIdx, chosen_stream};
 use crate::video::Clip;
 
 /// Says what a folder of extracted frames was made from, so that going on can be told from mixing up.
@@ -31,6 +31,9 @@ const TABLE_NAME: &str = "frames.csv";
 pub struct ExtractArgs {
     /// Video file or folder of images.
     pub video: PathBuf,
+    /// Video stream of the file, by its number (`info` lists them); the one it shows by itself without.
+    #[arg(long, value_name = "N")]
+    pub stream: Option<u32>,
     /// Folder to write to; made where it does not exist.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -202,7 +205,7 @@ pub fn command(args: &ExtractArgs) -> Result<Exit, CliError> {
 /// As [`command`].
 pub fn command_with(args: &ExtractArgs, around: Surroundings<'_>) -> Result<Exit, CliError> {
     let Surroundings { stop, is_terminal, stdout, stderr } = around;
-    let clip = open_clip(&args.video, stop)?;
+    let clip = open_clip(&args.video, args.stream, stop)?;
     let mut reporter = Reporter::new(args.json, is_terminal, stdout, stderr);
     let ended = tell_all(args, &clip, stop, &mut reporter);
     reporter.clear();
@@ -210,8 +213,8 @@ pub fn command_with(args: &ExtractArgs, around: Surroundings<'_>) -> Result<Exit
 }
 
 fn tell_all(args: &ExtractArgs, clip: &Clip, stop: &StopFlag, reporter: &mut Reporter<'_>) -> Result<Exit, CliError> {
-    for notice in clip.notices() {
-        reporter.notice(&notice.to_string())?;
+    for notice in notices_of(clip, args.stream) {
+        reporter.notice(&notice)?;
     }
     let (out, total, started) = (args.out.display(), args.frame_total(clip), Instant::now());
     reporter.expect_frames(total);
@@ -254,7 +257,9 @@ fn prepare_folder(args: &ExtractArgs, clip: &Clip) -> anyhow::Result<()> {
         let earlier: Record = serde_json::from_str(&text)
             .with_context(|| format!("{}: damaged. Choose another folder or empty this one", path.display()))?;
         if earlier != record {
-            let difference = if earlier.clip != record.clip {
+            let difference = if chosen_stream(&earlier.clip) != chosen_stream(&record.clip) {
+                "another stream, or of another clip".to_owned()
+            } else if earlier.clip != record.clip {
                 "another clip".to_owned()
             } else {
                 format!("--every {} --format {}", earlier.every, earlier.format.extension())

@@ -23,6 +23,9 @@ pub struct InfoArgs {
     /// Video file, or folder of images
     #[arg(value_name = "VIDEO|DIR")]
     clip: Option<PathBuf>,
+    /// Video stream of the clip to tell about, by its number; the one it shows by itself without
+    #[arg(long, value_name = "N", requires = "clip")]
+    stream: Option<u32>,
     /// Decode every frame of the clip and list the damaged ones
     #[arg(long, requires = "clip")]
     damage: bool,
@@ -87,7 +90,7 @@ pub fn run(args: &InfoArgs) -> Result<Exit, CliError> {
 /// Facts about a clip; every frame is decoded when its damage is asked for, which takes long and is shown on a terminal.
 fn clip_facts(path: &Path, args: &InfoArgs) -> Result<ClipFacts, CliError> {
     let stop = StopFlag::install_for_command()?;
-    let clip = open_clip(path, &stop)?;
+    let clip = open_clip(path, args.stream, &stop)?;
     let mut facts = ClipFacts::of(&clip);
     if args.damage {
         let (mut stdout, mut stderr) = (io::stdout(), io::stderr());

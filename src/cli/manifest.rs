@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::prompt_file::PromptFile;
 use super::tracker::{DamagedFrames, Direction};
-use crate::label::{FrameIdx, FrameSize, ObjectId};
+use crate::label::{FrameIdx, FrameSize, ObjectId, chosen_stream};
 
 /// Format of this file; raised when an older program could misread it.
 pub const FORMAT: u32 = 1;
@@ -92,6 +92,11 @@ impl Manifest {
         };
         if self.clip.identity != new.clip.identity {
             let (old, now) = (&self.clip, &new.clip);
+            let streams = [old, now].map(|clip| chosen_stream(&clip.identity));
+            if old.name == now.name && streams[0] != streams[1] {
+                let word = |stream: Option<u32>| stream.map_or("not given".to_owned(), |stream| stream.to_string());
+                return say("--stream", &word(streams[0]), &word(streams[1]));
+            }
             let old = format!("{} ({}, {} frames)", old.name, old.size, old.frames);
             return say("the clip", &old, &format!("{} ({}, {} frames)", now.name, now.size, now.frames));
         }

@@ -15,8 +15,8 @@ use crate::folders::data_folder;
 use crate::formats::{ClipFacts, GatheredLabels, ObjectInfo, SourceError};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, Mask, MaskId, ObjectId};
 use crate::store::{
-    Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectCopy,
-    ProjectStore, Snapshot, clip_path, project_path,
+    Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectClip,
+    ProjectCopy, ProjectStore, Snapshot, project_clip, project_path,
 };
 use crate::video::Clip;
 
@@ -175,16 +175,17 @@ impl Place {
         if named.extension().is_some_and(|ending| ending == PROJECT_EXTENSION) && !named.is_dir() {
             let project = fs::canonicalize(named)
                 .map_err(|e| CliError::input(format!("{}: no project there ({e}); check the path", named.display())))?;
-            let clip = open_clip(&clip_path(&project)?, stop)?;
+            let ProjectClip { path, stream } = project_clip(&project)?;
+            let clip = open_clip(&path, stream, stop)?;
             return Ok(Place { clip, project });
         }
         // In full, so that the project remembers where its clip is whatever folder this runs in. A clip that is not
         // there is named as the user did.
         let path = fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
-        let clip = open_clip(&path, stop)?;
+        let clip = open_clip(&path, None, stop)?;
         // Where the window looks too when the system has no home folder.
         let data = data_folder().unwrap_or_else(|| std::env::temp_dir().join("label-hub"));
-        let project = project_path(clip.path(), &data, clip.identity().as_hex());
+        let project = project_path(clip.path(), &data, clip.identity().as_str());
         Ok(Place { clip, project })
     }
 

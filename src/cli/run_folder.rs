@@ -167,12 +167,16 @@ impl RunFolder {
     }
 }
 
-/// The folder used without `--out`: `<file stem>_masks` beside the clip, or in `working` where that is read-only.
-pub fn default_folder(clip: &Path, working: &Path) -> PathBuf {
+/// The folder used without `--out`: `<file stem>_masks` beside the clip, or in `working` where that is read-only. That of a
+/// stream that was chosen has its number in it.
+pub fn default_folder(clip: &Path, stream: Option<u32>, working: &Path) -> PathBuf {
     // `.` and `frames/..` have no name of their own; the full path does.
     let full = fs::canonicalize(clip).unwrap_or_else(|_| clip.to_path_buf());
     let stem = if full.is_dir() { full.file_name() } else { full.file_stem() };
     let mut name = stem.unwrap_or(clip.as_os_str()).to_owned();
+    if let Some(stream) = stream {
+        name.push(format!("_stream{stream}"));
+    }
     name.push("_masks");
     // Beside the path as the user wrote it: a linked clip's masks belong beside the link.
     let parent = match clip.parent() {

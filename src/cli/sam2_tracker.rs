@@ -12,7 +12,7 @@ use crate::sam2::model::LoadOptions;
 use crate::sam2::predictor::{FrameMasks, Predictor, PredictorOptions, Said};
 use crate::video::Clip;
 
-use super::clip::open_clip;
+use super::clip::{notices_of, open_clip};
 use super::exit::CliError;
 use super::signals::StopFlag;
 use super::tracker::{DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker};
@@ -24,17 +24,18 @@ pub struct Sam2Tracker {
 }
 
 impl Sam2Tracker {
-    /// Opens a video file or a folder of pictures.
+    /// Opens a video file, with this video stream or the best one, or a folder of pictures.
     ///
     /// # Errors
-    /// When it cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
-    pub fn open(path: &Path, stop: &StopFlag) -> Result<Self, CliError> {
-        let clip = open_clip(path, stop)?;
+    /// When there is no such stream (code 2), it cannot be read (code 5), this build cannot read it (code 3), or
+    /// somebody asked to stop meanwhile.
+    pub fn open(path: &Path, stream: Option<u32>, stop: &StopFlag) -> Result<Self, CliError> {
+        let clip = open_clip(path, stream, stop)?;
         let facts = TrackedClip {
             identity: clip.identity().to_string(),
             size: clip.size(),
             frame_count: clip.frame_count(),
-            notices: clip.notices().iter().map(ToString::to_string).collect(),
+            notices: notices_of(&clip, stream),
         };
         Ok(Sam2Tracker { clip, facts })
     }

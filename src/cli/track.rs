@@ -27,7 +27,7 @@ use super::tracker::{
     DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker, open_tracker,
 };
 use crate::engine::{DeviceChoice, device_words, open_device};
-use crate::label::{FrameIdx, ObjectId, Prompt};
+use crate::label::{FrameIdx, ObjectId, Prompt, chosen_stream};
 use crate::sam2::checkpoint::Checkpoint;
 
 /// Arguments of `track`.
@@ -36,6 +36,10 @@ pub struct TrackArgs {
     /// Video file, or folder of images
     #[arg(value_name = "VIDEO|DIR", required_unless_present = "project")]
     clip: Option<PathBuf>,
+    /// Video stream of the file, by its number (`info` lists them); the one it shows by itself without. A project has its
+    /// own
+    #[arg(long, value_name = "N", conflicts_with = "project")]
+    stream: Option<u32>,
     /// Track what is stale or missing in a project (its file, or its clip), from the project's own prompts; the masks
     /// go into the project
     #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged", "no_overlap", "truth"])]
@@ -74,8 +78,8 @@ pub struct TrackArgs {
     /// published models)
     #[arg(long, value_parser = parse_resolution, value_name = "1024|768|512")]
     pub(super) resolution: Option<u32>,
-    /// Folder for the masks; without it `CLIP_masks` beside the clip, or here where that is read-only. With --project
-    /// masks are written only where this says so, when all are tracked
+    /// Folder for the masks; without it `CLIP_masks` (`CLIP_stream1_masks`) beside the clip, or here where that is
+    /// read-only. With --project masks are written only where this says so, when all are tracked
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Pad frame numbers in file names to this many digits
@@ -128,7 +132,7 @@ pub(super) fn parse_resolution(text: &str) -> Result<u32, String> {
 pub fn run(args: &TrackArgs) -> Result<Exit, CliError> {
     with_surroundings(|around| {
         let stop = around.stop;
-        run_with(args, &|clip| open_tracker(clip, stop), around)
+        run_with(args, &|clip| open_tracker(clip, args.stream, stop), around)
     })
 }
 
@@ -194,7 +198,7 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
     }
     let folder_path = match &args.out {
         Some(folder) => folder.clone(),
-        None => default_folder(args.clip(), Path::new("")),
+        None => default_folder(args.clip(), chosen_stream(&clip.identity), Path::new("")),
     };
     let manifest = manifest(args, &clip, &model, &device, &prompts)?;
     let mut folder = RunFolder::open(&folder_path, manifest, args.overwrite)?;

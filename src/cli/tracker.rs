@@ -128,10 +128,11 @@ pub trait Tracker {
     fn start<'a>(&'a mut self, model: &Checkpoint, job: &'a TrackJob) -> Result<Box<dyn MaskStream + 'a>, CliError>;
 }
 
-/// Opens a video file or an image folder for tracking.
+/// Opens a video file, with this video stream or the best one, or an image folder for tracking.
 ///
 /// # Errors
-/// When the clip cannot be read (code 5), this build cannot read it (code 3), or somebody asked to stop meanwhile.
-pub fn open_tracker(clip: &Path, stop: &StopFlag) -> Result<Box<dyn Tracker>, CliError> {
-    Ok(Box::new(super::sam2_tracker::Sam2Tracker::open(clip, stop)?))
+/// When there is no such stream (code 2), the clip cannot be read (code 5), this build cannot read it (code 3), or
+/// somebody asked to stop meanwhile.
+pub fn open_tracker(clip: &Path, stream: Option<u32>, stop: &StopFlag) -> Result<Box<dyn Tracker>, CliError> {
+    Ok(Box::new(super::sam2_tracker::Sam2Tracker::open(clip, stream, stop)?))
 }

@@ -7,12 +7,16 @@ use clap::Args;
 use super::exit::{CliError, Exit};
 use super::model_file::model_source;
 use crate::engine::{DeviceChoice, ModelChoice};
+use crate::store::PROJECT_EXTENSION;
 
 /// What the window is opened with.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WindowArgs {
     /// Video file or folder of images to open in the window
     pub clip: Option<PathBuf>,
+    /// Video stream of the file, by its number; the one it shows by itself without. A project has its own
+    #[arg(long, value_name = "N", requires = "clip")]
+    pub stream: Option<u32>,
     /// Model for the window: a name (see `models list`), a path, or `fake` for the test engine; by default the one of last time
     #[arg(long)]
     pub model: Option<PathBuf>,
@@ -27,9 +31,9 @@ pub struct WindowArgs {
     pub log: Option<PathBuf>,
 }
 
-/// Opens the window and returns when it is closed. Its arguments: the clip, the model (`None` takes the one of last
-/// time), the file for `--log`.
-pub type OpenWindow = fn(Option<PathBuf>, Option<ModelChoice>, Option<PathBuf>) -> anyhow::Result<()>;
+/// Opens the window and returns when it is closed. Its arguments: the clip, its video stream, the model (`None` takes the
+/// one of last time), the file for `--log`.
+pub type OpenWindow = fn(Option<PathBuf>, Option<u32>, Option<ModelChoice>, Option<PathBuf>) -> anyhow::Result<()>;
 
 /// Checks the arguments and hands over to the window, where this build has one.
 ///
@@ -42,6 +46,11 @@ pub fn run(args: WindowArgs, open: Option<OpenWindow>) -> Result<Exit, CliError>
             "{shown}: neither a command nor a file that is there; see label-hub --help"
         )));
     }
+    let is_project = |clip: &PathBuf| !clip.is_dir() && clip.extension().is_some_and(|end| end == PROJECT_EXTENSION);
+    if let (Some(clip), Some(_)) = (args.clip.as_ref().filter(|clip| is_project(clip)), args.stream) {
+        let shown = clip.display();
+        return Err(CliError::usage(format!("{shown}: a project has a stream of its own; leave --stream away")));
+    }
     let source = args.model.as_deref().map(model_source).transpose()?;
     let model = source.map(|source| ModelChoice { source, device: args.device, resolution: args.resolution });
     let Some(open) = open else {
@@ -53,7 +62,7 @@ pub fn run(args: WindowArgs, open: Option<OpenWindow>) -> Result<Exit, CliError>
                        `label-hub track` works without one";
         return Err(CliError::new(Exit::Model, message));
     }
-    open(args.clip, model, args.log).map_err(|error| CliError::new(Exit::Model, format!("{error:#}")))?;
+    open(args.clip, args.stream, model, args.log).map_err(|error| CliError::new(Exit::Model, format!("{error:#}")))?;
     Ok(Exit::Success)
 }
 

@@ -287,7 +287,7 @@ impl<'a> CollectSink<'a> {
 /// The target's position in a manifest. `below` is what was chosen, seen from the manifest's folder.
 fn clip_in(manifest: &Manifest, below: &Path, target: &ImportTarget) -> Option<usize> {
     let position = |is_it: &dyn Fn(&ManifestClip) -> bool| manifest.clips.iter().position(is_it);
-    let identity = target.identity.as_ref().map(ClipIdentity::as_hex);
+    let identity = target.identity.as_ref().map(ClipIdentity::as_str);
     // Whoever chooses the folder of one clip, or its file, means that one.
     let is_named = |clip: &ManifestClip| {
         below.iter().any(|part| Path::new(part) == Path::new(&clip.name_in_files))
@@ -308,7 +308,7 @@ fn listed_frames(
     target: &ImportTarget,
     notices: &mut Vec<String>,
 ) -> Result<FrameFinder, String> {
-    let is_same = target.identity.as_ref().is_some_and(|identity| identity.as_hex() == clip.identity);
+    let is_same = target.identity.as_ref().is_some_and(|identity| identity.as_str() == clip.identity);
     if is_same {
         return Ok(FrameFinder::listed(clip, format.numbers_frames(), target.frame_count));
     }

@@ -124,7 +124,7 @@ impl ManifestClip {
         ManifestClip {
             name: facts.name.clone(),
             name_in_files: clip.name.clone(),
-            identity: facts.identity.as_hex().to_owned(),
+            identity: facts.identity.as_str().to_owned(),
             split: clip.split.name().to_owned(),
             width: facts.size.width,
             height: facts.size.height,

@@ -9,7 +9,8 @@ use super::FrameSize;
 pub struct ClipRecord {
     /// Where it was opened: a file, or a folder of images.
     pub path: PathBuf,
-    /// SHA-256 in hex of what the clip is made of (`video::ClipIdentity`): the same for the same content anywhere.
+    /// SHA-256 in hex of what the clip is made of (`video::ClipIdentity`): the same for the same content anywhere. That of
+    /// a stream that was chosen ends with its number; see [`chosen_stream`].
     pub identity: String,
     /// Size of its frames, after the display rotation.
     pub size: FrameSize,
@@ -21,4 +22,13 @@ pub struct ClipRecord {
     pub pts: Vec<i64>,
     /// Frames per second on average, where the file says so.
     pub average_rate: Option<f64>,
+}
+
+/// Between the hash and the number in the identity of a stream that was chosen.
+pub const STREAM_MARK: char = ':';
+
+/// The stream that the identity of a clip names, as its container counts; `None` where it is the one that the file shows
+/// by itself.
+pub fn chosen_stream(identity: &str) -> Option<u32> {
+    identity.split_once(STREAM_MARK)?.1.parse().ok()
 }

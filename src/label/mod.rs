@@ -14,7 +14,7 @@ mod prompt;
 mod similarity;
 mod stroke;
 
-pub use clip_record::ClipRecord;
+pub use clip_record::{ClipRecord, STREAM_MARK, chosen_stream};
 pub use edit::{Change, Edit, open_prompts};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};

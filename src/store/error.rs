@@ -65,12 +65,14 @@ pub enum StoreError {
         cause: String,
     },
     /// The project belongs to another clip.
-    #[error("{}: the labels are of another clip ({}); open that one, or link the labels to this clip if it is the same footage", path.display(), recorded.display())]
+    #[error("{}: the labels are of another clip ({}{which}); open that one, or link the labels to this clip if it is the same footage", path.display(), recorded.display())]
     OtherClip {
         /// The project file.
         path: PathBuf,
         /// Where the project's own clip was.
         recorded: PathBuf,
+        /// Which of its streams that was, in words after a comma; empty where neither clip is one of several.
+        which: String,
         /// The clip that was to be opened.
         given: PathBuf,
     },

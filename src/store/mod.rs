@@ -19,8 +19,8 @@ pub use adopt::{Adopted, adopt};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use project::{
-    OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectCopy, ProjectHandle, ProjectStore, Snapshot,
-    StoredStep, Waker, clip_path, project_path, separate_project_path,
+    OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectClip, ProjectCopy, ProjectHandle, ProjectStore,
+    Snapshot, StoredStep, Waker, project_clip, project_path, separate_project_path,
 };
 
 use std::collections::HashSet;

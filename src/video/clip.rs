@@ -3,6 +3,7 @@
 //! Made by [`open`](super::open); cheap to clone and shared by every thread that needs frames. It holds no decoder:
 //! each [`Reader`] has its own.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,12 +53,31 @@ pub struct StreamFacts {
     pub colour: Colour,
     /// Stream number in the container; images have none.
     pub stream: Option<u32>,
+    /// The moving pictures in the container, that one among them; images have none.
+    pub streams: Vec<VideoStream>,
     /// Size before the display rotation.
     pub stored_size: FrameSize,
     /// Clockwise turn that was applied.
     pub rotation_degrees: u32,
     /// Whether pictures were mirrored left to right before the turn.
     pub is_mirrored: bool,
+}
+
+/// A stream of moving pictures in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VideoStream {
+    /// Its number in the container, as ffprobe counts too.
+    pub index: u32,
+    /// Codec by ffmpeg's name.
+    pub codec: String,
+    /// Size of its pictures before the display rotation, as the container announces it.
+    pub size: FrameSize,
+}
+
+impl fmt::Display for VideoStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.index, self.codec, self.size)
+    }
 }
 
 impl Clip {
@@ -68,6 +88,7 @@ impl Clip {
             pixel_format: "rgb24".to_owned(),
             colour: Colour::RGB,
             stream: None,
+            streams: Vec::new(),
             stored_size: opened.size,
             rotation_degrees: 0,
             is_mirrored: false,
@@ -123,6 +144,11 @@ impl Clip {
         self.0.index.identity()
     }
 
+    /// The stream that was chosen; `None` for the one the file shows by itself, also when that was asked for by number.
+    pub fn chosen_stream(&self) -> Option<u32> {
+        self.identity().chosen_stream()
+    }
+
     /// Frames per second the container speaks of; folders of images have none.
     pub fn frame_rate_hint(&self) -> Option<f64> {
         self.0.frame_rate_hint
@@ -148,7 +174,7 @@ impl Clip {
         let (index, frames) = (self.index(), (0..self.frame_count()).map(FrameIdx));
         ClipRecord {
             path: self.path().to_owned(),
-            identity: self.identity().as_hex().to_owned(),
+            identity: self.identity().as_str().to_owned(),
             size: self.size(),
             frame_count: self.frame_count(),
             time_base: (index.time_base().num, index.time_base().den),
@@ -172,8 +198,8 @@ impl Clip {
     }
 }
 
-impl std::fmt::Debug for Clip {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Clip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clip")
             .field("path", &self.0.path)
             .field("size", &self.0.size)

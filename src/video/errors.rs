@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::clip::VideoStream;
 use crate::label::{FrameIdx, FrameSize};
 
 /// How much an error matters to the person in front of the screen.
@@ -57,6 +58,24 @@ pub enum VideoError {
     NoVideoStream {
         /// The file.
         path: PathBuf,
+    },
+    /// The stream that was asked for is not there, or is no moving picture.
+    #[error("{path}: stream {stream} is not a video stream that can be shown. Choose one of: {}", listed(streams), path = path.display())]
+    NoSuchStream {
+        /// The file.
+        path: PathBuf,
+        /// The number asked for.
+        stream: u32,
+        /// Those that can be chosen.
+        streams: Vec<VideoStream>,
+    },
+    /// A stream was asked for where there are none.
+    #[error("{path}: images have no streams, and stream {stream} was asked for. Open them without a stream's number", path = path.display())]
+    NoStreams {
+        /// The folder or image.
+        path: PathBuf,
+        /// The number asked for.
+        stream: u32,
     },
     /// No decoder for the stream.
     #[error("{path}: the installed ffmpeg has no decoder for {codec}. Convert the file, for example `ffmpeg -i IN -c:v libx264 OUT.mp4`", path = path.display())]
@@ -171,6 +190,8 @@ impl VideoError {
             | VideoError::NotAVideo { .. }
             | VideoError::MoovMissing { .. }
             | VideoError::NoVideoStream { .. }
+            | VideoError::NoSuchStream { .. }
+            | VideoError::NoStreams { .. }
             | VideoError::NoDecoder { .. }
             | VideoError::NoFrames { .. }
             | VideoError::TooLarge { .. }
@@ -181,6 +202,11 @@ impl VideoError {
             | VideoError::Thread { .. } => Severity::Error,
         }
     }
+}
+
+/// Streams in a sentence.
+fn listed(streams: &[VideoStream]) -> String {
+    streams.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ")
 }
 
 /// Something about an opened clip its labeller should know.
@@ -209,7 +235,7 @@ pub enum Notice {
     SequentialOnly,
     /// The order of the frames was found by decoding once, because the file has no usable timestamps.
     OrderFoundByDecoding,
-    /// More than one video stream; the best one was taken.
+    /// More than one video stream; the best one was taken, or the one asked for.
     SeveralVideoStreams {
         /// How many there are.
         count: u32,

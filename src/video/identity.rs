@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::label::{STREAM_MARK, chosen_stream};
+
 const CHUNK_BYTES: u64 = 1 << 20;
 const IMAGE_CHUNK_BYTES: u64 = 4096;
 
@@ -20,6 +22,9 @@ const UNCOMPRESSED: [&str; 3] = ["bmp", "tif", "tiff"];
 
 /// SHA-256, in hex, over a file's length, head and tail; of a folder, over every image's name, length and head, and of
 /// an image that is not compressed, over what lies at a third and at two thirds of it.
+///
+/// A file with several video streams is several clips. The one it shows by itself has the identity of the file; another
+/// one has a hash of its own, with its number behind it: `HASH:1`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClipIdentity(String);
@@ -66,6 +71,16 @@ impl ClipIdentity {
         Ok(Self::from_hasher(hasher))
     }
 
+    /// Identity of another stream of this file than the one it shows by itself.
+    #[cfg_attr(not(feature = "video"), allow(dead_code, reason = "images have no streams"))]
+    pub(super) fn of_stream(&self, stream: u32) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(self.0.as_bytes());
+        hasher.update(stream.to_le_bytes());
+        let ClipIdentity(hash) = Self::from_hasher(hasher);
+        ClipIdentity(format!("{hash}{STREAM_MARK}{stream}"))
+    }
+
     /// Identity of bytes in memory, for tests.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let mut hasher = Sha256::new();
@@ -73,9 +88,14 @@ impl ClipIdentity {
         Self::from_hasher(hasher)
     }
 
-    /// The hash in hex.
-    pub fn as_hex(&self) -> &str {
+    /// As it is written down.
+    pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The stream that was chosen, as the container counts; `None` where it is the one the file shows by itself.
+    pub fn chosen_stream(&self) -> Option<u32> {
+        chosen_stream(&self.0)
     }
 
     fn from_hasher(hasher: Sha256) -> Self {
@@ -91,6 +111,8 @@ impl fmt::Display for ClipIdentity {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -107,6 +129,15 @@ mod tests {
         *long.last_mut().expect("not empty") = 8;
         assert_ne!(original, write("c", &long), "the tail counts");
         assert_ne!(write("d", b"x"), write("e", b"xx"), "the length counts");
+    }
+
+    #[test]
+    fn streams_of_one_file_are_told_apart() {
+        let file = ClipIdentity::of_bytes(b"x");
+        let (first, second) = (file.of_stream(1), file.of_stream(12));
+        assert_eq!([&file, &first, &second].map(ClipIdentity::chosen_stream), [None, Some(1), Some(12)]);
+        let heads: BTreeSet<&str> = [&file, &first, &second].map(|identity| &identity.as_str()[..12]).into();
+        assert_eq!(heads.len(), 3, "files are named after the beginning");
     }
 
     #[test]

@@ -32,7 +32,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use cache::FrameCache;
-pub use clip::{Clip, StreamFacts};
+pub use clip::{Clip, StreamFacts, VideoStream};
 pub use colour::{Colour, Matrix, Range, Transfer};
 pub use errors::{Notice, Severity, VideoError};
 pub use frame::{Damage, Frame, Layout, Plane, PlaneFormat, RgbImage};
@@ -54,15 +54,29 @@ pub struct IndexProgress {
 }
 
 /// Opens a video file, a folder of images, or a single image. `progress` is called every few frames; breaking cancels.
+/// Of several video streams it is the one that a player shows.
 pub fn open(path: &Path, progress: &mut dyn FnMut(IndexProgress) -> ControlFlow<()>) -> Result<Clip, VideoError> {
+    open_stream(path, None, progress)
+}
+
+/// Like [`open`], with the video stream of this number, as the container and ffprobe count; `None` takes the best one. A
+/// number that is no video stream's, or one where there are images, is an error.
+pub fn open_stream(
+    path: &Path,
+    stream: Option<u32>,
+    progress: &mut dyn FnMut(IndexProgress) -> ControlFlow<()>,
+) -> Result<Clip, VideoError> {
     let metadata = std::fs::metadata(path).map_err(|source| VideoError::Io { path: path.to_owned(), source })?;
+    if let Some(stream) = stream.filter(|_| metadata.is_dir() || images::is_still_image(path)) {
+        return Err(VideoError::NoStreams { path: path.to_owned(), stream });
+    }
     if metadata.is_dir() {
         return Ok(Clip::from_images(path, images::open_folder(path, progress)?));
     }
     if images::is_still_image(path) {
         return Ok(Clip::from_images(path, images::open_single(path, progress)?));
     }
-    open_video_file(path, progress)
+    open_video_file(path, stream, progress)
 }
 
 /// Opens without progress or cancel.
@@ -89,14 +103,16 @@ pub fn common_decoders() -> Vec<&'static str> {
 #[cfg(feature = "video")]
 fn open_video_file(
     path: &Path,
+    stream: Option<u32>,
     progress: &mut dyn FnMut(IndexProgress) -> ControlFlow<()>,
 ) -> Result<Clip, VideoError> {
-    Ok(Clip::from_video(path, ffmpeg::open_video(path, progress)?))
+    Ok(Clip::from_video(path, ffmpeg::open_video(path, stream, progress)?))
 }
 
 #[cfg(not(feature = "video"))]
 fn open_video_file(
     path: &Path,
+    _stream: Option<u32>,
     _progress: &mut dyn FnMut(IndexProgress) -> ControlFlow<()>,
 ) -> Result<Clip, VideoError> {
     Err(VideoError::NotInThisBuild { path: path.to_owned() })

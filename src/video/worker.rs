@@ -35,6 +35,8 @@ pub enum VideoCommand {
     Open {
         /// File or folder.
         path: PathBuf,
+        /// The video stream to show, as the container counts; `None` for the best.
+        stream: Option<u32>,
     },
     /// Takes over a clip that is open already.
     Use {
@@ -212,7 +214,7 @@ impl Shelf {
 }
 
 enum ClipRequest {
-    Open(PathBuf),
+    Open(PathBuf, Option<u32>),
     Use(Clip),
     Close,
 }
@@ -246,7 +248,7 @@ impl Mailbox {
                 slots.show = Some(ShowRequest { generation, idx, with_rgb, is_answered });
                 None
             }
-            VideoCommand::Open { path } => Some(ClipRequest::Open(path)),
+            VideoCommand::Open { path, stream } => Some(ClipRequest::Open(path, stream)),
             VideoCommand::Use { clip } => Some(ClipRequest::Use(clip.0)),
             VideoCommand::Close => Some(ClipRequest::Close),
         };
@@ -374,7 +376,7 @@ impl Worker {
         let opened = match request {
             ClipRequest::Close => return,
             ClipRequest::Use(clip) => Ok(clip),
-            ClipRequest::Open(path) => super::open(&path, &mut |progress| {
+            ClipRequest::Open(path, stream) => super::open_stream(&path, stream, &mut |progress| {
                 if self.mailbox.is_stale_clip(generation) {
                     return ControlFlow::Break(());
                 }

@@ -14,6 +14,7 @@ use label_hub::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, Mask, Obj
 use label_hub::store::{
     Durability, HistoryChange, LabelStore, OnOtherClip, OpenOptions, ProjectStore, Snapshot, StoredStep,
 };
+use label_hub::video::Clip;
 use serde_json::Value;
 
 use crate::engine_support::{self, DiscClip, clicks};
@@ -88,9 +89,13 @@ pub fn act(clip: &DiscClip, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> V
 
 /// [`act`] for any clip.
 pub fn act_on(clip: &Path, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> Vec<Change>) {
+    act_in(&project_of(clip), &engine_support::open(clip), make);
+}
+
+/// [`act`] for any clip and any project of it.
+pub fn act_in(project: &Path, clip: &Clip, make: impl FnOnce(&mut ProjectStore, &Snapshot) -> Vec<Change>) {
     let options = OpenOptions { on_other_clip: OnOtherClip::Refuse, data_folder: None, waker: Arc::new(|| {}) };
-    let record = engine_support::open(clip).record();
-    let (mut store, snapshot, _) = ProjectStore::open(&project_of(clip), &record, options).expect("a project");
+    let (mut store, snapshot, _) = ProjectStore::open(project, &clip.record(), options).expect("a project");
     let changes = make(&mut store, &snapshot);
     let edit = Edit { name: "labels".to_owned(), changes };
     store.record(&edit);
@@ -113,7 +118,12 @@ pub fn begin(clip: &DiscClip, seeds: &[Seed]) {
 
 /// [`begin`] for any clip, with what `said` says on a frame.
 pub fn begin_on(clip: &Path, seeds: &[Seed], said: impl Fn(u32) -> FramePrompt) {
-    act_on(clip, |_, _| {
+    begin_in(&project_of(clip), &engine_support::open(clip), seeds, said);
+}
+
+/// [`begin`] for any clip and any project of it.
+pub fn begin_in(project: &Path, clip: &Clip, seeds: &[Seed], said: impl Fn(u32) -> FramePrompt) {
+    act_in(project, clip, |_, _| {
         let mut changes = Vec::new();
         for seed in seeds {
             let id = ObjectId(seed.id);

@@ -304,7 +304,7 @@ fn manifest_tells_where_everything_came_from() {
     let in_files = &manifest["clips"][0];
     assert_eq!(manifest["format"], "davis");
     assert_eq!((&in_files["name"], &in_files["name_in_files"]), (&"a/clip".into(), &"a_clip".into()));
-    assert_eq!(in_files["identity"], clip.facts.identity.as_hex());
+    assert_eq!(in_files["identity"], clip.facts.identity.as_str());
     assert_eq!(in_files["frames"][2], serde_json::json!({"index": 4, "pts": 2048, "name": "00004"}));
     assert_eq!(in_files["objects"][0]["id"], 2);
     assert_eq!(in_files["objects"][0]["number"], 1);

@@ -6,12 +6,13 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use label_hub::label::FrameIdx;
-use label_hub::video::{self, Clip, Frame, RgbImage};
+use label_hub::video::{self, Clip, Frame, RgbImage, VideoError};
 
 /// Columns of the clips.
 pub const WIDTH: u32 = 160;
@@ -94,6 +95,21 @@ pub fn plain() -> PathBuf {
     encoded("h264_bframes.mp4", &["-c:v", "libx264", "-bf", "3", "-g", "12"])
 }
 
+/// Stream 0 is the base clip, which is shown by default; stream 1 is its frames from 20 on, a little lower. The name's
+/// ending chooses the container.
+pub fn two_streams(name: &str) -> PathBuf {
+    let base = text(&base());
+    made(name, |path| {
+        let filter = "[0:v]split[whole][tail];[tail]trim=start_frame=20,setpts=PTS-STARTPTS,crop=160:96:0:0[later]";
+        let mut arguments = vec!["-i", &base, "-filter_complex", filter, "-map", "[whole]", "-map", "[later]"];
+        arguments.extend(["-c:v:0", "libx264", "-bf", "2", "-g", "12", "-c:v:1", "mpeg4", "-q:v:1", "2"]);
+        arguments.extend(["-disposition:v:0", "default", "-disposition:v:1", "0", "-bitexact"]);
+        let path = text(path);
+        arguments.push(&path);
+        ffmpeg(&arguments);
+    })
+}
+
 /// A path as ffmpeg's argument.
 pub fn text(path: &Path) -> String {
     path.to_str().expect("the target folder has a UTF-8 name").to_owned()
@@ -102,6 +118,11 @@ pub fn text(path: &Path) -> String {
 /// Opens a clip that must open.
 pub fn open(path: &Path) -> Clip {
     video::open_quietly(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Opens one of a clip's streams.
+pub fn open_stream(path: &Path, stream: u32) -> Result<Clip, VideoError> {
+    video::open_stream(path, Some(stream), &mut |_| ControlFlow::Continue(()))
 }
 
 /// The frame number burnt into a picture.
@@ -155,8 +176,12 @@ pub fn check_random_equals_sequential(path: &Path) -> Vec<u32> {
 
 /// The same with fewer jumps, for large clips.
 pub fn check_jumps(path: &Path, jumps: usize) -> Vec<u32> {
-    let clip = open(path);
-    let name = path.display();
+    check_jumps_in(&open(path), jumps)
+}
+
+/// The same for a clip that is open.
+pub fn check_jumps_in(clip: &Clip, jumps: usize) -> Vec<u32> {
+    let name = clip.path().display();
     let mut reader = clip.reader_with_threads(2).expect("a reader");
     let mut hashes = Vec::new();
     let mut numbers = Vec::new();

@@ -20,8 +20,8 @@ impl Action {
         let size = crate::label::FrameSize { width: 2, height: 2 };
         all.extend([
             Action::Open(PathBuf::from("clip.mp4")),
-            Action::OpenAnyway(PathBuf::from("clip.mp4"), ProjectChoice::Own),
-            Action::OpenWith(PathBuf::from("clip.mp4"), ProjectChoice::Own),
+            Action::OpenAnyway(PathBuf::from("clip.mp4"), None, ProjectChoice::Own),
+            Action::OpenWith(PathBuf::from("clip.mp4"), Some(1), ProjectChoice::Own),
             Action::RetryWriting,
             Action::SaveProjectCopy(PathBuf::from("copy.labelhub")),
             Action::Export(Box::new(ExportRequest {

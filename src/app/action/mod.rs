@@ -141,10 +141,11 @@ pub enum Action {
     Ask(FileQuestion),
     /// Opens a video file, a folder of images, or a project with its clip.
     Open(PathBuf),
-    /// The same with this project.
-    OpenWith(PathBuf, ProjectChoice),
+    /// The same with this video stream of the file, as its container counts (`None`: the one it shows by itself), and with
+    /// this project.
+    OpenWith(PathBuf, Option<u32>, ProjectChoice),
     /// The same, although something of the open clip is lost by it.
-    OpenAnyway(PathBuf, ProjectChoice),
+    OpenAnyway(PathBuf, Option<u32>, ProjectChoice),
     /// Tries again to write what could not be written.
     RetryWriting,
     /// Writes the whole project to another file.

@@ -181,15 +181,18 @@ impl Action {
             Action::ImportLabels(path) => return Cow::Owned(format!("Import labels from {}", path.display())),
             Action::StopExport => "Stop the export or import",
             Action::Open(path) => return Cow::Owned(format!("Open {}", path.display())),
-            Action::OpenAnyway(path, _) => return Cow::Owned(format!("Open {} without saving", path.display())),
-            Action::OpenWith(path, ProjectChoice::Own) => return Cow::Owned(format!("Open {}", path.display())),
-            Action::OpenWith(path, ProjectChoice::Relink(_)) => {
+            Action::OpenAnyway(path, ..) => return Cow::Owned(format!("Open {} without saving", path.display())),
+            Action::OpenWith(path, stream, ProjectChoice::Own) => {
+                let stream = stream.map_or_else(String::new, |stream| format!(", stream {stream}"));
+                return Cow::Owned(format!("Open {}{stream}", path.display()));
+            }
+            Action::OpenWith(path, _, ProjectChoice::Relink(_)) => {
                 return Cow::Owned(format!("Open {} and link the labels to it", path.display()));
             }
-            Action::OpenWith(path, ProjectChoice::Separate) => {
+            Action::OpenWith(path, _, ProjectChoice::Separate) => {
                 return Cow::Owned(format!("Open {} with a separate project", path.display()));
             }
-            Action::OpenWith(_, ProjectChoice::At(project)) => {
+            Action::OpenWith(_, _, ProjectChoice::At(project)) => {
                 return Cow::Owned(format!("Open {}", project.display()));
             }
             Action::RetryWriting => "Try to save again",

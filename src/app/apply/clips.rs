@@ -9,7 +9,7 @@ use bevy::prelude::*;
 use crate::engine::{EngineCommand, ModelChoice, ModelSource};
 use crate::label::Change;
 use crate::store::{SaveState, StoreError};
-use crate::video::{Clip, SameClip, VideoCommand};
+use crate::video::{Clip, Notice as ClipNotice, SameClip, VideoCommand, VideoStream};
 
 use super::super::action::{Action, FileQuestion, Panel, ProjectChoice};
 use super::super::export::Exporting;
@@ -37,15 +37,15 @@ pub(super) fn perform(world: &mut World, action: Action) {
     match action {
         Action::Ask(question) => world.resource_mut::<Windows>().question = Some(question),
         Action::Open(path) => match project::clip_of(world, &path) {
-            None => perform(world, Action::OpenWith(path, ProjectChoice::Own)),
-            Some(Ok(clip)) => perform(world, Action::OpenWith(clip, ProjectChoice::At(path))),
+            None => perform(world, Action::OpenWith(path, None, ProjectChoice::Own)),
+            Some(Ok(clip)) => perform(world, Action::OpenWith(clip.path, clip.stream, ProjectChoice::At(path))),
             Some(Err(reason)) => tell(world, Severity::Error, reason, Vec::new()),
         },
-        Action::OpenAnyway(path, choice) => open(world, path, choice, true),
-        Action::OpenWith(path, choice) => {
-            let anyway = Action::OpenAnyway(path.clone(), choice.clone());
+        Action::OpenAnyway(path, stream, choice) => open(world, path, stream, choice, true),
+        Action::OpenWith(path, stream, choice) => {
+            let anyway = Action::OpenAnyway(path.clone(), stream, choice.clone());
             if may_leave(world, "opening another clip", "Open anyway", anyway) {
-                open(world, path, choice, false);
+                open(world, path, stream, choice, false);
             }
         }
         Action::RetryWriting => {
@@ -61,7 +61,8 @@ pub(super) fn perform(world: &mut World, action: Action) {
             }
         }
         Action::SaveMasks => {
-            let folder = world.resource::<OpenClip>().clip().map(|clip| default_folder(clip.path()));
+            let clip = world.resource::<OpenClip>().clip();
+            let folder = clip.map(|clip| default_folder(clip.path(), clip.chosen_stream()));
             if let Some(folder) = folder {
                 save(world, folder);
             }
@@ -98,7 +99,7 @@ pub(super) fn perform(world: &mut World, action: Action) {
 fn open_sample(world: &mut World) {
     let data_folder = world.resource::<Project>().data_folder.clone();
     match data_folder.as_deref().map(sample::put) {
-        Some(Ok(path)) => perform(world, Action::OpenWith(path, ProjectChoice::Own)),
+        Some(Ok(path)) => perform(world, Action::OpenWith(path, None, ProjectChoice::Own)),
         Some(Err(error)) => {
             let text = format!("The sample could not be put in place: {error}");
             tell(world, Severity::Error, text, vec![("Try again".to_owned(), Action::OpenSample)]);
@@ -183,13 +184,13 @@ fn close_project(world: &mut World) -> Result<(), StoreError> {
 }
 
 /// Asks for a clip. The labels of the one that is open stay until the new one is there.
-fn open(world: &mut World, path: PathBuf, choice: ProjectChoice, may_lose: bool) {
+fn open(world: &mut World, path: PathBuf, stream: Option<u32>, choice: ProjectChoice, may_lose: bool) {
     project::forget_opening(world);
-    let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone() });
+    let generation = world.resource::<VideoLink>().0.send(VideoCommand::Open { path: path.clone(), stream });
     world.insert_resource(Shown::default());
     world.resource_mut::<Playback>().running = None;
     let mut open = world.resource_mut::<OpenClip>();
-    let status = ClipStatus::Opening { path, choice, may_lose, generation, progress: None };
+    let status = ClipStatus::Opening { path, stream, choice, may_lose, generation, progress: None };
     if let ClipStatus::Open(clip) = std::mem::replace(&mut open.status, status) {
         open.before = Some(clip);
     }
@@ -223,13 +224,15 @@ pub(in super::super) fn clip_failed(world: &mut World) {
 pub(in super::super) fn close_clip(world: &mut World) -> bool {
     super::edits::disown_run(world);
     if let Err(error) = close_project(world) {
-        let (path, choice, may_lose) = match &world.resource::<OpenClip>().status {
-            ClipStatus::Opening { path, choice, may_lose, .. } => (path.clone(), choice.clone(), *may_lose),
+        let (path, stream, choice, may_lose) = match &world.resource::<OpenClip>().status {
+            ClipStatus::Opening { path, stream, choice, may_lose, .. } => {
+                (path.clone(), *stream, choice.clone(), *may_lose)
+            }
             ClipStatus::None | ClipStatus::Open(_) => unreachable!("a clip is closed when another is being opened"),
         };
         if !may_lose {
             clip_failed(world);
-            not_left(world, &error, "Open anyway", Action::OpenAnyway(path, choice));
+            not_left(world, &error, "Open anyway", Action::OpenAnyway(path, stream, choice));
             return false;
         }
         tell(world, Severity::Error, error.to_string(), Vec::new());
@@ -299,14 +302,21 @@ pub(in super::super) fn clip_indexed(world: &mut World, clip: Clip) {
 }
 
 /// Clip and project are open: everything goes on from what the project holds. False when the clip before cannot be left.
-pub(in super::super) fn clip_opened(world: &mut World, clip: Clip, opened: project::Opened) -> bool {
+/// `project` is the file that was asked for.
+pub(in super::super) fn clip_opened(world: &mut World, clip: Clip, project: &Path, opened: project::Opened) -> bool {
     if !close_clip(world) {
         return false;
     }
     for notice in clip.notices() {
-        tell(world, Severity::Warning, notice.to_string(), Vec::new());
+        let ways_out = match notice {
+            ClipNotice::SeveralVideoStreams { .. } => other_streams(&clip),
+            _ => Vec::new(),
+        };
+        tell(world, Severity::Warning, notice.to_string(), ways_out);
     }
-    world.resource_mut::<Settings>().add_recent(clip.path());
+    // By its path a clip comes back with the stream that it shows by itself; a project knows its own.
+    let recent = clip.chosen_stream().map_or(clip.path(), |_| project);
+    world.resource_mut::<Settings>().add_recent(recent);
     world.resource::<EngineLink>().0.send(EngineCommand::UseClip(clip.clone()));
     let next = next_clip(clip.path());
     world.insert_resource(OpenClip { status: ClipStatus::Open(clip), next, before: None });
@@ -314,6 +324,16 @@ pub(in super::super) fn clip_opened(world: &mut World, clip: Clip, opened: proje
     world.insert_resource(StoreLink(Arc::new(RwLock::new(store))));
     world.resource_mut::<ViewRequests>().0.push(ViewRequest::Fit);
     true
+}
+
+/// The ways to the streams of a clip that are not shown.
+fn other_streams(clip: &Clip) -> Vec<(String, Action)> {
+    let others = clip.facts().streams.iter().filter(|stream| Some(stream.index) != clip.facts().stream);
+    let show = |stream: &VideoStream| {
+        let action = Action::OpenWith(clip.path().to_owned(), Some(stream.index), ProjectChoice::Own);
+        (format!("Show stream {stream}"), action)
+    };
+    others.map(show).collect()
 }
 
 fn load_model(world: &mut World, choice: ModelChoice) {

@@ -13,6 +13,8 @@ use crate::engine::TrackDirection;
 pub struct TopBarView<'a> {
     /// The open clip's name.
     pub clip_name: Option<String>,
+    /// The open clip's video streams, where there are several.
+    pub streams: Vec<StreamRow>,
     /// Clips opened last.
     pub recent: &'a [PathBuf],
     /// The run.
@@ -25,6 +27,16 @@ pub struct TopBarView<'a> {
     pub exporting: Option<(u64, u64)>,
     /// Errors in the log that nobody has looked at.
     pub has_errors: bool,
+}
+
+/// A video stream of the open clip.
+pub struct StreamRow {
+    /// Its number and what it is like.
+    pub name: String,
+    /// Opens it.
+    pub show: Action,
+    /// Whether it is on screen.
+    pub is_shown: bool,
 }
 
 /// How a run goes.
@@ -85,6 +97,17 @@ fn file_menu(ui: &mut Ui, cx: &UiContext, view: &TopBarView, actions: &mut Vec<A
                 for path in view.recent {
                     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
                     cx.menu_item(ui, shorten(&name, 48), Action::Open(path.clone()), actions);
+                }
+            });
+        }
+        if !view.streams.is_empty() {
+            ui.menu_button("Video stream", |ui| {
+                for StreamRow { name, show, is_shown } in &view.streams {
+                    if *is_shown {
+                        ui.add_enabled(false, Button::new(format!("{name}, shown")));
+                    } else {
+                        cx.menu_item(ui, name.clone(), show.clone(), actions);
+                    }
                 }
             });
         }

@@ -34,7 +34,7 @@ pub fn run(
     golden: &Checkpoint,
 ) -> anyhow::Result<Results> {
     // Nobody asks this flag to stop: Ctrl-C ends a comparison at once.
-    let mut source = ClipFrames::of(open_clip(frames, &StopFlag::default())?, false)?;
+    let mut source = ClipFrames::of(open_clip(frames, None, &StopFlag::default())?, false)?;
     ensure!(
         source.frame_count() >= scenario.frames,
         "{}: the scenario needs {} frames, there are {}",

@@ -44,7 +44,7 @@ mod writer;
 pub use front::{ProjectHandle, ProjectStore};
 pub use notice::{OnOtherClip, OpenNotice, OpenOptions};
 pub use paths::{EXTENSION as PROJECT_EXTENSION, project_path, separate_project_path};
-pub use reading::{ProjectCopy, clip_path};
+pub use reading::{ProjectClip, ProjectCopy, project_clip};
 
 use std::sync::Arc;
 

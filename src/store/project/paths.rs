@@ -3,18 +3,25 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::label::chosen_stream;
+
 /// What every project file's name ends in.
 pub const EXTENSION: &str = "labelhub";
+/// Marks the projects of streams that were chosen; their number follows.
+const STREAM: &str = "stream";
 const SHORT_IDENTITY_CHARS: usize = 12;
 
 /// The project file of a clip, whether or not it exists yet.
 ///
-/// It lies beside the clip as `clip.mp4.labelhub` (beside a folder of images as `folder.labelhub`). Where that folder
-/// cannot be written it lies in `data_folder/projects` under the clip's name and identity, where it is found again
+/// It lies beside the clip as `clip.mp4.labelhub` (beside a folder of images as `folder.labelhub`), that of a stream that
+/// was chosen as `clip.mp4.stream1.labelhub`: its labels fit no other picture. Where that folder cannot be written it lies in `data_folder/projects` under the clip's name and identity, where it is found again
 /// when the clip has another name or place. A project beside the clip comes before one in the data folder.
 pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf {
     let clip = clip.canonicalize().unwrap_or_else(|_| clip.to_owned());
-    let beside = with_suffix(&clip, EXTENSION);
+    let beside = match chosen_stream(identity) {
+        None => with_suffix(&clip, EXTENSION),
+        Some(stream) => with_suffix(&with_suffix(&clip, &format!("{STREAM}{stream}")), EXTENSION),
+    };
     if beside.exists() {
         return beside;
     }
@@ -26,6 +33,13 @@ pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf 
         return beside;
     }
     separate_project_path(&clip, data_folder, identity)
+}
+
+/// The clip that a project would lie beside, and the stream of it that the project's name speaks of.
+pub fn clip_beside(project: &Path) -> (PathBuf, Option<u32>) {
+    let clip = project.with_extension("");
+    let mark = clip.extension().and_then(|mark| mark.to_str()?.strip_prefix(STREAM)?.parse().ok());
+    if mark.is_some() && !clip.exists() { (clip.with_extension(""), mark) } else { (clip, None) }
 }
 
 /// A project for a clip that leaves alone what lies beside it.

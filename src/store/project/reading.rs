@@ -11,6 +11,7 @@ use super::lock::{ProjectLock, Taken};
 use super::notice::{OpenNotice, OpenOptions};
 use super::open::{Opened, Surroundings, open_copy};
 use super::{ClipRecord, Snapshot, backups, clip, copy, create, paths, recover, schema};
+use crate::label::chosen_stream;
 use crate::store::{ProjectStore, StoreError};
 
 /// A copy of a project that nobody else sees.
@@ -108,31 +109,46 @@ impl ProjectCopy {
     }
 }
 
-/// The clip of a project: at the project's own path without its ending, or else where it was last.
+/// The clip of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectClip {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The stream that the labels are of, as the file's container counts; `None` where it is the one that the file shows
+    /// by itself.
+    pub stream: Option<u32>,
+}
+
+/// The clip of a project: at the project's own path without its ending, or else where it was last. Not to be called by the
+/// program that has the project open.
 ///
 /// # Errors
 /// When it is at neither, or where it was cannot be read.
-pub fn clip_path(project: &Path) -> Result<PathBuf, StoreError> {
-    let beside = project.with_extension("");
+pub fn project_clip(project: &Path) -> Result<ProjectClip, StoreError> {
+    // Without a copy, which for a project of many hours takes long, and without what is still in the WAL.
+    let in_place = schema::open_unlocked(project).and_then(|connection| clip::read(&connection));
+    let in_place = if let Ok(Some(Ok(clip))) = in_place { Some(clip) } else { None };
+    let (beside, stream_in_name) = paths::clip_beside(project);
     if beside.exists() {
-        return Ok(beside);
+        // Why nothing can be read is told when the project is opened.
+        let recorded = in_place.or_else(|| ProjectCopy::take(project).and_then(|copy| copy.clip()).ok());
+        let stream = recorded.map_or(stream_in_name, |clip| chosen_stream(&clip.identity));
+        return Ok(ProjectClip { path: beside, stream });
     }
     // A path that was remembered from some working folder can only be meant from here.
-    let from_here = |clip: ClipRecord| project.parent().unwrap_or(Path::new("")).join(clip.path);
-    // Without a copy, which for a project of many hours takes long, and without what is still in the WAL: believed
-    // only where there is a clip.
-    let in_place = schema::open_unlocked(project).and_then(|connection| clip::read(&connection));
-    if let Ok(Some(Ok(clip))) = in_place
-        && let clip = from_here(clip)
-        && clip.exists()
-    {
+    let from_here = |clip: ClipRecord| ProjectClip {
+        stream: chosen_stream(&clip.identity),
+        path: project.parent().unwrap_or(Path::new("")).join(clip.path),
+    };
+    // What may be out of date is believed only where there is a clip.
+    if let Some(clip) = in_place.map(from_here).filter(|clip| clip.path.exists()) {
         return Ok(clip);
     }
     let recorded = from_here(ProjectCopy::take(project)?.clip()?);
-    if recorded.exists() {
+    if recorded.path.exists() {
         return Ok(recorded);
     }
-    Err(StoreError::NoClip { path: project.to_owned(), beside, recorded })
+    Err(StoreError::NoClip { path: project.to_owned(), beside, recorded: recorded.path })
 }
 
 fn damaged(project: &Path, cause: &str, newest_backup: Option<PathBuf>) -> StoreError {

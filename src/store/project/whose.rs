@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::notice::{OnOtherClip, OpenNotice};
 use super::{ClipRecord, Snapshot};
-use crate::label::FrameIdx;
+use crate::label::{FrameIdx, chosen_stream};
 use crate::store::StoreError;
 
 /// Whether the labels fit the clip that was given; says whether the clip's record is to be written anew.
@@ -24,8 +24,13 @@ pub fn check_clip(
         if !has_other_content {
             return Err(StoreError::OtherFrames { path: path.to_owned() });
         }
+        let which = match (chosen_stream(&recorded.identity), chosen_stream(&given.identity)) {
+            (Some(stream), _) => format!(", stream {stream}"),
+            (None, Some(_)) => ", the stream it shows by itself".to_owned(),
+            (None, None) => String::new(),
+        };
         let (recorded, given) = (recorded.path.clone(), given.path.clone());
-        return Err(StoreError::OtherClip { path: path.to_owned(), recorded, given });
+        return Err(StoreError::OtherClip { path: path.to_owned(), recorded, which, given });
     }
     if recorded.size != given.size {
         return Err(misfit(format!("its frames are {}, the labels are for {}", given.size, recorded.size)));

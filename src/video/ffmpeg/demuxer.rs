@@ -17,6 +17,8 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::util::interrupt;
 use ffmpeg_next::{Dictionary, Error, codec, ffi, media};
 
+use crate::label::FrameSize;
+use crate::video::clip::VideoStream;
 use crate::video::errors::VideoError;
 use crate::video::index::TimeBase;
 use crate::video::limits;
@@ -67,19 +69,32 @@ pub(super) enum Read1 {
 pub(super) struct Demuxer {
     input: Input,
     stream: usize,
+    /// Whether nobody had to ask for it.
+    is_best_stream: bool,
+    /// What could be chosen when the file was opened; some containers show more of themselves later.
+    video_streams: Vec<VideoStream>,
     path: PathBuf,
     watch: Arc<Watch>,
 }
 
 impl Demuxer {
-    pub fn open(path: &Path, watch: Arc<Watch>) -> Result<Self, VideoError> {
+    /// Opens the file for the packets of one video stream; `None` takes the best.
+    pub fn open(path: &Path, stream: Option<u32>, watch: Arc<Watch>) -> Result<Self, VideoError> {
         static QUIET: Once = Once::new();
         // Its lines on stderr would tear the progress bar; what matters comes back as errors and damage.
         QUIET.call_once(|| ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet));
         check_regular(path)?;
         let input = open_input(path, &watch).map_err(|error| explain_open_error(path, error))?;
-        let stream = choose_stream(&input).ok_or_else(|| VideoError::NoVideoStream { path: path.to_owned() })?;
-        Ok(Demuxer { input, stream, path: path.to_owned(), watch })
+        let video_streams = video_streams(&input);
+        let best = best_stream(&input).ok_or_else(|| VideoError::NoVideoStream { path: path.to_owned() })?;
+        let stream = match stream {
+            None => best,
+            Some(asked) if video_streams.iter().any(|stream| stream.index == asked) => asked as usize,
+            Some(stream) => {
+                return Err(VideoError::NoSuchStream { path: path.to_owned(), stream, streams: video_streams });
+            }
+        };
+        Ok(Demuxer { input, stream, is_best_stream: stream == best, video_streams, path: path.to_owned(), watch })
     }
 
     /// Reads until a packet of our stream comes; `packet` is replaced.
@@ -116,8 +131,13 @@ impl Demuxer {
         self.input.stream(self.stream).expect("the stream was chosen from this input")
     }
 
-    pub fn stream_number(&self) -> usize {
-        self.stream
+    pub fn stream_number(&self) -> u32 {
+        number_of(self.stream)
+    }
+
+    /// Whether it is the one that is taken when none is asked for.
+    pub fn is_best_stream(&self) -> bool {
+        self.is_best_stream
     }
 
     pub fn stream_count(&self) -> u32 {
@@ -149,9 +169,8 @@ impl Demuxer {
     }
 
     /// Video streams that are not cover art.
-    pub fn video_stream_count(&self) -> u32 {
-        let count = self.input.streams().filter(is_moving_picture).count();
-        u32::try_from(count).expect("limits::MAX_STREAMS is small")
+    pub fn video_streams(&self) -> &[VideoStream] {
+        &self.video_streams
     }
 
     /// Width and height the stream's parser saw last; only some containers have a parser.
@@ -258,15 +277,34 @@ fn is_moving_picture(stream: &ffmpeg_next::Stream<'_>) -> bool {
     stream.parameters().medium() == media::Type::Video && !is_still
 }
 
+fn video_streams(input: &Input) -> Vec<VideoStream> {
+    let streams = input.streams().filter(is_moving_picture).map(|stream| {
+        let (width, height) = announced_size(&stream);
+        VideoStream {
+            index: number_of(stream.index()),
+            codec: stream.parameters().id().name().to_owned(),
+            size: FrameSize { width: width.unsigned_abs(), height: height.unsigned_abs() },
+        }
+    });
+    streams.collect()
+}
+
+fn number_of(stream: usize) -> u32 {
+    u32::try_from(stream).expect("limits::MAX_STREAMS is small")
+}
+
+fn announced_size(stream: &ffmpeg_next::Stream<'_>) -> (i32, i32) {
+    let parameters = stream.parameters();
+    // SAFETY: plain fields; the parameters belong to the open input.
+    unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) }
+}
+
 /// The default stream, else the largest; the first of equals.
-fn choose_stream(input: &Input) -> Option<usize> {
+fn best_stream(input: &Input) -> Option<usize> {
     let mut best: Option<(usize, (bool, i64))> = None;
     for stream in input.streams().filter(is_moving_picture) {
-        // SAFETY: the parameters belong to the open input.
-        let area = unsafe {
-            let parameters = stream.parameters();
-            i64::from((*parameters.as_ptr()).width) * i64::from((*parameters.as_ptr()).height)
-        };
+        let (width, height) = announced_size(&stream);
+        let area = i64::from(width) * i64::from(height);
         let worth = (stream.disposition().contains(Disposition::DEFAULT), area);
         if best.is_none_or(|(_, best_worth)| worth > best_worth) {
             best = Some((stream.index(), worth));

@@ -57,9 +57,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Opens the file anew; the run stands before the first packet. `threads` 0 means one per core.
-    pub fn open(path: &Path, threads: usize, table: Option<Arc<PacketTable>>) -> Result<Self, VideoError> {
-        let demuxer = Demuxer::open(path, Watch::new())?;
+    /// Opens a stream of the file anew; the run stands before its first packet. `threads` 0 means one per core.
+    pub fn open(path: &Path, stream: u32, threads: usize, table: Option<Arc<PacketTable>>) -> Result<Self, VideoError> {
+        let demuxer = Demuxer::open(path, Some(stream), Watch::new())?;
         let decoder = open_decoder(&demuxer, threads)?;
         Ok(Run {
             demuxer,
@@ -251,7 +251,7 @@ impl Run {
 
     fn restart(&mut self) -> Result<(), VideoError> {
         let path = self.demuxer.path().to_owned();
-        *self = Run::open(&path, self.threads, self.table.take())?;
+        *self = Run::open(&path, self.demuxer.stream_number(), self.threads, self.table.take())?;
         Ok(())
     }
 

@@ -44,9 +44,13 @@ pub(in crate::video) struct OpenedVideo {
     pub facts: StreamFacts,
 }
 
-pub(in crate::video) fn open_video(path: &Path, progress: Progress<'_>) -> Result<OpenedVideo, VideoError> {
+pub(in crate::video) fn open_video(
+    path: &Path,
+    stream: Option<u32>,
+    progress: Progress<'_>,
+) -> Result<OpenedVideo, VideoError> {
     let io_error = |source| VideoError::Io { path: path.to_owned(), source };
-    let mut demuxer = Demuxer::open(path, Watch::new())?;
+    let mut demuxer = Demuxer::open(path, stream, Watch::new())?;
     let header = Header::of(&demuxer);
     let scanned = read_packets(&mut demuxer, &header, progress)?;
     let mut notices = Vec::new();
@@ -55,7 +59,7 @@ pub(in crate::video) fn open_video(path: &Path, progress: Progress<'_>) -> Resul
         return Err(VideoError::NoFrames { path: path.to_owned() });
     }
     let table = Arc::new(PacketTable::new(&scanned.facts, &frames, header.is_elementary));
-    let probe = probe_first_picture(path, &table, progress)?;
+    let probe = probe_first_picture(path, header.stream, &table, progress)?;
     let table = if probe.lost_leading.is_empty() {
         table
     } else {
@@ -64,7 +68,9 @@ pub(in crate::video) fn open_video(path: &Path, progress: Progress<'_>) -> Resul
         Arc::new(PacketTable::new(&scanned.facts, &frames, header.is_elementary))
     };
 
-    let identity = ClipIdentity::of_file(path).map_err(io_error)?;
+    let of_file = ClipIdentity::of_file(path).map_err(io_error)?;
+    // Asked for or not: the stream that the file shows by itself is one clip.
+    let identity = if demuxer.is_best_stream() { of_file } else { of_file.of_stream(header.stream) };
     let index = Arc::new(frame_index(&header, &scanned.facts, &frames, identity));
     collect_notices(&demuxer, &header, &scanned, &probe, &index, &mut notices);
     if !table.can_seek() && table.keys().len() > 1 {
@@ -90,7 +96,8 @@ pub(in crate::video) fn open_video(path: &Path, progress: Progress<'_>) -> Resul
         codec: header.codec.name().to_owned(),
         pixel_format,
         colour: picture.colour,
-        stream: Some(packets::as_u32(demuxer.stream_number())),
+        stream: Some(header.stream),
+        streams: demuxer.video_streams().to_vec(),
         stored_size,
         rotation_degrees,
         is_mirrored,
@@ -98,12 +105,15 @@ pub(in crate::video) fn open_video(path: &Path, progress: Progress<'_>) -> Resul
     let (across, down) = header.sample_aspect_ratio;
     let sample_aspect_ratio = if orientation.transpose { (down, across) } else { (across, down) };
     let size = picture.size;
-    let shared = Arc::new(Shared { path: path.to_owned(), table, orientation, stored_size, index });
+    let shared =
+        Arc::new(Shared { path: path.to_owned(), stream: header.stream, table, orientation, stored_size, index });
     Ok(OpenedVideo { shared, size, sample_aspect_ratio, frame_rate_hint: header.rate, notices, facts })
 }
 
 /// What the container says about the stream.
 struct Header {
+    /// Its number in the container.
+    stream: u32,
     codec: Id,
     time_base: TimeBase,
     rate: Option<f64>,
@@ -142,6 +152,7 @@ impl Header {
             _ => (1, 1),
         };
         Header {
+            stream: demuxer.stream_number(),
             codec,
             time_base: demuxer.time_base(),
             rate,
@@ -231,10 +242,10 @@ fn place_frames(
         }
     }
     notices.push(Notice::OrderFoundByDecoding);
-    let order = match order_by_decoding(path, facts, 0, progress)? {
+    let order = match order_by_decoding(path, header.stream, facts, 0, progress)? {
         Some(order) => order,
         // Threads drop frames near damage in ways that differ from run to run; the index must not.
-        None => order_by_decoding(path, facts, 1, progress)?.expect("a single thread takes what comes"),
+        None => order_by_decoding(path, header.stream, facts, 1, progress)?.expect("a single thread takes what comes"),
     };
     let mut times: Vec<Option<i64>> = order.iter().map(|&packet| facts[packet as usize].dts).collect();
     times.sort_unstable();
@@ -249,11 +260,12 @@ fn place_frames(
 /// Packets in the order their pictures come out. `None` when threads met damage.
 fn order_by_decoding(
     path: &Path,
+    stream: u32,
     facts: &[PacketFact],
     threads: usize,
     progress: Progress<'_>,
 ) -> Result<Option<Vec<u32>>, VideoError> {
-    let mut run = Run::open(path, threads, None)?;
+    let mut run = Run::open(path, stream, threads, None)?;
     let first = packets::as_u32(packets::first_key(facts));
     let mut order = Vec::new();
     let mut is_seen = vec![false; facts.len()];
@@ -285,8 +297,13 @@ struct Probe {
     lost_leading: Vec<u32>,
 }
 
-fn probe_first_picture(path: &Path, table: &Arc<PacketTable>, progress: Progress<'_>) -> Result<Probe, VideoError> {
-    let mut run = Run::open(path, 1, Some(Arc::clone(table)))?;
+fn probe_first_picture(
+    path: &Path,
+    stream: u32,
+    table: &Arc<PacketTable>,
+    progress: Progress<'_>,
+) -> Result<Probe, VideoError> {
+    let mut run = Run::open(path, stream, 1, Some(Arc::clone(table)))?;
     run.seek_to_key(0)?;
     let first_rank = table.keys().first().map_or(0, |key| key.rank);
     let mut lost_leading: Vec<u32> = (0..first_rank).collect();
@@ -347,9 +364,9 @@ fn collect_notices(
     if header.is_interlaced || probe.frame.is_interlaced() {
         notices.push(Notice::Interlaced);
     }
-    let count = demuxer.video_stream_count();
+    let count = packets::as_u32(demuxer.video_streams().len());
     if count > 1 {
-        notices.push(Notice::SeveralVideoStreams { count, chosen: packets::as_u32(demuxer.stream_number()) });
+        notices.push(Notice::SeveralVideoStreams { count, chosen: header.stream });
     }
 }
 

@@ -29,6 +29,8 @@ const MAX_KEYS_BACK: usize = 64;
 /// What every source of a clip shares.
 pub(in crate::video) struct Shared {
     pub path: PathBuf,
+    /// The stream's number in the container.
+    pub stream: u32,
     pub(super) table: Arc<PacketTable>,
     pub orientation: Orientation,
     /// Size of the pictures as stored; others are refused.
@@ -112,7 +114,7 @@ impl FrameSource {
             other => {
                 let run = match other {
                     Some(walk) => walk.run,
-                    None => Run::open(&shared.path, self.threads, Some(Arc::clone(&shared.table)))?,
+                    None => Run::open(&shared.path, shared.stream, self.threads, Some(Arc::clone(&shared.table)))?,
                 };
                 self.start(run, anchor)?
             }
@@ -209,7 +211,7 @@ impl FrameSource {
         let shared = Arc::clone(&self.shared);
         let mut run = match run {
             Some(run) => run,
-            None => Run::open(&shared.path, 1, Some(Arc::clone(&shared.table)))?,
+            None => Run::open(&shared.path, shared.stream, 1, Some(Arc::clone(&shared.table)))?,
         };
         let anchor_rank = shared.table.first_exact_rank(anchor);
         let mut key = anchor;
