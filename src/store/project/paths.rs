@@ -14,8 +14,9 @@ const SHORT_IDENTITY_CHARS: usize = 12;
 /// The project file of a clip, whether or not it exists yet.
 ///
 /// It lies beside the clip as `clip.mp4.labelhub` (beside a folder of images as `folder.labelhub`), that of a stream that
-/// was chosen as `clip.mp4.stream1.labelhub`: its labels fit no other picture. Where that folder cannot be written it lies in `data_folder/projects` under the clip's name and identity, where it is found again
-/// when the clip has another name or place. A project beside the clip comes before one in the data folder.
+/// was chosen as `clip.mp4.stream1.labelhub`: its labels fit no other picture. Where that folder cannot be written it
+/// lies in `data_folder/projects` under the clip's name and identity, where it is found again when the clip has another
+/// name or place. A project beside the clip comes before one in the data folder.
 pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf {
     let clip = clip.canonicalize().unwrap_or_else(|_| clip.to_owned());
     let beside = match chosen_stream(identity) {
