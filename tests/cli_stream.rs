@@ -45,7 +45,7 @@ fn extract_takes_the_frames_of_the_stream_and_mixes_no_folder() {
     let extract =
         |flags: &[&'static str]| [&["extract", shown(&clip), "--out", "frames", "--every", "15"], flags].concat();
     let (_, stderr) = expect(home.path(), 0, &extract(&["--stream", "1"]));
-    assert!(stderr.contains("2 video streams: stream 1 is shown") && !stderr.contains("--stream N"), "{stderr}");
+    assert!(!stderr.contains("video streams"), "whoever asks for a stream knows: {stderr}");
     for frame in (0..FRAMES_OF_1).step_by(15) {
         let picture = home.path().join(format!("frames/{frame:05}.png"));
         assert_eq!(number_in_file(&picture), frame + FIRST_OF_1);
@@ -85,7 +85,8 @@ fn a_stream_that_is_not_there_is_wrong_usage() {
 fn info_lists_the_streams() {
     let (home, clip) = clip_at_home();
     let (stdout, _) = expect(home.path(), 0, &["info", shown(&clip)]);
-    for part in ["0 (h264, 160x120), 1 (mpeg4, 160x96); --stream N shows another", "2 video streams: stream 0 is shown"]
+    for part in
+        ["0 (h264, 160x120), shown; 1 (mpeg4, 160x96); --stream N shows another", "2 video streams: stream 0 is shown"]
     {
         assert!(stdout.contains(part), "{part} is not in: {stdout}");
     }
@@ -94,7 +95,7 @@ fn info_lists_the_streams() {
         json_lines(&stdout)[0]["clip"].clone()
     };
     let (by_default, asked, other) = (json(&[]), json(&["--stream", "0"]), json(&["--stream", "1"]));
-    assert_eq!(by_default, asked);
+    assert_eq!(by_default["identity"], asked["identity"]);
     assert_eq!((&other["stream"], &other["codec"], &other["frame_count"]), (&1.into(), &"mpeg4".into(), &40.into()));
     assert_eq!(other["streams"], by_default["streams"]);
     let size = serde_json::json!({"width": 160, "height": 96});

@@ -194,7 +194,10 @@ fn a_stream_that_is_chosen_gives_its_own_frames() {
         assert_eq!(chosen.size(), FrameSize { width: 160, height: 96 }, "{name}");
         assert_eq!((chosen.facts().stream, chosen.chosen_stream()), (Some(1), Some(1)), "{name}");
         assert_eq!(check_jumps_in(&chosen, 60), (20..FRAMES).collect::<Vec<u32>>(), "{name}");
-        assert!(chosen.notices().contains(&Notice::SeveralVideoStreams { count: 2, chosen: 1 }), "{name}");
+        assert!(
+            !chosen.notices().iter().any(|n| matches!(n, Notice::SeveralVideoStreams { .. })),
+            "{name}: it was asked for"
+        );
         let listed: Vec<String> = chosen.facts().streams.iter().map(ToString::to_string).collect();
         assert_eq!(listed, ["0 (h264, 160x120)", "1 (mpeg4, 160x96)"], "{name}");
 

@@ -42,10 +42,10 @@ pub fn open_clip(path: &Path, stream: Option<u32>, stop: &StopFlag) -> Result<Cl
     })
 }
 
-/// What the user should know about a clip that was opened with `--stream` or without: then also how to choose.
-pub fn notices_of(clip: &Clip, stream: Option<u32>) -> Vec<String> {
+/// What the user should know about a clip, and how to choose another of its streams.
+pub fn notices_of(clip: &Clip) -> Vec<String> {
     let words = |notice: &Notice| match notice {
-        Notice::SeveralVideoStreams { chosen, .. } if stream.is_none() => {
+        Notice::SeveralVideoStreams { chosen, .. } => {
             let others = clip.facts().streams.iter().filter(|stream| stream.index != *chosen);
             let others: Vec<String> = others.map(ToString::to_string).collect();
             format!("{notice}; choose another with --stream N: {}", others.join(", "))

@@ -142,8 +142,10 @@ impl fmt::Display for ClipFacts {
         line("time", format!("{:.3} s from {:.3} s{rate}{variable}", self.duration_secs, self.start_secs))?;
         line("stored as", format!("{} in {}, {}", self.codec, self.container, self.pixel_format))?;
         if self.streams.len() > 1 {
-            let streams: Vec<String> = self.streams.iter().map(ToString::to_string).collect();
-            line("streams", format!("{}; --stream N shows another", streams.join(", ")))?;
+            let name =
+                |s: &VideoStream| if Some(s.index) == self.stream { format!("{s}, shown") } else { s.to_string() };
+            let streams: Vec<String> = self.streams.iter().map(name).collect();
+            line("streams", format!("{}; --stream N shows another", streams.join("; ")))?;
         }
         line("identity", self.identity.clone())?;
         match &self.damaged_frames {

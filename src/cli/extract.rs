@@ -213,7 +213,7 @@ pub fn command_with(args: &ExtractArgs, around: Surroundings<'_>) -> Result<Exit
 }
 
 fn tell_all(args: &ExtractArgs, clip: &Clip, stop: &StopFlag, reporter: &mut Reporter<'_>) -> Result<Exit, CliError> {
-    for notice in notices_of(clip, args.stream) {
+    for notice in notices_of(clip) {
         reporter.notice(&notice)?;
     }
     let (out, total, started) = (args.out.display(), args.frame_total(clip), Instant::now());

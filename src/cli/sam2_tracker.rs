@@ -35,7 +35,7 @@ impl Sam2Tracker {
             identity: clip.identity().to_string(),
             size: clip.size(),
             frame_count: clip.frame_count(),
-            notices: notices_of(&clip, stream),
+            notices: notices_of(&clip),
         };
         Ok(Sam2Tracker { clip, facts })
     }

@@ -73,6 +73,11 @@ pub(in crate::video) fn open_video(
     let identity = if demuxer.is_best_stream() { of_file } else { of_file.of_stream(header.stream) };
     let index = Arc::new(frame_index(&header, &scanned.facts, &frames, identity));
     collect_notices(&demuxer, &header, &scanned, &probe, &index, &mut notices);
+    let count = packets::as_u32(demuxer.video_streams().len());
+    // Whoever asked for a stream knows.
+    if count > 1 && stream.is_none() {
+        notices.push(Notice::SeveralVideoStreams { count, chosen: header.stream });
+    }
     if !table.can_seek() && table.keys().len() > 1 {
         notices.push(Notice::SequentialOnly);
     }
@@ -363,10 +368,6 @@ fn collect_notices(
     }
     if header.is_interlaced || probe.frame.is_interlaced() {
         notices.push(Notice::Interlaced);
-    }
-    let count = packets::as_u32(demuxer.video_streams().len());
-    if count > 1 {
-        notices.push(Notice::SeveralVideoStreams { count, chosen: header.stream });
     }
 }
 
