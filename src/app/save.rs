@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::formats::{npy, write_atomically};
-use crate::label::{FrameIdx, MaskId, ObjectId};
+use crate::label::{FrameIdx, MaskId, ObjectId, name_with_stream};
 
 use super::state::StoreLink;
 
@@ -70,11 +70,7 @@ pub enum SaveEvent {
 /// The folder the replaced tool used: `<file stem>_masks` beside the clip. That of a stream that was chosen has its number
 /// in it.
 pub fn default_folder(clip: &Path, stream: Option<u32>) -> PathBuf {
-    let name = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
-    let mut folder = name.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
-    if let Some(stream) = stream {
-        folder.push(format!("_stream{stream}"));
-    }
+    let mut folder = name_with_stream(clip, stream);
     folder.push("_masks");
     clip.with_file_name(folder)
 }

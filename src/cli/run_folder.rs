@@ -12,7 +12,7 @@ use super::exit::{CliError, Exit};
 use super::manifest::{FORMAT, Manifest};
 use super::prompt_file::read_json;
 use crate::formats::{npy, write_atomically};
-use crate::label::{FrameIdx, Mask, ObjectId};
+use crate::label::{FrameIdx, Mask, ObjectId, name_with_stream};
 
 const MANIFEST_NAME: &str = "labelhub-run.json";
 const LOCK_NAME: &str = ".labelhub-run.lock";
@@ -172,11 +172,7 @@ impl RunFolder {
 pub fn default_folder(clip: &Path, stream: Option<u32>, working: &Path) -> PathBuf {
     // `.` and `frames/..` have no name of their own; the full path does.
     let full = fs::canonicalize(clip).unwrap_or_else(|_| clip.to_path_buf());
-    let stem = if full.is_dir() { full.file_name() } else { full.file_stem() };
-    let mut name = stem.unwrap_or(clip.as_os_str()).to_owned();
-    if let Some(stream) = stream {
-        name.push(format!("_stream{stream}"));
-    }
+    let mut name = name_with_stream(&full, stream);
     name.push("_masks");
     // Beside the path as the user wrote it: a linked clip's masks belong beside the link.
     let parent = match clip.parent() {

@@ -4,6 +4,7 @@
 //! the room uses std and serde only (with the `gui` feature, types the window keeps in its world also derive
 //! Bevy's `Component`).
 
+mod clip_name;
 mod clip_record;
 mod edit;
 mod ids;
@@ -14,6 +15,7 @@ mod prompt;
 mod similarity;
 mod stroke;
 
+pub use clip_name::{clip_name, name_with_stream};
 pub use clip_record::{ClipRecord, STREAM_MARK, chosen_stream};
 pub use edit::{Change, Edit, open_prompts};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
