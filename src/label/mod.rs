@@ -14,6 +14,7 @@ pub mod palette;
 mod prompt;
 mod similarity;
 mod stroke;
+mod wording;
 
 pub use clip_name::{clip_name, name_with_stream};
 pub use clip_record::{ClipRecord, STREAM_MARK, chosen_stream};
@@ -24,3 +25,4 @@ pub use object::{FrameMark, FramePrompt, LEAST_SURE_IOU, LEAST_SURE_STABILITY, M
 pub use prompt::{BoxPrompt, Point, PointLabel, Prompt};
 pub use similarity::Similarity;
 pub use stroke::Stroke;
+pub use wording::counted;

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, PromptRequest};
-use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Point, PointLabel, Prompt, Provenance};
+use crate::label::{
+    Change, FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Point, PointLabel, Prompt, Provenance, counted,
+};
 
 use super::super::action::Action;
 use super::super::history::Joins;
@@ -18,7 +20,6 @@ use super::super::notices::Severity;
 use super::super::state::{
     Answers, EngineLink, Model, ModelStatus, OpenClip, Playback, Revisions, Selection, StoreLink,
 };
-use super::super::wording::counted;
 use super::{bump_revision, commit, objects, playhead, tell};
 
 /// Clicks on one frame of one object; more make the model slower and no better.
