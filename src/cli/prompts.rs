@@ -10,10 +10,7 @@ use std::path::PathBuf;
 use super::exit::CliError;
 use super::tracker::Direction;
 use crate::formats::{mask_png, npy};
-use crate::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Point, PointLabel, Prompt};
-
-/// Most clicks on one object on one frame; more make the model slower and no better.
-pub const MAX_CLICKS: usize = 1000;
+use crate::label::{BoxPrompt, FrameIdx, FrameSize, MAX_CLICKS, Mask, ObjectId, Point, PointLabel, Prompt};
 
 /// The prompts of a run.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -22,7 +22,7 @@ pub use edit::{Change, Edit, open_prompts};
 pub use ids::{FrameIdx, FrameSize, ObjectId};
 pub use mask::{BoundingBox, Mask, MaskError};
 pub use object::{FrameMark, FramePrompt, LEAST_SURE_IOU, LEAST_SURE_STABILITY, MaskId, ObjectFacts, Provenance, Rgb};
-pub use prompt::{BoxPrompt, Point, PointLabel, Prompt};
+pub use prompt::{BoxPrompt, MAX_CLICKS, Point, PointLabel, Prompt};
 pub use similarity::Similarity;
 pub use stroke::Stroke;
 pub use wording::counted;

@@ -10,7 +10,8 @@ use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, PromptRequest};
 use crate::label::{
-    Change, FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Point, PointLabel, Prompt, Provenance, counted,
+    Change, FrameIdx, FrameMark, FramePrompt, MAX_CLICKS, Mask, ObjectId, Point, PointLabel, Prompt, Provenance,
+    counted,
 };
 
 use super::super::action::Action;
@@ -21,9 +22,6 @@ use super::super::state::{
     Answers, EngineLink, Model, ModelStatus, OpenClip, Playback, Revisions, Selection, StoreLink,
 };
 use super::{bump_revision, commit, objects, playhead, tell};
-
-/// Clicks on one frame of one object; more make the model slower and no better.
-const MAX_CLICKS: usize = 1000;
 
 pub(super) fn perform(world: &mut World, action: Action) {
     let frame = playhead(world);
