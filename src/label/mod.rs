@@ -25,4 +25,4 @@ pub use object::{FrameMark, FramePrompt, LEAST_SURE_IOU, LEAST_SURE_STABILITY, M
 pub use prompt::{BoxPrompt, MAX_CLICKS, Point, PointLabel, Prompt};
 pub use similarity::Similarity;
 pub use stroke::Stroke;
-pub use wording::counted;
+pub use wording::{counted, hex};
