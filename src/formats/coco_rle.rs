@@ -5,8 +5,7 @@
 //! more follow, and the sum with 48 is a printable character. pycocotools reads garbage where runs fall short of the
 //! frame, so here they are refused.
 
-use super::runs::RunBuilder;
-use crate::label::{FrameSize, Mask};
+use crate::label::{FrameSize, Mask, RunBuilder};
 
 /// Why runs are not a mask of the expected size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +36,7 @@ pub fn counts(mask: &Mask) -> Vec<u32> {
     let Some(found) = mask.bounding_box() else { return vec![size.area() as u32] };
     let rows = (found.y1 - found.y0) as usize;
     let mut columns = vec![0_u8; (found.x1 - found.x0) as usize * rows];
-    for (y, x0, x1) in super::runs::row_spans(mask) {
+    for (y, x0, x1) in super::crop::row_spans(mask) {
         let row = (y - found.y0) as usize;
         for x in x0..x1 {
             columns[(x - found.x0) as usize * rows + row] = 1;
