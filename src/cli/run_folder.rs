@@ -104,7 +104,7 @@ impl RunFolder {
 
     /// Name of a mask's file.
     pub fn mask_name(&self, frame: FrameIdx, object: ObjectId) -> String {
-        mask_name(frame, object, self.manifest.options.pad)
+        npy::file_name(frame, object, self.manifest.options.pad)
     }
 
     /// Writes a mask, unless it is there already. Gives its file name.
@@ -189,15 +189,10 @@ fn can_write(folder: &Path) -> bool {
     tempfile::Builder::new().prefix(".labelhub-").tempfile_in(folder).is_ok()
 }
 
-fn mask_name(frame: FrameIdx, object: ObjectId, pad: usize) -> String {
-    format!("{:0pad$}_{object}.npy", frame.0)
-}
-
 fn parse_mask_name(name: &str, pad: usize) -> Option<(FrameIdx, ObjectId)> {
-    let (frame, object) = name.strip_suffix(".npy")?.split_once('_')?;
-    let (frame, object) = (FrameIdx(frame.parse().ok()?), ObjectId(object.parse().ok()?));
+    let (frame, object) = npy::frame_and_object(name.strip_suffix(".npy")?)?;
     // `+1_1.npy` and `01_1.npy` parse too, but are not names this run would give.
-    (mask_name(frame, object, pad) == name).then_some((frame, object))
+    (npy::file_name(frame, object, pad) == name).then_some((frame, object))
 }
 
 /// The frame and object of a file, if the run can have written it.
@@ -207,11 +202,7 @@ fn mask_of_run(name: &str, manifest: &Manifest) -> Option<(FrameIdx, ObjectId)> 
 
 /// Names in the folder that look like masks of any run, finished or in part, sorted.
 fn mask_files(folder: &Path) -> Result<Vec<String>, CliError> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let looks_like_mask = |name: &str| {
-        let stem = name.strip_suffix(PART).unwrap_or(name).strip_suffix(".npy");
-        stem.and_then(|stem| stem.split_once('_')).is_some_and(|(a, b)| is_number(a) && is_number(b))
-    };
+    let looks_like_mask = |name: &str| npy::is_mask_name(name.strip_suffix(PART).unwrap_or(name));
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(|e| read_error(folder, &e))? {
         let name = entry.map_err(|e| read_error(folder, &e))?.file_name();
