@@ -124,7 +124,8 @@ impl fmt::Display for ClipFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, value: String| writeln!(f, "{name:<12} {value}");
         line("file", self.path.display().to_string())?;
-        line("frames", format!("{} ({} key frames)", self.frame_count, self.key_frame_count))?;
+        let keys = crate::label::counted(self.key_frame_count, "key frame");
+        line("frames", format!("{} ({keys})", self.frame_count))?;
         let turn = match (self.rotation_degrees, self.is_mirrored) {
             (0, false) => String::new(),
             (degrees, false) => format!(" (stored {}, turned {degrees}°)", self.stored_size),
@@ -149,7 +150,9 @@ impl fmt::Display for ClipFacts {
         match &self.damaged_frames {
             None => {}
             Some(damaged) if damaged.is_empty() => line("damaged", "none".to_owned())?,
-            Some(damaged) => line("damaged", format!("{} frames: {}", damaged.len(), ranges(damaged)))?,
+            Some(damaged) => {
+                line("damaged", format!("{}: {}", crate::label::counted(damaged.len(), "frame"), ranges(damaged)))?
+            }
         }
         self.notices.iter().try_for_each(|notice| line("note", notice.to_string()))
     }

@@ -368,7 +368,7 @@ impl<'a, 'r> Run<'a, 'r> {
             TrackEnd::Failed(error) => match CliError::from(error) {
                 CliError::Told { exit, message } => {
                     let kept = counted(masks, "new mask");
-                    Err(CliError::new(exit, format!("{message}\n{kept} of this run are kept in the project")))
+                    Err(CliError::new(exit, format!("{message}\nThe project keeps {kept} of this run")))
                 }
                 closed => Err(closed),
             },
