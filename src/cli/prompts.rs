@@ -16,14 +16,14 @@ use crate::label::{BoxPrompt, FrameIdx, FrameSize, MAX_CLICKS, Mask, ObjectId, P
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JobPrompts {
     /// By object.
-    pub objects: BTreeMap<ObjectId, ObjectPrompts>,
+    pub objects: BTreeMap<ObjectId, JobObject>,
     /// First and last frame to track, both included; `None` is the whole clip.
     pub range: Option<(FrameIdx, FrameIdx)>,
 }
 
 /// The prompts of one object.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct ObjectPrompts {
+pub struct JobObject {
     /// What the user calls it.
     pub name: Option<String>,
     /// By frame.
