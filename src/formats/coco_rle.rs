@@ -46,9 +46,7 @@ pub fn counts(mask: &Mask) -> Vec<u32> {
     let mut runs = RunBuilder::new(turned);
     for (x, column) in (u64::from(found.x0)..).zip(columns.chunks(rows)) {
         runs.background_to(x * height + u64::from(found.y0));
-        for same in column.chunk_by(|a, b| a == b) {
-            runs.push(same[0] == 1, same.len() as u64);
-        }
+        runs.push_pixels(column);
     }
     runs.background_to(size.area() as u64);
     runs.finish().expect("every column lies inside the frame").runs().to_vec()
@@ -88,9 +86,7 @@ pub fn mask_from_counts(size: FrameSize, counts: &[u32]) -> Result<Mask, RleErro
     let mut runs = RunBuilder::new(size);
     for (y, row) in pixels.chunks(columns).enumerate() {
         runs.background_to((y * width + left) as u64);
-        for same in row.chunk_by(|a, b| a == b) {
-            runs.push(same[0] == 1, same.len() as u64);
-        }
+        runs.push_pixels(row);
     }
     runs.background_to(size.area() as u64);
     Ok(runs.finish().expect("as many pixels as the frame has"))

@@ -47,9 +47,7 @@ impl Crop {
         let mut runs = RunBuilder::new(size);
         for (row, pixels) in self.pixels.chunks(self.width.max(1) as usize).enumerate() {
             runs.background_to((u64::from(self.y) + row as u64) * u64::from(size.width) + u64::from(self.x));
-            for same in pixels.chunk_by(|a, b| (*a != 0) == (*b != 0)) {
-                runs.push(same[0] != 0, same.len() as u64);
-            }
+            runs.push_pixels(pixels);
         }
         runs.background_to(size.area() as u64);
         runs.finish().map_err(|e| e.to_string())

@@ -34,6 +34,13 @@ impl RunBuilder {
         }
     }
 
+    /// Adds pixels of a byte each; every value but 0 is the object.
+    pub fn push_pixels(&mut self, pixels: &[u8]) {
+        for same in pixels.chunk_by(|a, b| (*a != 0) == (*b != 0)) {
+            self.push(same[0] != 0, same.len() as u64);
+        }
+    }
+
     /// Background up to pixel `at`, which must not lie before what has been added.
     pub fn background_to(&mut self, at: u64) {
         self.push(false, at - self.covered);
