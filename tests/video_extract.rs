@@ -8,7 +8,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use label_hub::cli::clip_facts::ClipFacts;
+use label_hub::cli::clip_facts::ClipReport;
 use label_hub::cli::exit::{CliError, Exit};
 use label_hub::cli::extract::{self, ExtractArgs, ExtractSummary, Extracted, ImageFormat};
 use label_hub::cli::signals::StopFlag;
@@ -104,7 +104,7 @@ fn nothing_foreign_is_overwritten() {
 #[test]
 fn facts_of_a_clip_are_complete() {
     let clip = open(&plain());
-    let mut facts = ClipFacts::of(&clip);
+    let mut facts = ClipReport::of(&clip);
     let mut seen = 0;
     facts.look_for_damage(&clip, &mut || ControlFlow::Break(())).expect("readable");
     assert_eq!(facts.damaged_frames, None, "who stops early knows nothing");

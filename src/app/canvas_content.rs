@@ -10,7 +10,7 @@ use bevy::window::RequestRedraw;
 
 use crate::label::{ObjectFacts, Provenance};
 
-use super::canvas::{Canvas, LargestPicture, Layer, OverlayStyle};
+use super::canvas::{Canvas, CanvasStyle, LargestPicture, Layer};
 use super::crosshair::{self, CrosshairView};
 use super::labels::{LabelIndex, Marks, MaskPixels};
 use super::pointer::{Drag, Pointer, Target};
@@ -82,9 +82,9 @@ fn stroke_result(pointer: &Pointer) -> Option<Arc<crate::label::Mask>> {
     }
 }
 
-fn style(settings: &Settings) -> OverlayStyle {
-    let default = OverlayStyle::default();
-    OverlayStyle {
+fn style(settings: &Settings) -> CanvasStyle {
+    let default = CanvasStyle::default();
+    CanvasStyle {
         fill_opacity: (default.fill_opacity * settings.fill_opacity).min(1.0),
         selected_fill_opacity: (default.selected_fill_opacity * settings.fill_opacity).min(1.0),
         outline_width: default.outline_width * settings.outline_width,

@@ -16,7 +16,7 @@ use crate::formats::{
     self, ClipFacts, ClipPlan, ExportPlan, ExportReport, FormatError, FormatId, FrameChoice, FramesWith,
     GatheredLabels, ImageChoice, ImageSource, ImportTarget, Imported, LabelSource, ObjectInfo, OverlayStyle, Split,
 };
-use crate::label::{FrameIdx, ObjectId};
+use crate::label::{FrameIdx, ObjectId, name_with_stream};
 use crate::video::Clip;
 
 use super::labels::{Classes, InOut, LabelIndex, Marks};
@@ -81,11 +81,7 @@ impl Exporting {
 
 /// What the dialog proposes for a clip, or for a stream of it that was chosen: a folder beside it.
 pub fn default_folder(clip: &Path, stream: Option<u32>, format: FormatId) -> PathBuf {
-    let name = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
-    let mut folder = name.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
-    if let Some(stream) = stream {
-        folder.push(format!("_stream{stream}"));
-    }
+    let mut folder = name_with_stream(clip, stream);
     folder.push(format!("_{format}"));
     clip.with_file_name(folder)
 }

@@ -48,7 +48,6 @@ mod ui;
 mod ui_views;
 mod ui_windows;
 pub mod window;
-mod wording;
 
 use bevy::prelude::*;
 

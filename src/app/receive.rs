@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
+use crate::label::counted;
 use crate::video::VideoEvent;
 
 use super::action::{Action, FileQuestion};
@@ -11,7 +12,6 @@ use super::apply::{EngineInbox, clip_failed, clip_indexed};
 use super::notices::{Notices, Severity};
 use super::save::SaveEvent;
 use super::state::{ClipStatus, EngineLink, OpenClip, Playhead, Saving, Shown, VideoLink};
-use super::wording::counted;
 
 /// The decode thread's news.
 pub(super) fn receive_video(world: &mut World) {

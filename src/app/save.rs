@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::formats::{npy, write_atomically};
-use crate::label::{FrameIdx, MaskId, ObjectId};
+use crate::label::{FrameIdx, MaskId, ObjectId, name_with_stream};
 
 use super::state::StoreLink;
 
@@ -70,11 +70,7 @@ pub enum SaveEvent {
 /// The folder the replaced tool used: `<file stem>_masks` beside the clip. That of a stream that was chosen has its number
 /// in it.
 pub fn default_folder(clip: &Path, stream: Option<u32>) -> PathBuf {
-    let name = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
-    let mut folder = name.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
-    if let Some(stream) = stream {
-        folder.push(format!("_stream{stream}"));
-    }
+    let mut folder = name_with_stream(clip, stream);
     folder.push("_masks");
     clip.with_file_name(folder)
 }
@@ -109,14 +105,14 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
     let failed = |path: &Path, what: &str, cause: &str| failed(folder, path, what, cause);
     fs::create_dir_all(folder).map_err(|e| failed(folder, "the folder cannot be made", &e.to_string()))?;
     let earlier = earlier_files(folder)?;
-    let name_of = |frame: &FrameIdx, object: &ObjectId| format!("{frame}_{object}.npy");
-    let files: BTreeSet<String> = job.masks.iter().map(|(frame, object, _)| name_of(frame, object)).collect();
+    let files: BTreeSet<String> =
+        job.masks.iter().map(|(frame, object, _)| npy::file_name(*frame, *object, 0)).collect();
     write_list(folder, earlier.union(&files).cloned().collect())?;
     for (count, (frame, object, id)) in job.masks.iter().enumerate() {
         if job.is_stopped.load(Ordering::Relaxed) {
             return Ok(SaveEvent::Stopped { folder: folder.clone(), files: count });
         }
-        let name = name_of(frame, object);
+        let name = npy::file_name(*frame, *object, 0);
         let mask = job.store.read().get(*id);
         let mask = mask.map_err(|e| failed(&folder.join(&name), "not written", &e.to_string()))?;
         npy::write_mask(&folder.join(&name), &mask)
@@ -124,7 +120,7 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
         report(SaveEvent::Progress(count + 1));
     }
     let mut removed = 0;
-    for name in earlier.difference(&files).filter(|name| is_mask_name(name)) {
+    for name in earlier.difference(&files).filter(|name| npy::is_mask_name(name)) {
         match fs::remove_file(folder.join(name)) {
             Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -154,7 +150,7 @@ fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let entries = fs::read_dir(folder).map_err(|e| unreadable(e.to_string()))?;
             let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-            match names.into_iter().find(|name| is_mask_name(name)) {
+            match names.into_iter().find(|name| npy::is_mask_name(name)) {
                 None => Ok(BTreeSet::new()),
                 Some(name) => Err(SaveEvent::Failed {
                     folder: folder.to_owned(),
@@ -168,12 +164,6 @@ fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
         }
         Err(error) => Err(unreadable(error.to_string())),
     }
-}
-
-/// Whether a file is named like a mask, `<frame>_<object>.npy`.
-fn is_mask_name(name: &str) -> bool {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    name.strip_suffix(".npy").and_then(|stem| stem.split_once('_')).is_some_and(|(f, o)| is_number(f) && is_number(o))
 }
 
 fn failed(folder: &Path, path: &Path, what: &str, cause: &str) -> SaveEvent {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bevy::prelude::*;
 
-use crate::label::{FrameIdx, FrameMark, FramePrompt, FrameSize, ObjectId, Rgb};
+use crate::label::{FrameIdx, FrameMark, FramePrompt, FrameSize, ObjectId, Rgb, counted};
 use crate::models::Speed;
 use crate::store::SaveState;
 
@@ -21,7 +21,6 @@ use super::panels::welcome::OpeningView;
 use super::state::{
     Answers, ClipStatus, CurrentRun, Model, ModelStatus, OpenClip, Overlay, Pace, Playhead, Saving, Selection, Shown,
 };
-use super::wording::counted;
 
 /// The open clip's name.
 pub(super) fn clip_name(world: &World) -> Option<String> {
@@ -68,7 +67,7 @@ pub(super) fn cost(world: &World) -> Option<String> {
     if masks == 0 {
         return None;
     }
-    let masks_text = counted(usize::try_from(masks).unwrap_or(usize::MAX), "mask");
+    let masks_text = counted(masks, "mask");
     let measured = measured_speed(world);
     let pace = world.resource::<Pace>().0.map(|secs| (secs, "in the last run"));
     let pace = pace.or(measured.map(|speed| (speed.tracked_frame_ms as f32 / 1000.0, "measured here")));

@@ -13,7 +13,7 @@ use crate::video::{self, Clip, Colour, Notice, VideoError, VideoStream};
 
 /// What there is to know about a clip before labelling it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ClipFacts {
+pub struct ClipReport {
     /// File or folder.
     pub path: PathBuf,
     /// SHA-256 over length, head and tail; see [`ClipIdentity`](crate::video::ClipIdentity).
@@ -60,12 +60,12 @@ pub struct ClipFacts {
     pub notices: Vec<Notice>,
 }
 
-impl ClipFacts {
+impl ClipReport {
     /// Facts of an opened clip, without decoding it.
     pub fn of(clip: &Clip) -> Self {
         let (index, facts) = (clip.index(), clip.facts());
         let keys = (0..clip.frame_count()).filter(|&idx| index.is_key(FrameIdx(idx))).count();
-        ClipFacts {
+        ClipReport {
             path: clip.path().to_owned(),
             identity: clip.identity().to_string(),
             size: clip.size(),
@@ -120,11 +120,12 @@ pub fn decoder_version() -> Option<String> {
     video::library_version()
 }
 
-impl fmt::Display for ClipFacts {
+impl fmt::Display for ClipReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, value: String| writeln!(f, "{name:<12} {value}");
         line("file", self.path.display().to_string())?;
-        line("frames", format!("{} ({} key frames)", self.frame_count, self.key_frame_count))?;
+        let keys = crate::label::counted(self.key_frame_count, "key frame");
+        line("frames", format!("{} ({keys})", self.frame_count))?;
         let turn = match (self.rotation_degrees, self.is_mirrored) {
             (0, false) => String::new(),
             (degrees, false) => format!(" (stored {}, turned {degrees}°)", self.stored_size),
@@ -151,7 +152,9 @@ impl fmt::Display for ClipFacts {
         match &self.damaged_frames {
             None => {}
             Some(damaged) if damaged.is_empty() => line("damaged", "none".to_owned())?,
-            Some(damaged) => line("damaged", format!("{} frames: {}", damaged.len(), ranges(damaged)))?,
+            Some(damaged) => {
+                line("damaged", format!("{}: {}", crate::label::counted(damaged.len(), "frame"), ranges(damaged)))?
+            }
         }
         self.notices.iter().try_for_each(|notice| line("note", notice.to_string()))
     }

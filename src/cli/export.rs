@@ -21,7 +21,7 @@ use crate::formats::{
     self, CheckReport, ClipPlan, ExportPlan, ExportReport, FormatError, FormatId, FrameChoice, FramePicture,
     FramesWith, ImageChoice, ImageSource, OverlayStyle, Progress, Renamed, SourceError, Split, Stage,
 };
-use crate::label::{FrameIdx, ObjectId};
+use crate::label::{FrameIdx, ObjectId, counted};
 use crate::video::{Clip, Reader};
 
 /// Arguments of `export`.
@@ -268,7 +268,7 @@ fn export(
     });
     let (name, shown) = (format.name(), out.display());
     let start = Event::Start { format: name, out: shown.to_string(), clips: clips.collect(), classes: &classes };
-    reporter.tell(&start, &format!("exporting {} as {name} into {shown}", counted(all.len() as u64, "clip")))?;
+    reporter.tell(&start, &format!("exporting {} as {name} into {shown}", counted(all.len(), "clip")))?;
     let exported = export_plan(format, plan, out, stop, reporter)?;
     match exported {
         None => {
@@ -350,11 +350,6 @@ impl<'a> DoneLine<'a> {
             notes: &report.notes,
         }
     }
-}
-
-/// `1 clip`, `2 clips`.
-pub(super) fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn in_words(report: &ExportReport) -> String {

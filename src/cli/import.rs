@@ -10,13 +10,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::exit::{CliError, Exit};
-use super::export::counted;
 use super::progress::Reporter;
 use super::project::{Project, WithoutProject};
 use super::signals::StopFlag;
 use super::track::{Surroundings, with_surroundings};
 use crate::formats::{self, ClipFacts, FormatError, FormatId, ImportTarget, Imported, ItemError};
-use crate::label::{Change, ObjectId};
+use crate::label::{Change, ObjectId, counted};
 use crate::store::{Adopted, Durability, adopt};
 
 /// Arguments of `import`.
@@ -157,11 +156,11 @@ fn take_in(project: &mut Project, format: FormatId, objects: Vec<Adopted>) -> Ve
 }
 
 fn in_words(project: &str, format: FormatId, objects: &[ObjectLine<'_>], masks: usize, failed: u64) -> String {
-    let (count, masks) = (counted(objects.len() as u64, "new object"), counted(masks as u64, "mask"));
+    let (count, masks) = (counted(objects.len(), "new object"), counted(masks, "mask"));
     let mut lines = vec![format!("{project}: {count} with {masks} from {format}")];
     for ObjectLine { id, name, class, masks } in objects {
         let class = class.map_or_else(String::new, |class| format!(", class {class}"));
-        lines.push(format!("object {id}: {name:?}{class}, {}", counted(*masks as u64, "mask")));
+        lines.push(format!("object {id}: {name:?}{class}, {}", counted(*masks, "mask")));
     }
     if failed > 0 {
         lines.push(format!("{} could not be imported", counted(failed, "item")));

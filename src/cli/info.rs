@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::clip::open_clip;
-use super::clip_facts::{ClipFacts, decoder_version};
+use super::clip_facts::{ClipReport, decoder_version};
 use super::exit::{CliError, Exit};
 use super::progress::Reporter;
 use super::signals::StopFlag;
@@ -49,7 +49,7 @@ struct Info {
     models_folder: Option<PathBuf>,
     models: Vec<ModelFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    clip: Option<ClipFacts>,
+    clip: Option<ClipReport>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,10 +88,10 @@ pub fn run(args: &InfoArgs) -> Result<Exit, CliError> {
 }
 
 /// Facts about a clip; every frame is decoded when its damage is asked for, which takes long and is shown on a terminal.
-fn clip_facts(path: &Path, args: &InfoArgs) -> Result<ClipFacts, CliError> {
+fn clip_facts(path: &Path, args: &InfoArgs) -> Result<ClipReport, CliError> {
     let stop = StopFlag::install_for_command()?;
     let clip = open_clip(path, args.stream, &stop)?;
-    let mut facts = ClipFacts::of(&clip);
+    let mut facts = ClipReport::of(&clip);
     if args.damage {
         let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
         // Standard output gets one object and nothing else.

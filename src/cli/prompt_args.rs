@@ -20,6 +20,9 @@ pub struct PromptArg {
 }
 
 /// `FRAME:OBJECT:X,Y[:neg]`
+///
+/// # Errors
+/// When the text has another form; the error says which one is wanted.
 pub fn parse_point(text: &str) -> Result<PromptArg, String> {
     let form = "FRAME:OBJECT:X,Y or FRAME:OBJECT:X,Y:neg";
     let (frame, object, rest) = frame_and_object(text, form)?;
@@ -34,6 +37,9 @@ pub fn parse_point(text: &str) -> Result<PromptArg, String> {
 }
 
 /// `FRAME:OBJECT:X0,Y0,X1,Y1`, corners in any order.
+///
+/// # Errors
+/// When the text has another form; the error says which one is wanted.
 pub fn parse_box(text: &str) -> Result<PromptArg, String> {
     let form = "FRAME:OBJECT:X0,Y0,X1,Y1";
     let (frame, object, rest) = frame_and_object(text, form)?;
@@ -42,6 +48,9 @@ pub fn parse_box(text: &str) -> Result<PromptArg, String> {
 }
 
 /// `FRAME:OBJECT:FILE`; the file's name may hold colons and need not be UTF-8.
+///
+/// # Errors
+/// When the text has another form; the error says which one is wanted.
 pub fn parse_mask(text: &OsStr) -> Result<PromptArg, String> {
     let form = "FRAME:OBJECT:FILE.png or FRAME:OBJECT:FILE.npy";
     let bytes = text.as_encoded_bytes();
@@ -79,6 +88,9 @@ impl clap::builder::TypedValueParser for MaskParser {
 }
 
 /// `A..B`, both included.
+///
+/// # Errors
+/// When the text has another form; the error says which one is wanted.
 pub fn parse_range(text: &str) -> Result<(FrameIdx, FrameIdx), String> {
     let form = "A..B, two frame numbers, both included";
     let (first, last) = text.split_once("..").ok_or_else(|| format!("write {form}"))?;

@@ -10,23 +10,20 @@ use std::path::PathBuf;
 use super::exit::CliError;
 use super::tracker::Direction;
 use crate::formats::{mask_png, npy};
-use crate::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Point, PointLabel, Prompt};
-
-/// Most clicks on one object on one frame; more make the model slower and no better.
-pub const MAX_CLICKS: usize = 1000;
+use crate::label::{BoxPrompt, FrameIdx, FrameSize, MAX_CLICKS, Mask, ObjectId, Point, PointLabel, Prompt};
 
 /// The prompts of a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JobPrompts {
     /// By object.
-    pub objects: BTreeMap<ObjectId, ObjectPrompts>,
+    pub objects: BTreeMap<ObjectId, JobObject>,
     /// First and last frame to track, both included; `None` is the whole clip.
     pub range: Option<(FrameIdx, FrameIdx)>,
 }
 
 /// The prompts of one object.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct ObjectPrompts {
+pub struct JobObject {
     /// What the user calls it.
     pub name: Option<String>,
     /// By frame.

@@ -12,7 +12,7 @@ use super::exit::{CliError, Exit};
 use super::manifest::{FORMAT, Manifest};
 use super::prompt_file::read_json;
 use crate::formats::{npy, write_atomically};
-use crate::label::{FrameIdx, Mask, ObjectId};
+use crate::label::{FrameIdx, Mask, ObjectId, name_with_stream};
 
 const MANIFEST_NAME: &str = "labelhub-run.json";
 const LOCK_NAME: &str = ".labelhub-run.lock";
@@ -104,7 +104,7 @@ impl RunFolder {
 
     /// Name of a mask's file.
     pub fn mask_name(&self, frame: FrameIdx, object: ObjectId) -> String {
-        mask_name(frame, object, self.manifest.options.pad)
+        npy::file_name(frame, object, self.manifest.options.pad)
     }
 
     /// Writes a mask, unless it is there already. Gives its file name.
@@ -172,11 +172,7 @@ impl RunFolder {
 pub fn default_folder(clip: &Path, stream: Option<u32>, working: &Path) -> PathBuf {
     // `.` and `frames/..` have no name of their own; the full path does.
     let full = fs::canonicalize(clip).unwrap_or_else(|_| clip.to_path_buf());
-    let stem = if full.is_dir() { full.file_name() } else { full.file_stem() };
-    let mut name = stem.unwrap_or(clip.as_os_str()).to_owned();
-    if let Some(stream) = stream {
-        name.push(format!("_stream{stream}"));
-    }
+    let mut name = name_with_stream(&full, stream);
     name.push("_masks");
     // Beside the path as the user wrote it: a linked clip's masks belong beside the link.
     let parent = match clip.parent() {
@@ -193,15 +189,10 @@ fn can_write(folder: &Path) -> bool {
     tempfile::Builder::new().prefix(".labelhub-").tempfile_in(folder).is_ok()
 }
 
-fn mask_name(frame: FrameIdx, object: ObjectId, pad: usize) -> String {
-    format!("{:0pad$}_{object}.npy", frame.0)
-}
-
 fn parse_mask_name(name: &str, pad: usize) -> Option<(FrameIdx, ObjectId)> {
-    let (frame, object) = name.strip_suffix(".npy")?.split_once('_')?;
-    let (frame, object) = (FrameIdx(frame.parse().ok()?), ObjectId(object.parse().ok()?));
+    let (frame, object) = npy::frame_and_object(name.strip_suffix(".npy")?)?;
     // `+1_1.npy` and `01_1.npy` parse too, but are not names this run would give.
-    (mask_name(frame, object, pad) == name).then_some((frame, object))
+    (npy::file_name(frame, object, pad) == name).then_some((frame, object))
 }
 
 /// The frame and object of a file, if the run can have written it.
@@ -211,11 +202,7 @@ fn mask_of_run(name: &str, manifest: &Manifest) -> Option<(FrameIdx, ObjectId)> 
 
 /// Names in the folder that look like masks of any run, finished or in part, sorted.
 fn mask_files(folder: &Path) -> Result<Vec<String>, CliError> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let looks_like_mask = |name: &str| {
-        let stem = name.strip_suffix(PART).unwrap_or(name).strip_suffix(".npy");
-        stem.and_then(|stem| stem.split_once('_')).is_some_and(|(a, b)| is_number(a) && is_number(b))
-    };
+    let looks_like_mask = |name: &str| npy::is_mask_name(name.strip_suffix(PART).unwrap_or(name));
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(|e| read_error(folder, &e))? {
         let name = entry.map_err(|e| read_error(folder, &e))?.file_name();

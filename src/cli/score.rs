@@ -11,12 +11,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::exit::CliError;
-use super::export::counted;
 use super::prompts::JobPrompts;
 use super::run_folder::RunFolder;
 use super::tracker::TrackedClip;
 use crate::formats::{Truth, npy};
-use crate::label::{FrameIdx, FrameSize, ObjectId, Similarity};
+use crate::label::{FrameIdx, FrameSize, ObjectId, Similarity, counted};
 
 /// The figures of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -73,11 +72,11 @@ impl fmt::Display for Figures {
 
 impl fmt::Display for Score {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (frames, objects) = (counted(self.frames as u64, "frame"), counted(self.objects.len() as u64, "object"));
+        let (frames, objects) = (counted(self.frames, "frame"), counted(self.objects.len(), "object"));
         write!(out, "{} over {frames}, {objects}", self.mean)?;
         for ObjectScore { object, name, mean, frames } in &self.objects {
             let name = name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
-            write!(out, "\nobject {object}{name}: {mean} over {}", counted(*frames as u64, "frame"))?;
+            write!(out, "\nobject {object}{name}: {mean} over {}", counted(*frames, "frame"))?;
         }
         Ok(())
     }
@@ -160,10 +159,8 @@ impl RunTruth {
         let untracked = list(self.truth.objects().into_iter().filter(|id| !self.objects.contains_key(id)).collect());
         let mut notices = Vec::new();
         if without_truth > 0 {
-            notices.push(format!(
-                "{shown}: not scored, as their truth is not there: {}",
-                counted(without_truth as u64, "frame")
-            ));
+            notices
+                .push(format!("{shown}: not scored, as their truth is not there: {}", counted(without_truth, "frame")));
         }
         if !unjudged.is_empty() {
             notices.push(format!("{shown}: not scored, as no frame of theirs has a truth: objects {unjudged}"));

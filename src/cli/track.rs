@@ -272,7 +272,7 @@ fn manifest(
 /// A model of the family that is not a published one is described by a TOML beside its weights.
 fn description_sha256(model: &Checkpoint) -> Result<Option<String>, CliError> {
     let description = model.description()?;
-    Ok(description.map(|(_, text)| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok(description.map(|(_, text)| crate::label::hex(Sha256::digest(text))))
 }
 
 fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, device: Device, folder: &RunFolder) -> TrackJob {

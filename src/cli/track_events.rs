@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::exit::CliError;
 use super::progress::{Kept, Reporter};
 use super::score::Score;
-use crate::label::{FrameIdx, ObjectId};
+use crate::label::{FrameIdx, ObjectId, counted};
 
 /// With `--json` each is a line, its kind under `event`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,7 +87,7 @@ impl Done {
 /// When standard output is closed or full; so do the others here.
 pub fn start(reporter: &mut Reporter<'_>, start: &Start) -> Result<(), CliError> {
     reporter.expect_frames(start.frames);
-    reporter.tell(&Event::Start(start), &format!("tracking {} frames into {}", start.frames, start.out))
+    reporter.tell(&Event::Start(start), &format!("tracking {} into {}", counted(start.frames, "frame"), start.out))
 }
 
 /// Tells of a mask.
@@ -100,10 +100,11 @@ pub fn mask(reporter: &mut Reporter<'_>, made: &MaskMade) -> Result<(), CliError
 /// Tells that a run came to its end.
 pub fn done(reporter: &mut Reporter<'_>, done: &Done) -> Result<(), CliError> {
     let Done { frames, masks, seconds, fps, damaged } = done;
-    let mut words = format!("done: {frames} frames in {seconds:.1} s ({fps:.2} frames/s), {masks} masks");
+    let (frames, masks) = (counted(*frames, "frame"), counted(*masks, "mask"));
+    let mut words = format!("done: {frames} in {seconds:.1} s ({fps:.2} frames/s), {masks}");
     if !damaged.is_empty() {
         let list: Vec<String> = damaged.iter().map(FrameIdx::to_string).collect();
-        words.push_str(&format!("; {} damaged frames: {}", damaged.len(), list.join(" ")));
+        words.push_str(&format!("; {}: {}", counted(damaged.len(), "damaged frame"), list.join(" ")));
     }
     reporter.clear();
     reporter.tell(&Event::Done(done), &words)
@@ -116,7 +117,7 @@ pub fn score(reporter: &mut Reporter<'_>, score: &Score) -> Result<(), CliError>
 
 /// Tells that a run was asked to stop, and how to go on.
 pub fn stopped(reporter: &mut Reporter<'_>, kept: Kept) -> Result<(), CliError> {
-    let Kept { frames, masks } = kept;
-    let words = format!("stopped after {frames} frames; {masks} masks are kept; run the same command again to go on");
+    let (frames, masks) = (counted(kept.frames, "frame"), counted(kept.masks, "mask"));
+    let words = format!("stopped after {frames}, {masks} kept; run the same command again to go on");
     reporter.stopped(&words, Some(kept))
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 
 use super::exit::{CliError, Exit};
-use super::export::{counted, export_plan};
+use super::export::export_plan;
 use super::model_file::model_source;
 use super::progress::{Kept, Reporter};
 use super::project::{Project, WithoutProject, no_object};
@@ -29,7 +29,9 @@ use crate::formats::{
     ClipPlan, ExportPlan, ExportReport, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split,
     check_target,
 };
-use crate::label::{Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance, open_prompts};
+use crate::label::{
+    Change, Edit, FrameIdx, FrameMark, FramePrompt, ObjectFacts, ObjectId, Provenance, counted, open_prompts,
+};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::store::{Durability, LabelStore, SaveState, StoreError};
@@ -365,8 +367,8 @@ impl<'a, 'r> Run<'a, 'r> {
             }
             TrackEnd::Failed(error) => match CliError::from(error) {
                 CliError::Told { exit, message } => {
-                    let kept = counted(masks as u64, "new mask");
-                    Err(CliError::new(exit, format!("{message}\n{kept} of this run are kept in the project")))
+                    let kept = counted(masks, "new mask");
+                    Err(CliError::new(exit, format!("{message}\nThe project keeps {kept} of this run")))
                 }
                 closed => Err(closed),
             },

@@ -5,8 +5,7 @@
 //! more follow, and the sum with 48 is a printable character. pycocotools reads garbage where runs fall short of the
 //! frame, so here they are refused.
 
-use super::runs::RunBuilder;
-use crate::label::{FrameSize, Mask};
+use crate::label::{FrameSize, Mask, RunBuilder};
 
 /// Why runs are not a mask of the expected size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +36,7 @@ pub fn counts(mask: &Mask) -> Vec<u32> {
     let Some(found) = mask.bounding_box() else { return vec![size.area() as u32] };
     let rows = (found.y1 - found.y0) as usize;
     let mut columns = vec![0_u8; (found.x1 - found.x0) as usize * rows];
-    for (y, x0, x1) in super::runs::row_spans(mask) {
+    for (y, x0, x1) in super::crop::row_spans(mask) {
         let row = (y - found.y0) as usize;
         for x in x0..x1 {
             columns[(x - found.x0) as usize * rows + row] = 1;
@@ -47,9 +46,7 @@ pub fn counts(mask: &Mask) -> Vec<u32> {
     let mut runs = RunBuilder::new(turned);
     for (x, column) in (u64::from(found.x0)..).zip(columns.chunks(rows)) {
         runs.background_to(x * height + u64::from(found.y0));
-        for same in column.chunk_by(|a, b| a == b) {
-            runs.push(same[0] == 1, same.len() as u64);
-        }
+        runs.push_pixels(column);
     }
     runs.background_to(size.area() as u64);
     runs.finish().expect("every column lies inside the frame").runs().to_vec()
@@ -89,9 +86,7 @@ pub fn mask_from_counts(size: FrameSize, counts: &[u32]) -> Result<Mask, RleErro
     let mut runs = RunBuilder::new(size);
     for (y, row) in pixels.chunks(columns).enumerate() {
         runs.background_to((y * width + left) as u64);
-        for same in row.chunk_by(|a, b| a == b) {
-            runs.push(same[0] == 1, same.len() as u64);
-        }
+        runs.push_pixels(row);
     }
     runs.background_to(size.area() as u64);
     Ok(runs.finish().expect("as many pixels as the frame has"))

@@ -3,7 +3,7 @@
 //! The runs start with background (which may be 0 long) and add up to the rectangle's area. An empty mask has no
 //! rectangle; what it becomes is for the writer to say.
 
-use super::runs::Crop;
+use super::crop::Crop;
 use super::xml_stream::Attributes;
 use crate::label::{FrameSize, Mask};
 

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use crate::label::{FrameIdx, FrameMark, FrameSize, Mask, ObjectId, Rgb};
+use crate::label::{FrameIdx, FrameMark, FrameSize, Mask, ObjectId, Rgb, clip_name};
 use crate::video::{Clip, ClipIdentity, Damage, Reader, RgbImage, TimeBase};
 
 /// What a project or a decoder says when it cannot give what it was asked for.
@@ -46,14 +46,13 @@ impl ClipFacts {
     /// The facts of an opened clip.
     pub fn of(clip: &Clip) -> Self {
         let (path, index) = (clip.path(), clip.index());
-        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
         let frames = (0..clip.frame_count()).map(FrameIdx).map(|idx| FrameFacts {
             pts: index.pts(idx).expect("below the frame count"),
             secs: index.pts_secs(idx).expect("below the frame count"),
             file_name: index.name(idx).map(str::to_owned),
         });
         ClipFacts {
-            name: name.map_or_else(|| "clip".to_owned(), |name| name.to_string_lossy().into_owned()),
+            name: clip_name(path).to_string_lossy().into_owned(),
             path: path.to_owned(),
             identity: clip.identity().clone(),
             size: clip.size(),

@@ -16,12 +16,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::crop::Crop;
 use super::json_stream::{read_object, read_value};
 use super::output::Output;
 use super::palette_png::{binary_bytes, read_values_from};
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink, whole_number};
 use super::resolved::Dataset;
-use super::runs::Crop;
 use super::side_by_side::WantedClips;
 use super::{FormatError, FormatId, files, polygon_fill};
 use crate::label::{FrameSize, Mask};

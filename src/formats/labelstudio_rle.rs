@@ -5,8 +5,7 @@
 //! value is repeated, two bits that choose the length's size, the length less one, and the value once or as often as
 //! the block is long. Every pixel is its value four times; 255 is the object.
 
-use super::runs::RunBuilder;
-use crate::label::{FrameSize, Mask};
+use crate::label::{FrameSize, Mask, RunBuilder};
 
 /// Bits of a block's length, by index.
 const SIZES: [u32; 4] = [3, 4, 8, 16];

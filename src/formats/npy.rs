@@ -11,7 +11,24 @@ use ndarray_npy::npy::header::Layout;
 
 use super::npy_header::{HeaderFault, shape_of};
 use super::{FormatError, npy_header, write_atomically};
-use crate::label::{FrameSize, Mask};
+use crate::label::{FrameIdx, FrameSize, Mask, ObjectId};
+
+/// The name of a mask's file, `FRAME_OBJECT.npy`; the frame's number has at least `pad` digits.
+pub fn file_name(frame: FrameIdx, object: ObjectId, pad: usize) -> String {
+    format!("{:0pad$}_{object}.npy", frame.0)
+}
+
+/// The frame and the object in a name without its ending, however they are padded.
+pub fn frame_and_object(stem: &str) -> Option<(FrameIdx, ObjectId)> {
+    let (frame, object) = stem.split_once('_')?;
+    Some((FrameIdx(frame.parse().ok()?), ObjectId(object.parse().ok()?)))
+}
+
+/// Whether a file's name is like a mask's, whoever gave it: two numbers, however long.
+pub fn is_mask_name(name: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    name.strip_suffix(".npy").and_then(|stem| stem.split_once('_')).is_some_and(|(f, o)| is_number(f) && is_number(o))
+}
 
 /// Writes a mask; the file appears under its name only when it is whole.
 ///
@@ -62,6 +79,16 @@ mod tests {
     use super::*;
 
     const SIZE: FrameSize = FrameSize { width: 3, height: 2 };
+
+    #[test]
+    fn names_say_frame_and_object() {
+        let (frame, object) = (FrameIdx(7), ObjectId(12));
+        assert_eq!([0, 5].map(|pad| file_name(frame, object, pad)), ["7_12.npy", "00007_12.npy"]);
+        assert_eq!(["7_12", "00007_12"].map(frame_and_object), [Some((frame, object)); 2]);
+        assert_eq!(["7", "7_12_1", "7_b", "99999999999_1"].map(frame_and_object), [None; 4]);
+        assert!(["7_12.npy", "00007_12.npy", "99999999999_1.npy"].into_iter().all(is_mask_name));
+        assert!(!["7_12", "7_.npy", "+7_12.npy", "7_12.npy.part"].into_iter().any(is_mask_name));
+    }
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();

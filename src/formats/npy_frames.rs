@@ -26,7 +26,7 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
             for object in &clip.objects {
                 let Some(mask) = clip.mask(object, frame.idx)? else { continue };
                 has_files = true;
-                let mut file = output.file(&format!("{folder}{}_{}.npy", frame.idx, object.id))?;
+                let mut file = output.file(&format!("{folder}{}", npy::file_name(frame.idx, object.id, 0)))?;
                 file.bytes(&header)?;
                 file.bytes(&mask.to_pixels())?;
                 file.finish()?;
@@ -50,14 +50,14 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
     for chosen in sink.choose_sequences(&names)? {
         for file in files::with_ending(&clips[chosen], &["npy"])? {
             let name = files::stem_of(&file);
-            let Some((frame, object)) = frame_and_object(&name) else {
+            let Some((frame, object)) = npy::frame_and_object(&name) else {
                 sink.fault(&format!("{name}.npy"), "its name is not FRAME_OBJECT.npy");
                 continue;
             };
-            let Some(place) = sink.locate(&FrameRef::number(&names[chosen], frame))? else { continue };
+            let Some(place) = sink.locate(&FrameRef::number(&names[chosen], frame.0))? else { continue };
             match npy::read_mask(&file, place.size) {
                 Ok(mask) => {
-                    let object = ObjectRef { key: ObjectKey::Id(object), name: None, class: None };
+                    let object = ObjectRef { key: ObjectKey::Id(object.0), name: None, class: None };
                     sink.mask(place, &object, mask)?;
                 }
                 Err(error) => sink.fault(&format!("{name}.npy"), &error.to_string()),
@@ -67,16 +67,11 @@ pub(super) fn read(path: &Path, sink: &mut dyn Sink) -> Result<(), FormatError> 
     Ok(())
 }
 
-fn frame_and_object(name: &str) -> Option<(u32, u32)> {
-    let (frame, object) = name.split_once('_')?;
-    Some((frame.parse().ok()?, object.parse().ok()?))
-}
-
 /// Whether a folder looks like a dataset of this kind.
 pub(super) fn is_likely(path: &Path) -> bool {
     let has_such = |folder: &Path| {
         files::with_ending(folder, &["npy"])
-            .is_ok_and(|found| found.iter().take(20).any(|file| frame_and_object(&files::stem_of(file)).is_some()))
+            .is_ok_and(|found| found.iter().take(20).any(|file| npy::frame_and_object(&files::stem_of(file)).is_some()))
     };
     files::folders_with(path, "npy", 1).is_ok_and(|folders| folders.first().is_some_and(|folder| has_such(folder)))
 }

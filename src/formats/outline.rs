@@ -3,8 +3,8 @@
 //! For formats that know polygons only. An outline runs over the outermost pixels of a part (neighbours may touch by a
 //! corner), so that whoever fills it and draws its edge, as OpenCV does, gets the part back with its holes filled.
 
+use super::crop::Crop;
 use super::row_spans::RowSpans;
-use super::runs::Crop;
 use crate::label::{FrameSize, Mask};
 
 /// A pixel: column, row.

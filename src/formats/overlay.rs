@@ -10,7 +10,7 @@
 use super::dataset::OverlayStyle;
 use super::output::Output;
 use super::resolved::{Dataset, DatasetClip, DatasetFrame};
-use super::{FormatError, runs};
+use super::{FormatError, crop};
 use crate::label::{FrameSize, Mask, Rgb};
 use crate::video::{RgbImage, VideoWriter, open_quietly};
 
@@ -79,7 +79,7 @@ fn tint(image: &mut RgbImage, mask: &Mask, colour: Rgb) {
     let pixels = mask.to_pixels();
     // Thicker on larger frames, so that it is seen when the video is shown small.
     let rim = (height.max(width) / 1000 + 1) as usize;
-    for (y, x0, x1) in runs::row_spans(mask) {
+    for (y, x0, x1) in crop::row_spans(mask) {
         for x in x0..x1 {
             let (x, y) = (x as usize, y as usize);
             let at = y * width_px + x;

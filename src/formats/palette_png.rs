@@ -12,8 +12,7 @@ use png::{BitDepth, ColorType, Compression, Encoder, Filter, Limits, Transformat
 
 use super::FormatError;
 use super::picture_file::write_buffered;
-use super::runs::RunBuilder;
-use crate::label::{FrameSize, Mask};
+use crate::label::{FrameSize, Mask, RunBuilder};
 
 /// The colour map of PASCAL VOC: bits 0, 1, 2 of the number go to red, green and blue from the top bit down, then bits
 /// 3, 4, 5, then 6 and 7.

@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use super::runs::RunBuilder;
-use crate::label::{FrameSize, Mask};
+use crate::label::{FrameSize, Mask, RunBuilder};
 
 /// Row crossings and edge pieces of one polygon; more than any drawn by hand or traced has, few enough for a quarter of a
 /// gigabyte and a second.

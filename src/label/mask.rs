@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::FrameSize;
+use super::{FrameSize, RunBuilder};
 
 /// A binary mask over a frame, as runs in row-major order.
 ///
@@ -89,20 +89,16 @@ impl Mask {
 
     /// Encodes one flag per pixel, row-major.
     pub fn from_fn(size: FrameSize, mut is_object: impl FnMut(usize) -> bool) -> Self {
-        let mut runs = Vec::new();
-        let (mut inside, mut length) = (false, 0_u32);
+        let mut runs = RunBuilder::new(size);
+        let (mut inside, mut start) = (false, 0);
         for i in 0..size.area() {
             if is_object(i) != inside {
-                runs.push(length);
-                inside = !inside;
-                length = 0;
+                runs.push(inside, (i - start) as u64);
+                (inside, start) = (!inside, i);
             }
-            length += 1;
         }
-        if length > 0 || runs.is_empty() {
-            runs.push(length);
-        }
-        Mask { size, runs }
+        runs.push(inside, (size.area() - start) as u64);
+        runs.finish().expect("every pixel was asked for")
     }
 
     /// Encodes a row-major buffer in which every value but 0 is the object.
@@ -135,23 +131,18 @@ impl Mask {
     /// Encodes row-major pixel intervals `[start, end)` that ascend by their start and lie inside the frame; they may
     /// overlap and touch. Panics when they do not.
     pub(super) fn from_spans(size: FrameSize, spans: impl IntoIterator<Item = (usize, usize)>) -> Self {
-        let mut runs: Vec<u32> = Vec::new();
+        let mut runs = RunBuilder::new(size);
         let mut at = 0_usize;
         for (start, end) in spans {
-            if start < at || (start == at && !runs.is_empty()) {
-                let more = end.saturating_sub(at);
-                *runs.last_mut().expect("something came before") += more as u32;
-                at = at.max(end);
-            } else if start < end {
-                runs.extend([(start - at) as u32, (end - start) as u32]);
+            let start = start.max(at);
+            if start < end {
+                runs.background_to(start as u64);
+                runs.push(true, (end - start) as u64);
                 at = end;
             }
         }
-        assert!(at <= size.area(), "intervals lie inside the frame");
-        if at < size.area() || runs.is_empty() {
-            runs.push((size.area() - at) as u32);
-        }
-        Mask { size, runs }
+        runs.background_to(size.area() as u64);
+        runs.finish().expect("intervals lie inside the frame")
     }
 
     /// This mask without the pixels of another. Panics when they lie on frames of different sizes.

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Mask;
 
+/// Most clicks on one object on one frame; more make the model slower and no better.
+pub const MAX_CLICKS: usize = 1000;
+
 /// Whether a click belongs to the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]

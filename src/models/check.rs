@@ -15,6 +15,7 @@ use super::cancel::Cancel;
 use super::error::ModelsError;
 use super::record::{Facts, Record, record_path};
 use super::registry::{Entry, Origin};
+use crate::label::hex;
 use crate::sam2::Sam2;
 
 /// Bytes hashed at once.
@@ -192,7 +193,7 @@ fn hash(path: &Path, bytes: u64, cancel: &Cancel, progress: &mut dyn FnMut(u64, 
             return Err(ModelsError::Cancelled);
         }
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            Ok(0) => return Ok(hex(hasher.finalize())),
             Ok(count) => {
                 hasher.update(&buffer[..count]);
                 done += count as u64;

@@ -34,6 +34,9 @@ pub struct StageMap {
 
 impl Hiera {
     /// Reads `image_encoder.trunk`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, config: &ModelConfig) -> Result<Self, Sam2Error> {
         let encoder = &config.image_encoder;
         let embed_dim = encoder.embed_dim;
@@ -76,6 +79,9 @@ impl Hiera {
     }
 
     /// A normalised picture `[side * side, 3]` to the four stages' maps, finest first.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(&self, image: &Tensor, side: usize) -> candle_core::Result<Vec<StageMap>> {
         let (x, mut map) = self.patch_embed.forward(image, MapSize::square(side))?;
         let mut x = (x + &self.positions)?;

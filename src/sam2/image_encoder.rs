@@ -32,6 +32,9 @@ pub struct Pyramid {
 
 impl ImageEncoder {
     /// Reads `image_encoder`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, config: &ModelConfig) -> Result<Self, Sam2Error> {
         let encoder = &config.image_encoder;
         let trunk = Hiera::new(&w.at("trunk"), config)?;
@@ -46,6 +49,9 @@ impl ImageEncoder {
     }
 
     /// A normalised picture `[side * side, 3]` to its pyramid. The coarsest level only feeds the one above it.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(&self, image: &Tensor) -> candle_core::Result<Pyramid> {
         let stages = self.trunk.forward(image, self.image_size)?;
         let mut levels = Vec::with_capacity(4);

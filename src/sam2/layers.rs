@@ -22,11 +22,17 @@ pub struct Linear {
 
 impl Linear {
     /// Reads `weight` and `bias` of a linear layer.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, input: usize, output: usize) -> Result<Self, Sam2Error> {
         Ok(Linear { weight: w.get("weight", &[output, input])?, bias: w.get("bias", &[output])? })
     }
 
     /// Reads a 1x1 convolution, which in our layout is a linear layer.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn from_conv1x1(w: &Weights, input: usize, output: usize) -> Result<Self, Sam2Error> {
         let weight = w.get("weight", &[output, input, 1, 1])?.reshape((output, input))?;
         Ok(Linear { weight, bias: w.get("bias", &[output])? })
@@ -43,16 +49,25 @@ impl Linear {
     }
 
     /// `[rows, in]` to `[rows, out]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         self.forward_with(x, Activation::None)
     }
 
-    /// Followed by an activation.
+    /// `[rows, in]` to `[rows, out]`, followed by an activation.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward_with(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
         linear(x, &self.weight, Some(&self.bias), activation, None)
     }
 
-    /// Added to `residual`.
+    /// `[rows, in]` to `[rows, out]`, added to `residual`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
         linear(x, &self.weight, Some(&self.bias), Activation::None, Some(residual))
     }
@@ -68,11 +83,17 @@ pub struct LayerNorm {
 
 impl LayerNorm {
     /// Reads `weight` and `bias`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, channels: usize, eps: f64) -> Result<Self, Sam2Error> {
         Ok(LayerNorm { weight: w.get("weight", &[channels])?, bias: w.get("bias", &[channels])?, eps })
     }
 
     /// `[rows, channels]`, row by row.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         layer_norm(x, &self.weight, &self.bias, self.eps)
     }
@@ -87,6 +108,9 @@ pub struct Mlp {
 
 impl Mlp {
     /// Reads `layers.0 ..` of the given widths, the first being the input's.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, widths: &[usize], activation: Activation) -> Result<Self, Sam2Error> {
         let layers = widths
             .windows(2)
@@ -97,12 +121,18 @@ impl Mlp {
     }
 
     /// `[rows, first width]` to `[rows, last width]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let (last, first) = self.layers.split_last().expect("an MLP has layers");
         last.forward(&self.hidden(x, first)?)
     }
 
     /// The same, added to `residual`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
         let (last, first) = self.layers.split_last().expect("an MLP has layers");
         last.forward_add(&self.hidden(x, first)?, residual)
@@ -123,12 +153,18 @@ pub struct Conv2d {
 
 impl Conv2d {
     /// Reads `weight` and `bias`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, input: usize, output: usize, shape: ConvShape) -> Result<Self, Sam2Error> {
         let weight = w.get("weight", &[output, input, shape.kernel, shape.kernel])?;
         Ok(Conv2d { weight: ConvShape::flatten_weight(&weight)?, bias: w.get("bias", &[output])?, shape })
     }
 
     /// A map `[h * w, in]` to `[h' * w', out]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(
         &self,
         x: &Tensor,

@@ -70,6 +70,9 @@ impl UpConv {
 
 impl MaskDecoder {
     /// Reads `sam_mask_decoder`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, config: &ModelConfig) -> Result<Self, Sam2Error> {
         let width = config.image_encoder.d_model;
         let token = |name: &str, count: usize| w.at(name).get("weight", &[count, width]);
@@ -99,6 +102,9 @@ impl MaskDecoder {
     }
 
     /// The two fine pyramid levels as the decoder uses them, computed once per frame: strides 4 and 8.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn project_fine_levels(&self, level0: &Tensor, level1: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
         Ok((self.conv_s0.forward(level0)?, self.conv_s1.forward(level1)?))
     }
@@ -179,6 +185,9 @@ pub fn best(values: &[f32]) -> usize {
 }
 
 /// How little a mask changes when its threshold moves: IoU of the masks at `+delta` and `-delta`.
+///
+/// # Errors
+/// When the device fails.
 pub fn stability(logits: &Tensor, delta: f32) -> candle_core::Result<f32> {
     let count = |threshold: f64| -> candle_core::Result<f32> {
         logits.flatten_all()?.gt(threshold)?.to_dtype(candle_core::DType::F32)?.sum(D::Minus1)?.to_scalar::<f32>()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::label::{FrameSize, Mask};
+use crate::label::{FrameSize, Mask, RunBuilder};
 
 use super::image::antialias_weights;
 use super::kernels::resize::{BilinearRows, MapSize};
@@ -47,27 +47,28 @@ pub fn masks_at_video_size(logits: &[&LowResLogits], size: FrameSize, exclusive:
     let out = MapSize { height: size.height as usize, width: size.width as usize };
     let sources: Vec<BilinearRows> =
         logits.iter().map(|l| BilinearRows::new(&l.values, MapSize::square(l.side), out)).collect();
-    let bands: Vec<Vec<Runs>> = (0..out.height.div_ceil(ROWS_PER_TASK))
+    let bands: Vec<Vec<Mask>> = (0..out.height.div_ceil(ROWS_PER_TASK))
         .into_par_iter()
         .map(|band| {
             let rows = band * ROWS_PER_TASK..((band + 1) * ROWS_PER_TASK).min(out.height);
-            encode_band(&sources, out.width, rows, exclusive)
+            encode_band(&sources, size.width, rows, exclusive)
         })
         .collect();
     (0..logits.len())
         .map(|object| {
-            let mut runs = Runs::default();
+            let mut runs = RunBuilder::new(size);
             for band in &bands {
                 runs.append(&band[object]);
             }
-            Mask::from_runs(size, runs.0).expect("the bands cover the picture once")
+            runs.finish().expect("the bands cover the picture once")
         })
         .collect()
 }
 
-fn encode_band(sources: &[BilinearRows], width: usize, rows: Range<usize>, exclusive: bool) -> Vec<Runs> {
-    let mut runs = vec![Runs::default(); sources.len()];
-    let mut lines = vec![vec![0.0_f32; width]; sources.len()];
+fn encode_band(sources: &[BilinearRows], width: u32, rows: Range<usize>, exclusive: bool) -> Vec<Mask> {
+    let size = FrameSize { width, height: rows.len() as u32 };
+    let mut runs = vec![RunBuilder::new(size); sources.len()];
+    let mut lines = vec![vec![0.0_f32; width as usize]; sources.len()];
     for y in rows {
         for (source, line) in sources.iter().zip(&mut lines) {
             source.row(y, line);
@@ -76,10 +77,20 @@ fn encode_band(sources: &[BilinearRows], width: usize, rows: Range<usize>, exclu
             keep_highest(&mut lines);
         }
         for (line, runs) in lines.iter().zip(&mut runs) {
-            runs.push_line(line);
+            push_line(runs, line);
         }
     }
-    runs
+    runs.into_iter().map(|runs| runs.finish().expect("every line is as wide as the picture")).collect()
+}
+
+fn push_line(runs: &mut RunBuilder, line: &[f32]) {
+    let mut start = 0;
+    while start < line.len() {
+        let is_object = line[start] > 0.0;
+        let length = line[start..].iter().position(|v| (*v > 0.0) != is_object).unwrap_or(line.len() - start);
+        runs.push(is_object, length as u64);
+        start += length;
+    }
 }
 
 /// Lowers all but the highest logit at each place; among equals the first stays.
@@ -91,42 +102,6 @@ fn keep_highest(lines: &mut [Vec<f32>]) {
         for (i, line) in lines.iter_mut().enumerate() {
             if i != highest {
                 line[x] = f32::NEG_INFINITY;
-            }
-        }
-    }
-}
-
-/// Runs of a mask under construction: background, object, background …
-#[derive(Debug, Clone, Default)]
-struct Runs(Vec<u32>);
-
-impl Runs {
-    /// Adds pixels, lengthening the last run where it is of the same kind.
-    fn push(&mut self, is_object: bool, count: u32) {
-        // Runs at odd places are the object's; an empty list ends in "nothing", which background continues.
-        let ends_in_object = self.0.len().is_multiple_of(2);
-        match self.0.last_mut() {
-            Some(last) if ends_in_object == is_object => *last += count,
-            Some(_) => self.0.push(count),
-            None if is_object => self.0.extend([0, count]),
-            None => self.0.push(count),
-        }
-    }
-
-    fn push_line(&mut self, line: &[f32]) {
-        let mut start = 0;
-        while start < line.len() {
-            let is_object = line[start] > 0.0;
-            let length = line[start..].iter().position(|v| (*v > 0.0) != is_object).unwrap_or(line.len() - start);
-            self.push(is_object, length as u32);
-            start += length;
-        }
-    }
-
-    fn append(&mut self, other: &Runs) {
-        for (i, &run) in other.0.iter().enumerate() {
-            if run > 0 {
-                self.push(i % 2 == 1, run);
             }
         }
     }

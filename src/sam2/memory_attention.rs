@@ -51,6 +51,9 @@ pub struct Memories {
 
 impl MemoryAttention {
     /// Reads `memory_attention`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, config: &ModelConfig) -> Result<Self, Sam2Error> {
         let width = config.image_encoder.d_model;
         let side = config.feature_side();
@@ -67,12 +70,18 @@ impl MemoryAttention {
     }
 
     /// The part that depends on the frame alone: features `[feature rows, d_model]` through the first self-attention.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn prepare(&self, features: &Tensor) -> candle_core::Result<Tensor> {
         let x = (features + &self.input_positions)?;
         self.layers[0].self_attention(&x, &self.rotary)
     }
 
     /// The prepared frame with the memories mixed in, `[feature rows, d_model]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(&self, prepared: &Tensor, memories: &Memories) -> candle_core::Result<Tensor> {
         let keys = (&memories.values + &memories.positions)?;
         let mut x = prepared.clone();

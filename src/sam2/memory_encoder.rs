@@ -28,6 +28,9 @@ pub struct MemoryEncoder {
 
 impl MemoryEncoder {
     /// Reads `memory_encoder`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, config: &ModelConfig) -> Result<Self, Sam2Error> {
         let width = config.image_encoder.d_model;
         let out_dim = config.memory_encoder.out_dim;
@@ -61,6 +64,9 @@ impl MemoryEncoder {
 
     /// Features `[feature rows, d_model]` and a mask `[image rows, 1]` (already scaled to -10..10) to a memory
     /// `[feature rows, memory channels]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(&self, features: &Tensor, mask: &Tensor) -> candle_core::Result<Tensor> {
         let mut x = mask.clone();
         let mut map = MapSize::square(self.image_size);

@@ -9,6 +9,9 @@ use super::kernels::resize::MapSize;
 const TEMPERATURE: f32 = 10_000.0;
 
 /// Sine encoding of a square map, `[side * side, channels]`: the first half of the channels encodes y, the second x.
+///
+/// # Errors
+/// When the device fails.
 pub fn sine_2d(side: usize, channels: usize, device: &Device) -> candle_core::Result<Tensor> {
     let half = channels / 2;
     let scale = 2.0 * std::f32::consts::PI;
@@ -30,6 +33,9 @@ pub fn sine_2d(side: usize, channels: usize, device: &Device) -> candle_core::Re
 }
 
 /// Sine encoding of times, `[positions, width]`: sines in the first half, cosines in the second.
+///
+/// # Errors
+/// When the device fails.
 pub fn sine_1d(positions: &[f32], width: usize, device: &Device) -> candle_core::Result<Tensor> {
     let half = width / 2;
     let mut values = Vec::with_capacity(positions.len() * half * 2);
@@ -43,6 +49,9 @@ pub fn sine_1d(positions: &[f32], width: usize, device: &Device) -> candle_core:
 
 /// Cosines and sines of the axial rotary encoding of a square map, each `[side * side, width / 2]`: the first half of
 /// the pairs turns with x, the second with y.
+///
+/// # Errors
+/// When the device fails.
 pub fn rotary_2d(side: usize, width: usize, device: &Device) -> candle_core::Result<(Tensor, Tensor)> {
     let quarter = width / 4;
     let frequencies: Vec<f32> = (0..quarter).map(|i| 1.0 / TEMPERATURE.powf((4 * i) as f32 / width as f32)).collect();
@@ -59,6 +68,9 @@ pub fn rotary_2d(side: usize, width: usize, device: &Device) -> candle_core::Res
 
 /// Hiera's absolute position embedding for a map: the background embedding (`[1, c, h, w]`) resized bicubically, plus
 /// the window embedding (`[1, c, win, win]`) tiled. Returns `[map rows, c]`.
+///
+/// # Errors
+/// When shapes do not fit, or the device fails.
 pub fn hiera_2d(background: &Tensor, window: &Tensor, map: MapSize) -> candle_core::Result<Tensor> {
     let (_, channels, from_h, from_w) = background.dims4()?;
     let (_, _, window_h, window_w) = window.dims4()?;

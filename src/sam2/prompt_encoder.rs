@@ -60,6 +60,9 @@ const MASK_CHANNELS: usize = 16;
 
 impl PromptEncoder {
     /// Reads `sam_prompt_encoder`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, config: &ModelConfig) -> Result<Self, Sam2Error> {
         let width = config.image_encoder.d_model;
         let side = config.feature_side();
@@ -101,6 +104,9 @@ impl PromptEncoder {
     }
 
     /// Points to tokens, `[points + 1, d_model]`; the last is padding, as in the reference.
+    ///
+    /// # Errors
+    /// When the device fails.
     pub fn embed_points(&self, points: &[PromptPoint]) -> candle_core::Result<Tensor> {
         let padding = PromptPoint { x: 0.0, y: 0.0, kind: PointKind::Padding };
         let width = self.not_a_point.len();
@@ -126,6 +132,9 @@ impl PromptEncoder {
 
     /// A mask's logits (`[low-res rows, 1]`) as something to add to the features; without one, the learnt stand-in
     /// (`[1, d_model]`, to be broadcast).
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn embed_mask(&self, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
         let Some(mask) = mask else { return Ok(self.no_mask.clone()) };
         let mut x = mask.clone();

@@ -84,6 +84,9 @@ pub struct TwoWayTransformer {
 
 impl TwoWayTransformer {
     /// Reads `transformer`.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
     pub fn new(w: &Weights, width: usize) -> Result<Self, Sam2Error> {
         Ok(TwoWayTransformer {
             blocks: (0..DEPTH).map(|i| Block::new(&w.at("layers").at(i), width)).collect::<Result<_, _>>()?,
@@ -93,6 +96,9 @@ impl TwoWayTransformer {
     }
 
     /// Picture `[feature rows, width]` with its positions, and tokens `[tokens, width]`; returns tokens and picture.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn forward(
         &self,
         image: &Tensor,

@@ -12,6 +12,7 @@
 mod adopt;
 mod error;
 mod memory;
+mod numbers;
 mod project;
 mod runs;
 

@@ -3,45 +3,25 @@
 //! Each run is written as its difference from the run before the last, the one of the same kind: in a blob that is the
 //! row above, so most runs take one byte instead of two. The numbers are part of the project file's format.
 
+use super::numbers;
 use crate::label::{FrameSize, Mask};
 
-/// Writes 7 bits a byte, the lowest first; the top bit says that more follow.
-fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn take_number(bytes: &mut &[u8]) -> Result<u64, String> {
-    let mut number = 0_u64;
-    for shift in (0..35).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or("it ends early")?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err("a number is too long".to_owned())
-}
+/// Most bytes of a number: a side, or a step either way between two runs, has 33 bits at the most.
+const MOST_BYTES: u32 = 5;
 
 fn take_length(bytes: &mut &[u8]) -> Result<u32, String> {
-    u32::try_from(take_number(bytes)?).map_err(|_| "a side is too long".to_owned())
+    u32::try_from(numbers::take(bytes, MOST_BYTES)?).map_err(|_| "a side is too long".to_owned())
 }
 
 /// The mask as bytes.
 pub fn encode(mask: &Mask) -> Box<[u8]> {
     let runs = mask.runs();
     let mut bytes = Vec::with_capacity(runs.len() + runs.len() / 4 + 8);
-    push_number(&mut bytes, u64::from(mask.size().width));
-    push_number(&mut bytes, u64::from(mask.size().height));
+    numbers::push(&mut bytes, u64::from(mask.size().width));
+    numbers::push(&mut bytes, u64::from(mask.size().height));
     for (i, &run) in runs.iter().enumerate() {
         let above = if i < 2 { 0 } else { runs[i - 2] };
-        let step = i64::from(run) - i64::from(above);
-        // Zigzag: small steps either way are small numbers.
-        push_number(&mut bytes, (step << 1 ^ step >> 63) as u64);
+        numbers::push(&mut bytes, numbers::zigzag(i64::from(run) - i64::from(above)));
     }
     bytes.into_boxed_slice()
 }
@@ -54,8 +34,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<Mask, String> {
     let size = FrameSize { width: take_length(&mut bytes)?, height: take_length(&mut bytes)? };
     let mut runs: Vec<u32> = Vec::with_capacity(bytes.len());
     while !bytes.is_empty() {
-        let number = take_number(&mut bytes)?;
-        let step = (number >> 1) as i64 ^ -((number & 1) as i64);
+        let step = numbers::from_zigzag(numbers::take(&mut bytes, MOST_BYTES)?);
         let above = if runs.len() < 2 { 0 } else { runs[runs.len() - 2] };
         runs.push(u32::try_from(i64::from(above) + step).map_err(|_| "a run has no possible length".to_owned())?);
     }

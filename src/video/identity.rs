@@ -99,7 +99,7 @@ impl ClipIdentity {
     }
 
     fn from_hasher(hasher: Sha256) -> Self {
-        ClipIdentity(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        ClipIdentity(crate::label::hex(hasher.finalize()))
     }
 }
 

@@ -44,8 +44,10 @@ impl Reader {
         &self.clip
     }
 
-    /// The frame at `idx`, exactly. A frame that cannot be decoded comes as a damaged one; errors mean that the file
-    /// itself is out of reach or that `idx` is past the end.
+    /// The frame at `idx`, exactly. A frame that cannot be decoded comes as a damaged one.
+    ///
+    /// # Errors
+    /// When the file itself is out of reach, or `idx` is past the end.
     pub fn frame(&mut self, idx: FrameIdx) -> Result<Arc<Frame>, VideoError> {
         let frame = self.frame_or_stop(idx, &mut |_| ControlFlow::Continue(()))?;
         Ok(frame.expect("only the callback stops a search"))
@@ -53,6 +55,9 @@ impl Reader {
 
     /// Like [`frame`](Reader::frame); every other frame decoded on the way is handed to `passed`, which can stop the
     /// search by breaking. Then the answer is `None`.
+    ///
+    /// # Errors
+    /// As [`frame`](Reader::frame).
     pub fn frame_or_stop(
         &mut self,
         idx: FrameIdx,

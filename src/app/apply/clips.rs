@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ModelChoice, ModelSource};
-use crate::label::Change;
+use crate::label::{Change, counted};
 use crate::store::{SaveState, StoreError};
 use crate::video::{Clip, Notice as ClipNotice, SameClip, VideoCommand, VideoStream};
 
@@ -27,7 +27,6 @@ use super::super::state::{
     Answers, ClipStatus, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Overlay, Pace, Playback, Playhead,
     Preview, Saving, Selection, Shown, StoreLink, Tracking, VideoLink, ViewRequest, ViewRequests, Waker, Windows,
 };
-use super::super::wording::counted;
 use super::{commit, tell};
 
 /// Class lists are short; a larger file is something else.

@@ -7,7 +7,7 @@ use bevy::prelude::*;
 use crossbeam_channel::TryRecvError;
 
 use crate::formats::{ExportReport, FormatError, Imported};
-use crate::label::ObjectId;
+use crate::label::{ObjectId, counted};
 use crate::store::{Adopted, adopt};
 
 use super::super::action::{Action, Panel};
@@ -16,7 +16,6 @@ use super::super::history::Joins;
 use super::super::labels::{Classes, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{Revisions, StoreLink, Windows};
-use super::super::wording::counted;
 use super::{commit, tell};
 
 /// Item errors told one by one; the log of the command line lists all.
@@ -78,8 +77,8 @@ fn exported(world: &mut World, report: &ExportReport) {
     };
     let mut lines = vec![format!(
         "Exported {} on {} as {} to {}{compared}.",
-        counted(report.masks as usize, "mask"),
-        counted(report.frames as usize, "frame"),
+        counted(report.masks, "mask"),
+        counted(report.frames, "frame"),
         report.format,
         report.folder.display(),
     )];

@@ -3,14 +3,13 @@
 use bevy::prelude::*;
 
 use crate::engine::EngineCommand;
-use crate::label::{Change, Edit, Provenance};
+use crate::label::{Change, Edit, Provenance, counted};
 
 use super::super::action::Action;
 use super::super::history::{History, Joins};
 use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{Answers, CurrentRun, EngineLink, Tracking};
-use super::super::wording::counted;
 use super::{commit, make, objects, owns_run, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {

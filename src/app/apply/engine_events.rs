@@ -9,14 +9,13 @@ use std::time::Instant;
 use bevy::prelude::*;
 
 use crate::engine::{EngineEvent, Generation, ObjectResult, TrackEnd};
-use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance};
+use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance, counted};
 
 use super::super::action::Action;
 use super::super::history::History;
 use super::super::labels;
 use super::super::notices::{Notices, Severity};
 use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Pace, Preview, StoreLink};
-use super::super::wording::counted;
 use super::{clips, make, tell};
 
 /// A run over fewer frames says nothing about the model's speed.

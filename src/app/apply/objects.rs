@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use crate::label::{Change, ObjectFacts, ObjectId, palette};
+use crate::label::{Change, ObjectFacts, ObjectId, counted, palette};
 
 use super::super::action::Action;
 use super::super::history::Joins;
 use super::super::labels::{self, Classes, LabelIndex, Said};
 use super::super::notices::Severity;
 use super::super::state::{Overlay, Revisions, Selection};
-use super::super::wording::counted;
 use super::{commit, tell};
 
 pub(super) fn perform(world: &mut World, action: Action) {

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, PromptRequest};
-use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Point, PointLabel, Prompt, Provenance};
+use crate::label::{
+    Change, FrameIdx, FrameMark, FramePrompt, MAX_CLICKS, Mask, ObjectId, Point, PointLabel, Prompt, Provenance,
+    counted,
+};
 
 use super::super::action::Action;
 use super::super::history::Joins;
@@ -18,11 +21,7 @@ use super::super::notices::Severity;
 use super::super::state::{
     Answers, EngineLink, Model, ModelStatus, OpenClip, Playback, Revisions, Selection, StoreLink,
 };
-use super::super::wording::counted;
 use super::{bump_revision, commit, objects, playhead, tell};
-
-/// Clicks on one frame of one object; more make the model slower and no better.
-const MAX_CLICKS: usize = 1000;
 
 pub(super) fn perform(world: &mut World, action: Action) {
     let frame = playhead(world);

@@ -58,7 +58,7 @@ pub struct Layer {
 
 /// How masks look. Opacities from 0 to 1, widths in points, colours in sRGB.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OverlayStyle {
+pub struct CanvasStyle {
     /// Fill of objects that are not selected.
     pub fill_opacity: f32,
     /// Fill of the selected object.
@@ -79,9 +79,9 @@ pub struct OverlayStyle {
     pub preview_colour: Option<[u8; 3]>,
 }
 
-impl Default for OverlayStyle {
+impl Default for CanvasStyle {
     fn default() -> Self {
-        OverlayStyle {
+        CanvasStyle {
             fill_opacity: 0.25,
             selected_fill_opacity: 0.45,
             outline_opacity: 1.0,
@@ -108,7 +108,7 @@ pub struct Canvas {
     /// What a click here would give. Compared by pointer.
     pub preview: Option<Arc<Mask>>,
     /// How masks look.
-    pub style: OverlayStyle,
+    pub style: CanvasStyle,
     /// Which part of the frame is shown. The canvas places it with `rect` and `pixels_per_point` before it draws.
     pub view: ViewTransform,
     /// The canvas in logical window pixels; empty hides it.
@@ -211,7 +211,7 @@ fn spawn_canvas(
     mut materials: ResMut<Assets<OverlayMaterial>>,
     textures: Res<CanvasTextures>,
 ) {
-    let [r, g, b] = OverlayStyle::default().background;
+    let [r, g, b] = CanvasStyle::default().background;
     commands.spawn((
         CanvasCamera,
         Camera2d,

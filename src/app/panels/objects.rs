@@ -9,9 +9,8 @@ use bevy_egui::egui::{
 use egui_phosphor::regular as icon;
 
 use super::super::action::{Action, FileQuestion};
-use super::super::wording::counted;
 use super::UiContext;
-use crate::label::{ObjectId, Rgb, palette};
+use crate::label::{ObjectId, Rgb, counted, palette};
 
 /// One object.
 #[derive(Debug, Clone)]

@@ -25,6 +25,7 @@ use ::safetensors::tensor::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::error::Sam2Error;
+use crate::label::hex;
 use archive::{Archive, read_range};
 use layout::Elements;
 use source::Content;
@@ -345,5 +346,5 @@ fn hash_file(file: &mut Content) -> io::Result<String> {
             Err(e) => return Err(e),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hasher.finalize()))
 }

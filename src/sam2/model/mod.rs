@@ -274,13 +274,16 @@ impl Sam2 {
     /// initial conditioning frame).
     ///
     /// # Errors
-    /// When the device fails, as for all of these.
+    /// When the device fails.
     pub fn without_memory(&self, frame: &FrameFeatures) -> candle_core::Result<Tensor> {
         frame.top.broadcast_add(&self.no_memory)
     }
 
     /// Features of a frame with memories and pointers mixed in, `[feature rows, d_model]`; at least one memory
     /// (`_prepare_memory_conditioned_features`).
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn with_memory(
         &self,
         frame: &FrameFeatures,
@@ -307,6 +310,9 @@ impl Sam2 {
     /// Predicts the mask of one object from conditioned features (`[feature rows, d_model]`), a prompt (no points for a
     /// tracked frame) and, when refining, the logits of the mask before (`[low-res side, low-res side]`). The reference's
     /// `_forward_sam_heads`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn predict(
         &self,
         frame: &FrameFeatures,
@@ -321,6 +327,9 @@ impl Sam2 {
 
     /// The three candidates of an ambiguous prompt, the likeliest first; that one is what [`Sam2::predict`] answers with
     /// `multimask`.
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn predict_candidates(
         &self,
         frame: &FrameFeatures,
@@ -385,6 +394,9 @@ impl Sam2 {
 
     /// Takes a supplied mask (0.0 or 1.0, `[side * side]` at the input size) as the answer; the heads only make its
     /// pointer (`_use_mask_as_output`).
+    ///
+    /// # Errors
+    /// When the mask has another size, or the device fails.
     pub fn take_mask(&self, frame: &FrameFeatures, mask: &[f32]) -> candle_core::Result<HeadsOutput> {
         let side = self.config.image_size;
         let is_there = mask.iter().any(|&v| v > 0.0);
@@ -399,6 +411,9 @@ impl Sam2 {
     }
 
     /// A supplied mask (0.0 or 1.0 at the input size) as logits, `[low-res side, low-res side]`.
+    ///
+    /// # Errors
+    /// When the device fails.
     pub fn mask_logits(&self, mask: &[f32]) -> candle_core::Result<Tensor> {
         let (side, low_side) = (self.config.image_size, self.config.image_size / 4);
         let logits: Vec<f32> = mask.iter().map(|v| v * MASK_SCALE as f32 + MASK_OFFSET as f32).collect();
@@ -409,6 +424,9 @@ impl Sam2 {
     /// Makes the memory of a frame and a mask (`[low-res side, low-res side]` logits): `[feature rows, memory channels]`, rounded to bf16 as the reference
     /// stores it, unless the model was loaded to keep it whole. On frames the user prompted the mask enters as a hard one
     /// (`_encode_new_memory`).
+    ///
+    /// # Errors
+    /// When shapes do not fit, or the device fails.
     pub fn remember(
         &self,
         frame: &FrameFeatures,

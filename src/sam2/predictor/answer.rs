@@ -138,6 +138,9 @@ impl Predictor {
     }
 
     /// Whether exactly this was answered on the frame last.
+    ///
+    /// # Errors
+    /// When this cannot be said of the frame, or a state that was put on the disk cannot be read.
     pub fn is_answered(&self, frame: FrameIdx, object: ObjectId, said: &Said) -> Result<bool, Sam2Error> {
         let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(false) };
         if !track.is_prompted(frame.0) {

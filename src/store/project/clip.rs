@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::blob;
 use crate::label::{ClipRecord, FrameSize};
+use crate::store::numbers;
 
 /// What the checksum of `pts` covers beside it: the only row's id and everything else in it, so that a damaged row is
 /// not taken for another clip's.
@@ -59,39 +60,29 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Option<Result<ClipRecor
     row.optional()
 }
 
-/// Differences of neighbours, each as a zigzag number of 7 bits a byte: nearly always one or two bytes a frame, and
-/// nearly always the same ones.
+/// Most bytes of a number: a step between two times may be any of 64 bits.
+const MOST_BYTES: u32 = 10;
+
+/// Differences of neighbours, each as a zigzag number: nearly always one or two bytes a frame, and nearly always the same
+/// ones.
 fn pts_bytes(pts: &[i64]) -> Vec<u8> {
     let (mut bytes, mut before) = (Vec::with_capacity(pts.len() * 2), 0_i64);
     for &at in pts {
-        let step = at.wrapping_sub(before);
-        let mut number = (step.wrapping_shl(1) ^ (step >> 63)) as u64;
-        while number >= 0x80 {
-            bytes.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        bytes.push(number as u8);
+        numbers::push(&mut bytes, numbers::zigzag(at.wrapping_sub(before)));
         before = at;
     }
     bytes
 }
 
-fn pts_from_bytes(bytes: &[u8], frame_count: u32) -> Result<Vec<i64>, String> {
-    let (mut pts, mut at, mut number, mut shift) = (Vec::new(), 0_i64, 0_u64, 0_u32);
-    for &byte in bytes {
-        if shift > 63 {
-            return Err("a presentation time is too long".to_owned());
-        }
-        number |= u64::from(byte & 0x7F) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            let step = (number >> 1) as i64 ^ -((number & 1) as i64);
-            at = at.wrapping_add(step);
-            pts.push(at);
-            (number, shift) = (0, 0);
-        }
+fn pts_from_bytes(mut bytes: &[u8], frame_count: u32) -> Result<Vec<i64>, String> {
+    let (mut pts, mut at) = (Vec::new(), 0_i64);
+    while !bytes.is_empty() {
+        let number =
+            numbers::take(&mut bytes, MOST_BYTES).map_err(|cause| format!("the presentation times: {cause}"))?;
+        at = at.wrapping_add(numbers::from_zigzag(number));
+        pts.push(at);
     }
-    if shift != 0 || pts.len() > frame_count as usize {
+    if pts.len() > frame_count as usize {
         return Err(format!("{} presentation times for {frame_count} frames", pts.len()));
     }
     Ok(pts)

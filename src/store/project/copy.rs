@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::paths::{COMPANIONS, companion};
+use super::paths::{COMPANIONS, companion, with_suffix};
 use super::{clip, schema};
 use crate::store::StoreError;
 
@@ -58,9 +58,7 @@ pub fn remove_old(part: &Path) -> std::io::Result<()> {
 
 /// `NAME.part` beside a file: what is being written and does not count yet.
 pub fn part_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
+    with_suffix(path, "part")
 }
 
 /// Makes a rename last over a power cut, where the system can do that.

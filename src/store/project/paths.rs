@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::label::chosen_stream;
+use crate::label::{chosen_stream, clip_name};
 
 /// What every project file's name ends in.
 pub const EXTENSION: &str = "labelhub";
@@ -62,10 +62,9 @@ fn known_project(folder: &Path, identity: &str) -> Option<PathBuf> {
     names.into_iter().next()
 }
 
-/// `<stem>-<first 12 of the identity>`: a name for what belongs to a clip and lies elsewhere.
+/// `<name>-<first 12 of the identity>`: a name for what belongs to a clip and lies elsewhere.
 pub fn keyed_name(clip: &Path, identity: &str) -> OsString {
-    let stem = if clip.is_dir() { clip.file_name() } else { clip.file_stem() };
-    let mut name = stem.map_or_else(|| "clip".into(), std::ffi::OsStr::to_os_string);
+    let mut name = clip_name(clip).to_owned();
     name.push("-");
     name.push(short(identity));
     name

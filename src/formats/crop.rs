@@ -1,53 +1,7 @@
-//! Masks built run by run, and the rectangle of pixels around an object.
-//!
-//! Every format has its own order of pixels; these two keep the readers from holding more than one frame of them.
+//! The rectangle of pixels around an object, and a mask's runs cut at row ends: what formats with an order of pixels of
+//! their own write from, and read into.
 
-use crate::label::{FrameSize, Mask, MaskError};
-
-/// Collects runs in row-major order; neighbours of one kind are joined.
-pub(super) struct RunBuilder {
-    size: FrameSize,
-    runs: Vec<u32>,
-    covered: u64,
-}
-
-impl RunBuilder {
-    pub fn new(size: FrameSize) -> Self {
-        RunBuilder { size, runs: vec![0], covered: 0 }
-    }
-
-    /// Adds pixels. Those past the frame's end are counted, and refused by [`finish`](Self::finish).
-    pub fn push(&mut self, is_object: bool, length: u64) {
-        self.covered = self.covered.saturating_add(length);
-        if length == 0 || self.covered > self.size.area() as u64 {
-            return;
-        }
-        let length = u32::try_from(length).expect("no longer than the frame");
-        // An odd number of runs ends with background.
-        if is_object == self.runs.len().is_multiple_of(2) {
-            *self.runs.last_mut().expect("starts with one run") += length;
-        } else {
-            self.runs.push(length);
-        }
-    }
-
-    /// Background up to pixel `at`, which must not lie before what has been added.
-    pub fn background_to(&mut self, at: u64) {
-        self.push(false, at - self.covered);
-    }
-
-    /// The mask.
-    ///
-    /// # Errors
-    /// When the runs do not cover the frame exactly.
-    pub fn finish(self) -> Result<Mask, MaskError> {
-        let expected = self.size.area() as u64;
-        if self.covered != expected {
-            return Err(MaskError::WrongTotal { size: self.size, covered: self.covered, expected });
-        }
-        Mask::from_runs(self.size, self.runs)
-    }
-}
+use crate::label::{FrameSize, Mask, RunBuilder};
 
 /// A rectangle of a mask, one byte a pixel, row-major; every value but 0 is the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,9 +47,7 @@ impl Crop {
         let mut runs = RunBuilder::new(size);
         for (row, pixels) in self.pixels.chunks(self.width.max(1) as usize).enumerate() {
             runs.background_to((u64::from(self.y) + row as u64) * u64::from(size.width) + u64::from(self.x));
-            for same in pixels.chunk_by(|a, b| (*a != 0) == (*b != 0)) {
-                runs.push(same[0] != 0, same.len() as u64);
-            }
+            runs.push_pixels(pixels);
         }
         runs.background_to(size.area() as u64);
         runs.finish().map_err(|e| e.to_string())
@@ -143,16 +95,5 @@ mod tests {
         assert!(crop(0, 0, 2, 2, 3).to_mask(SIZE).is_err());
         assert!(crop(0, 0, 7, 5, 35).to_mask(SIZE).is_ok());
         assert!(crop(7, 5, 0, 0, 0).to_mask(SIZE).is_ok_and(|mask| mask.is_empty()));
-    }
-
-    #[test]
-    fn runs_must_cover_the_frame() {
-        let mut short = RunBuilder::new(SIZE);
-        short.push(true, 34);
-        assert!(short.finish().is_err());
-        let mut long = RunBuilder::new(SIZE);
-        long.push(true, u64::MAX);
-        long.push(true, u64::MAX);
-        assert!(long.finish().is_err());
     }
 }
