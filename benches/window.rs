@@ -47,8 +47,9 @@ const MAX_MEDIAN_MS: f64 = 4.0;
 const MAX_SCRUB_MS: f64 = 20.0;
 
 fn main() -> ExitCode {
-    let is_good = CASES.iter().fold(true, |is_good, case| measure(case) && is_good);
-    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // All of them, also where the first is too slow.
+    let measured: Vec<bool> = CASES.iter().map(measure).collect();
+    if measured.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Measures a clip and says whether it stays within the limits.

@@ -115,7 +115,7 @@ fn a_correction_starts_from_the_mask_on_the_screen_whoever_made_it() {
     // The program is started anew: the engine knows nothing of the tracked frame.
     let mut lab = Lab::with_project(clip.path());
     correct(&mut lab, &clip);
-    let said = labels::said(lab.app.world(), ObjectId(1), FrameIdx(CORRECTED)).expect("a correction");
+    let said = labels::frame_prompt(lab.app.world(), ObjectId(1), FrameIdx(CORRECTED)).expect("a correction");
     assert_eq!(said.base.as_deref(), Some(&shown[CORRECTED as usize]));
     assert_eq!(lab.mask(1, CORRECTED), Some(at_once), "the same click means the same");
     drop(lab);

@@ -314,7 +314,7 @@ fn undo_takes_a_misclick_during_a_run_back_and_the_run_goes_on() {
         }
         assert_eq!(lab.facts().undo.as_deref(), Some("click"));
         lab.act(Action::Undo);
-        assert!(labels::said(lab.app.world(), ObjectId(1), FrameIdx(79)).is_none(), "the click is gone");
+        assert!(labels::frame_prompt(lab.app.world(), ObjectId(1), FrameIdx(79)).is_none(), "the click is gone");
     }
     lab.wait_for_run();
     lab.wait_for_answers();

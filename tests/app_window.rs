@@ -55,13 +55,13 @@ fn labels_of(window: &BlindWindow) -> Vec<String> {
     let mut all = Vec::new();
     for (id, _) in world.resource::<LabelIndex>().objects() {
         let marks = labels::marks(world, id).map(|marks| marks.frames.clone());
-        all.push(format!("{id} {:?} {marks:?}", labels::said(world, id, FrameIdx(0))));
+        all.push(format!("{id} {:?} {marks:?}", labels::frame_prompt(world, id, FrameIdx(0))));
     }
     all
 }
 
 fn clicks(window: &BlindWindow, object: u32) -> usize {
-    match labels::said(window.app.world(), ObjectId(object), FrameIdx(0)).map(|said| said.prompt.as_ref()) {
+    match labels::frame_prompt(window.app.world(), ObjectId(object), FrameIdx(0)).map(|said| said.prompt.as_ref()) {
         Some(Prompt::Clicks { points, .. }) => points.len(),
         Some(Prompt::Mask(_)) | None => 0,
     }
@@ -472,7 +472,7 @@ fn the_crosshair_does_what_the_tool_does() {
     // Box: one corner, then the other.
     window.act(Action::NewObject);
     window.act(Action::UseTool(Tool::Box));
-    let bounds = |window: &BlindWindow| match labels::said(window.app.world(), ObjectId(2), FrameIdx(0))
+    let bounds = |window: &BlindWindow| match labels::frame_prompt(window.app.world(), ObjectId(2), FrameIdx(0))
         .map(|said| said.prompt.as_ref())
     {
         Some(Prompt::Clicks { points, bounds: Some(b) }) if points.is_empty() => {

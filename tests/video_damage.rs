@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use label_hub::label::{FrameIdx, FrameSize};
-use label_hub::video::{self, Damage, Notice, Severity, VideoError};
+use label_hub::video::{self, Damage, Notice, VideoError};
 use video_support::{
     FRAMES, Seeded, check_random_equals_sequential, damaged_frames, encoded, ffmpeg, find, made, open, plain, text,
 };
@@ -200,7 +200,6 @@ fn files_that_are_no_video_are_refused_by_name_and_cause() {
     for (name, bytes) in cases {
         let error = refusal(&written(name, || bytes));
         assert!(matches!(error, VideoError::NotAVideo { .. }), "{name}: {error}");
-        assert_eq!(error.severity(), Severity::Error);
     }
 }
 
@@ -303,7 +302,6 @@ fn missing_files_and_folders_say_so() {
 fn opening_can_be_cancelled() {
     let error = video::open(&plain(), &mut |_| ControlFlow::Break(())).expect_err("cancelled");
     assert!(matches!(error, VideoError::Cancelled { .. }), "{error}");
-    assert_eq!(error.severity(), Severity::Quiet);
 }
 
 #[test]

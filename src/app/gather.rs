@@ -104,7 +104,7 @@ fn is_locked(world: &World, object: crate::label::ObjectId) -> bool {
 fn gather_selected(world: &World, object: crate::label::ObjectId, facts: &mut AppFacts) {
     let frame = facts.frame;
     facts.is_selected_locked = is_locked(world, object);
-    facts.prompt_here = labels::said(world, object, frame).map(|said| said.prompt.clone());
+    facts.prompt_here = labels::frame_prompt(world, object, frame).map(|said| said.prompt.clone());
     let mark = labels::mark(world, object, frame);
     facts.has_mask_here = mark.is_some();
     facts.is_approved_here = mark.is_some_and(|mark| mark.is_approved);

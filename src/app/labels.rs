@@ -95,7 +95,7 @@ pub struct PromptAt {
 
 /// What a prompt says.
 #[derive(Component, Debug, Clone)]
-pub struct Said(pub FramePrompt);
+pub struct PromptContent(pub FramePrompt);
 
 /// Where a mask lies.
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,11 +263,11 @@ fn apply_prompt(world: &mut World, object: ObjectId, frame: FrameIdx, after: Opt
     let index = world.resource::<LabelIndex>();
     match (index.prompt(object, frame), index.object(object), after) {
         (Some(entity), _, Some(said)) => {
-            world.entity_mut(entity).insert(Said(said.clone()));
+            world.entity_mut(entity).insert(PromptContent(said.clone()));
         }
         (Some(entity), _, None) => world.entity_mut(entity).despawn(),
         (None, Some(owner), Some(said)) => {
-            world.spawn((PromptOf(owner), PromptAt { object, frame }, frame, Said(said.clone())));
+            world.spawn((PromptOf(owner), PromptAt { object, frame }, frame, PromptContent(said.clone())));
         }
         // Without its object there is nothing to say or to take back.
         (None, _, None) | (None, None, Some(_)) => {}
@@ -293,8 +293,8 @@ pub fn facts(world: &World, object: ObjectId) -> Option<&ObjectFacts> {
 }
 
 /// What is said about an object on a frame.
-pub fn said(world: &World, object: ObjectId, frame: FrameIdx) -> Option<&FramePrompt> {
-    Some(&world.get::<Said>(world.resource::<LabelIndex>().prompt(object, frame)?)?.0)
+pub fn frame_prompt(world: &World, object: ObjectId, frame: FrameIdx) -> Option<&FramePrompt> {
+    Some(&world.get::<PromptContent>(world.resource::<LabelIndex>().prompt(object, frame)?)?.0)
 }
 
 /// The marks of an object.
@@ -312,7 +312,7 @@ pub fn open_prompts(world: &World) -> HashSet<(ObjectId, FrameIdx)> {
 /// answered less than is said now is not seen here, but by [`open_prompts`].
 pub fn is_unanswered(world: &World, object: ObjectId, frame: FrameIdx) -> bool {
     let is_older = |mark: FrameMark| mark.provenance == Provenance::Tracked;
-    said(world, object, frame).is_some() && mark(world, object, frame).is_none_or(is_older)
+    frame_prompt(world, object, frame).is_some() && mark(world, object, frame).is_none_or(is_older)
 }
 
 /// The mark of an object on a frame.

@@ -8,7 +8,7 @@ use crate::engine::{EngineCommand, PromptRequest};
 use crate::label::{FrameIdx, FramePrompt, Mask, MaskId, Prompt};
 use crate::video::VideoCommand;
 
-use super::labels::{LabelIndex, Marks, Said};
+use super::labels::{LabelIndex, Marks, PromptContent};
 use super::state::{
     Answers, ConsideredClick, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Playback, Playhead, Preview,
     Selection, Shown, StoreLink, VideoLink,
@@ -49,7 +49,7 @@ pub(super) fn ask_preview(
     selection: Res<Selection>,
     index: Res<LabelIndex>,
     store: Res<StoreLink>,
-    (said, marks): (Query<&Said>, Query<&Marks>),
+    (said, marks): (Query<&PromptContent>, Query<&Marks>),
     mut preview: ResMut<Preview>,
     mut last_asked: Local<Option<ConsideredClick>>,
     mut corrected: Local<Option<(MaskId, Arc<Mask>)>>,

@@ -303,7 +303,7 @@ impl InspectorParts {
         };
         let Some((id, facts)) = object.and_then(|id| Some((id, labels::facts(world, id)?))) else { return parts };
         parts.object = Some((facts.name.clone(), facts.colour));
-        parts.said = labels::said(world, id, frame).cloned();
+        parts.said = labels::frame_prompt(world, id, frame).cloned();
         parts.mark = labels::mark(world, id, frame);
         parts.is_stale = parts.mark.is_some_and(|mark| mark.is_stale(facts.revision));
         let key = (id, frame);

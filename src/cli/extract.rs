@@ -19,7 +19,7 @@ use super::progress::Reporter;
 use super::signals::StopFlag;
 use super::track::{Surroundings, with_surroundings};
 use crate::formats::{PictureFile, encode_picture, write_atomically};
-use crate::label::{FrameIdx, chosen_stream};
+use crate::label::{FrameIdx, chosen_stream, counted};
 use crate::video::Clip;
 
 /// Says what a folder of extracted frames was made from, so that going on can be told from mixing up.
@@ -219,7 +219,7 @@ fn tell_all(args: &ExtractArgs, clip: &Clip, stop: &StopFlag, reporter: &mut Rep
     let (out, total, started) = (args.out.display(), args.frame_total(clip), Instant::now());
     reporter.expect_frames(total);
     let start = Event::Start { clip: clip.path().display().to_string(), out: out.to_string(), frames: total };
-    reporter.tell(&start, &format!("extracting {total} frames into {out}"))?;
+    reporter.tell(&start, &format!("extracting {} into {out}", counted(total, "frame")))?;
     let mut frames = 0;
     let summary = run(args, clip, &mut |extracted| {
         frames += 1;
@@ -236,7 +236,8 @@ fn tell_all(args: &ExtractArgs, clip: &Clip, stop: &StopFlag, reporter: &mut Rep
     let seconds = started.elapsed().as_secs_f64();
     let fps = if seconds > 0.0 { f64::from(frames) / seconds } else { 0.0 };
     let ExtractSummary { written, already_there, damaged, .. } = &summary;
-    let mut words = format!("{out}: {written} pictures written, {already_there} were there ({fps:.1} frames/s)");
+    let mut words =
+        format!("{out}: {} written, {already_there} were there ({fps:.1} frames/s)", counted(*written, "picture"));
     if !damaged.is_empty() {
         let list: Vec<String> = damaged.iter().map(ToString::to_string).collect();
         words.push_str(&format!("; damaged frames, whose pictures only stand in for them: {}", list.join(" ")));

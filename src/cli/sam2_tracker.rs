@@ -9,7 +9,7 @@ use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
 use crate::sam2::model::LoadOptions;
-use crate::sam2::predictor::{FrameMasks, Predictor, PredictorOptions, Said};
+use crate::sam2::predictor::{FrameMasks, Predictor, PredictorOptions, WholePrompt};
 use crate::video::Clip;
 
 use super::clip::{notices_of, open_clip};
@@ -160,7 +160,7 @@ impl Stream<'_> {
 
     fn answer(&mut self, object: ObjectId, frame: FrameIdx, prompt: &Prompt) -> Result<(), CliError> {
         let base;
-        let said = match prompt {
+        let whole = match prompt {
             Prompt::Clicks { points, bounds } => {
                 // What the clicks start from, unless they are the object's first.
                 self.predictor.visit(&mut self.frames, frame, &[object], &self.objects, self.is_reverse)?;
@@ -168,11 +168,11 @@ impl Stream<'_> {
                     .predictor
                     .mask_of(object, frame)?
                     .map(|mask| Arc::new(mask.logits.mask(self.predictor.size())));
-                Said::Clicks { points, bounds: *bounds, candidate: None, base: base.as_ref() }
+                WholePrompt::Clicks { points, bounds: *bounds, candidate: None, base: base.as_ref() }
             }
-            Prompt::Mask(mask) => Said::Mask(mask),
+            Prompt::Mask(mask) => WholePrompt::Mask(mask),
         };
-        self.predictor.answer(&mut self.frames, frame, object, &said)?;
+        self.predictor.answer(&mut self.frames, frame, object, &whole)?;
         self.predictor.take_up(&mut self.frames, object, frame)?;
         Ok(())
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::checkpoint::{Checkpoint, CheckpointSource};
 use crate::sam2::model::LoadOptions;
-use crate::sam2::predictor::{FrameMasks, ObjectMask, Predictor, PredictorOptions, Said};
+use crate::sam2::predictor::{FrameMasks, ObjectMask, Predictor, PredictorOptions, WholePrompt};
 use crate::sam2::{Sam2, Sam2Error};
 
 use super::device::{device_words, open_device};
@@ -82,8 +82,8 @@ impl Sam2Segmenter {
         let prompts = &request.objects[object];
         // Taken back since the run was asked for.
         let Some(prompt) = prompts.frames.get(&frame) else { return Ok(Preparation::GoesOn) };
-        let (object, said) = (prompts.object, said(prompt));
-        let is_answered = predictor.is_answered(frame, object, &said).map_err(failed)?;
+        let (object, whole) = (prompts.object, whole_prompt(prompt));
+        let is_answered = predictor.is_answered(frame, object, &whole).map_err(failed)?;
         if is_answered && !predictor.is_pending(object, frame) {
             return Ok(Preparation::GoesOn);
         }
@@ -92,8 +92,8 @@ impl Sam2Segmenter {
         }
         if !is_answered {
             match prompts.masks.get(&frame) {
-                Some(mask) => predictor.adopt(frames, frame, object, &said, mask).map_err(failed)?,
-                None => predictor.answer(frames, frame, object, &said).map(drop).map_err(failed)?,
+                Some(mask) => predictor.adopt(frames, frame, object, &whole, mask).map_err(failed)?,
+                None => predictor.answer(frames, frame, object, &whole).map(drop).map_err(failed)?,
             }
         }
         predictor.take_up(frames, object, frame).map_err(failed)?;
@@ -125,9 +125,9 @@ impl Segmenter for Sam2Segmenter {
     }
 
     fn answer(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<Answered, EngineError> {
-        let said = said(&request.prompt);
+        let whole = whole_prompt(&request.prompt);
         let predictor = self.predictor(frames)?;
-        let answer = predictor.answer(frames, request.frame, request.object, &said).map_err(failed)?;
+        let answer = predictor.answer(frames, request.frame, request.object, &whole).map_err(failed)?;
         let answered = Answered {
             result: results(predictor, request.frame, vec![answer.mask]).remove(0),
             candidates: results(predictor, request.frame, answer.candidates),
@@ -140,7 +140,7 @@ impl Segmenter for Sam2Segmenter {
 
     fn preview(&mut self, frames: &mut ClipFrames, request: &PromptRequest) -> Result<ObjectResult, EngineError> {
         let predictor = self.predictor(frames)?;
-        let considered = predictor.consider(frames, request.frame, request.object, &said(&request.prompt));
+        let considered = predictor.consider(frames, request.frame, request.object, &whole_prompt(&request.prompt));
         Ok(results(predictor, request.frame, vec![considered.map_err(failed)?]).remove(0))
     }
 
@@ -228,15 +228,15 @@ impl Segmenter for Sam2Segmenter {
     }
 }
 
-fn said(prompt: &FramePrompt) -> Said<'_> {
+fn whole_prompt(prompt: &FramePrompt) -> WholePrompt<'_> {
     match &*prompt.prompt {
-        Prompt::Clicks { points, bounds } => Said::Clicks {
+        Prompt::Clicks { points, bounds } => WholePrompt::Clicks {
             points,
             bounds: *bounds,
             candidate: prompt.candidate.map(usize::from),
             base: prompt.base.as_ref(),
         },
-        Prompt::Mask(mask) => Said::Mask(mask),
+        Prompt::Mask(mask) => WholePrompt::Mask(mask),
     }
 }
 

@@ -184,11 +184,17 @@ impl Clip {
     }
 
     /// A reader with a decoder of its own, using every core.
+    ///
+    /// # Errors
+    /// When the file cannot be opened any more, or has no decoder.
     pub fn reader(&self) -> Result<Reader, VideoError> {
         self.reader_with_threads(0)
     }
 
     /// A reader whose decoder uses this many threads; 0 means one per core.
+    ///
+    /// # Errors
+    /// As [`Clip::reader`].
     pub fn reader_with_threads(&self, threads: usize) -> Result<Reader, VideoError> {
         Ok(Reader::new(self.clone(), threads))
     }

@@ -11,17 +11,6 @@ use serde::Serialize;
 use super::clip::VideoStream;
 use crate::label::{FrameIdx, FrameSize};
 
-/// How much an error matters to the person in front of the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Asked for, for example a cancel. Nothing to show.
-    Quiet,
-    /// The clip stays usable.
-    Warning,
-    /// This clip cannot be read.
-    Error,
-}
-
 /// Why a clip, or a frame of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VideoError {
@@ -175,33 +164,6 @@ pub enum VideoError {
         /// Why.
         detail: String,
     },
-}
-
-impl VideoError {
-    /// How much it matters.
-    pub fn severity(&self) -> Severity {
-        match self {
-            VideoError::Cancelled { .. } => Severity::Quiet,
-            VideoError::OutOfRange { .. } | VideoError::Convert { .. } | VideoError::TimedOut { .. } => {
-                Severity::Warning
-            }
-            VideoError::NotInThisBuild { .. }
-            | VideoError::Io { .. }
-            | VideoError::NotAVideo { .. }
-            | VideoError::MoovMissing { .. }
-            | VideoError::NoVideoStream { .. }
-            | VideoError::NoSuchStream { .. }
-            | VideoError::NoStreams { .. }
-            | VideoError::NoDecoder { .. }
-            | VideoError::NoFrames { .. }
-            | VideoError::TooLarge { .. }
-            | VideoError::EmptyFolder { .. }
-            | VideoError::MixedSizes { .. }
-            | VideoError::Changed { .. }
-            | VideoError::Encode { .. }
-            | VideoError::Thread { .. } => Severity::Error,
-        }
-    }
 }
 
 /// Streams in a sentence.

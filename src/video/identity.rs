@@ -31,6 +31,9 @@ pub struct ClipIdentity(String);
 
 impl ClipIdentity {
     /// Identity of a single file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -47,6 +50,9 @@ impl ClipIdentity {
     }
 
     /// Identity of a folder of images, given in clip order.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
     pub fn of_images(paths: &[PathBuf]) -> io::Result<Self> {
         let mut hasher = Sha256::new();
         let mut chunk = Vec::new();

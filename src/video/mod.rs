@@ -34,7 +34,7 @@ use std::path::Path;
 pub use cache::FrameCache;
 pub use clip::{Clip, StreamFacts, VideoStream};
 pub use colour::{Colour, Matrix, Range, Transfer};
-pub use errors::{Notice, Severity, VideoError};
+pub use errors::{Notice, VideoError};
 pub use frame::{Damage, Frame, Layout, Plane, PlaneFormat, RgbImage};
 pub use identity::ClipIdentity;
 pub use images::holds_images;
@@ -55,12 +55,17 @@ pub struct IndexProgress {
 
 /// Opens a video file, a folder of images, or a single image. `progress` is called every few frames; breaking cancels.
 /// Of several video streams it is the one that a player shows.
+///
+/// # Errors
+/// When it is no such thing, cannot be read, is too large, or `progress` breaks.
 pub fn open(path: &Path, progress: &mut dyn FnMut(IndexProgress) -> ControlFlow<()>) -> Result<Clip, VideoError> {
     open_stream(path, None, progress)
 }
 
-/// Like [`open`], with the video stream of this number, as the container and ffprobe count; `None` takes the best one. A
-/// number that is no video stream's, or one where there are images, is an error.
+/// Like [`open`], with the video stream of this number, as the container and ffprobe count; `None` takes the best one.
+///
+/// # Errors
+/// As [`open`], and when there is no video stream of this number, as in images.
 pub fn open_stream(
     path: &Path,
     stream: Option<u32>,
@@ -80,6 +85,9 @@ pub fn open_stream(
 }
 
 /// Opens without progress or cancel.
+///
+/// # Errors
+/// As [`open`].
 pub fn open_quietly(path: &Path) -> Result<Clip, VideoError> {
     open(path, &mut |_| ControlFlow::Continue(()))
 }

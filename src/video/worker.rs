@@ -129,6 +129,9 @@ pub struct VideoThread {
 
 impl VideoThread {
     /// Starts the thread. `waker` is called after every event, to wake a sleeping event loop.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
     pub fn spawn(options: WorkerOptions, waker: impl Fn() + Send + Sync + 'static) -> Result<Self, VideoError> {
         let (event_sender, events) = bounded(EVENT_CAPACITY);
         let (token_sender, token_receiver) = bounded(1);

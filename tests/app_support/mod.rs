@@ -146,7 +146,9 @@ impl Lab {
         for (id, _) in index.objects() {
             all.push(format!("{id} {:?}", labels::facts(world, id)));
             all.extend(
-                index.prompts_of(id).map(|(frame, _)| format!("{id} {frame} {:?}", labels::said(world, id, frame))),
+                index
+                    .prompts_of(id)
+                    .map(|(frame, _)| format!("{id} {frame} {:?}", labels::frame_prompt(world, id, frame))),
             );
             let marks = labels::marks(world, id).into_iter().flat_map(|marks| marks.frames.iter());
             all.extend(marks.map(|(frame, mark)| format!("{id} {frame} {mark:?}")));

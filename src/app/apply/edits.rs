@@ -54,7 +54,7 @@ fn make_again(world: &mut World, edit: &Edit) {
     for change in &edit.changes {
         let Change::Mark { object, frame, before, after } = change else { continue };
         let key = (*object, *frame);
-        let is_said = labels::said(world, *object, *frame).is_some();
+        let is_said = labels::frame_prompt(world, *object, *frame).is_some();
         let mut answers = world.resource_mut::<Answers>();
         if before.is_none() && after.is_some() {
             answers.wanted.remove(&key);
@@ -80,7 +80,7 @@ fn drop_orphans(world: &mut World, edit: &Edit) {
     for change in &edit.changes {
         let Change::Prompt { object, frame, after: None, .. } = *change else { continue };
         let before = labels::mark(world, object, frame).filter(|mark| mark.provenance == Provenance::Prompted);
-        if before.is_none() || labels::said(world, object, frame).is_some() {
+        if before.is_none() || labels::frame_prompt(world, object, frame).is_some() {
             continue;
         }
         let change = Change::Mark { object, frame, before, after: None };

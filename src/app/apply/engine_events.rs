@@ -180,7 +180,7 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
         let object = result.object;
         let is_protected = labels::facts(world, object).is_none_or(|facts| facts.is_locked);
         let before = labels::mark(world, object, frame);
-        let is_prompted = labels::said(world, object, frame).is_some();
+        let is_prompted = labels::frame_prompt(world, object, frame).is_some();
         // What the labeller made or approved stays; a prompt whose mask is still the old track is answered by the run.
         let is_own = |mark: FrameMark| match mark.provenance {
             Provenance::Painted => true,

@@ -8,7 +8,7 @@ use crate::label::{Change, ObjectFacts, ObjectId, counted, palette};
 
 use super::super::action::Action;
 use super::super::history::Joins;
-use super::super::labels::{self, Classes, LabelIndex, Said};
+use super::super::labels::{self, Classes, LabelIndex, PromptContent};
 use super::super::notices::Severity;
 use super::super::state::{Overlay, Revisions, Selection};
 use super::{commit, tell};
@@ -79,7 +79,7 @@ pub(super) fn removal(world: &World, id: ObjectId) -> Vec<Change> {
     let index = world.resource::<LabelIndex>();
     let mut changes = Vec::new();
     for (frame, entity) in index.prompts_of(id) {
-        let before = world.get::<Said>(entity).map(|said| said.0.clone());
+        let before = world.get::<PromptContent>(entity).map(|said| said.0.clone());
         changes.push(Change::Prompt { object: id, frame, before, after: None });
     }
     let marks = labels::marks(world, id).into_iter().flat_map(|marks| marks.frames.iter());

@@ -57,7 +57,7 @@ pub(super) fn perform(world: &mut World, action: Action) {
             if action == Action::MarkRangeAbsent { mark_absent(world, range) } else { clear_masks(world, range) }
         }
         Action::AskAgain(object, frame) => {
-            if labels::said(world, object, frame).is_some() {
+            if labels::frame_prompt(world, object, frame).is_some() {
                 world.resource_mut::<Answers>().wanted.insert((object, frame));
             }
         }
@@ -82,7 +82,7 @@ fn selected(world: &World) -> Option<ObjectId> {
 
 /// The clicks of the selected object on a frame; none where it is painted.
 fn clicks(world: &World, frame: FrameIdx) -> Vec<Point> {
-    let said = selected(world).and_then(|object| labels::said(world, object, frame));
+    let said = selected(world).and_then(|object| labels::frame_prompt(world, object, frame));
     match said.map(|said| said.prompt.as_ref()) {
         Some(Prompt::Clicks { points, .. }) => points.clone(),
         Some(Prompt::Mask(_)) | None => Vec::new(),
@@ -92,7 +92,7 @@ fn clicks(world: &World, frame: FrameIdx) -> Vec<Point> {
 /// The mask that words on a frame correct: what the frame had before anything was said there. `Err` when it cannot be
 /// read, which the labeller is told.
 fn base(world: &mut World, object: ObjectId, frame: FrameIdx) -> Result<Option<Arc<Mask>>, ()> {
-    if let Some(said) = labels::said(world, object, frame) {
+    if let Some(said) = labels::frame_prompt(world, object, frame) {
         return Ok(said.base.clone());
     }
     let Some(mark) = labels::mark(world, object, frame) else { return Ok(None) };
@@ -107,7 +107,7 @@ fn add_point(world: &mut World, frame: FrameIdx, point: Point) {
     if !(is_inside(point.x, size.width) && is_inside(point.y, size.height)) {
         return;
     }
-    let said = selected(world).and_then(|object| labels::said(world, object, frame)).cloned();
+    let said = selected(world).and_then(|object| labels::frame_prompt(world, object, frame)).cloned();
     let has_mask = selected(world).is_some_and(|object| labels::mark(world, object, frame).is_some());
     if point.label == PointLabel::Negative && said.is_none() && !has_mask {
         let text = "Click the object first: a negative click takes away from a mask, and there is none here.";
@@ -138,7 +138,8 @@ fn add_point(world: &mut World, frame: FrameIdx, point: Point) {
 
 /// Changes the list of clicks; without clicks and box nothing is said any more.
 fn edit_points(world: &mut World, frame: FrameIdx, name: &str, change: impl FnOnce(&mut Vec<Point>)) {
-    let said = selected(world).and_then(|object| labels::said(world, object, frame)).map(|said| said.prompt.clone());
+    let said =
+        selected(world).and_then(|object| labels::frame_prompt(world, object, frame)).map(|said| said.prompt.clone());
     let Some(Prompt::Clicks { points, bounds }) = said.as_deref() else { return };
     let mut points = points.clone();
     change(&mut points);
@@ -178,7 +179,7 @@ fn use_mask(world: &mut World, frame: FrameIdx) {
 fn say(world: &mut World, frame: FrameIdx, name: &str, prompt: Prompt, candidate: Option<u8>) {
     let (object, mut changes) = target(world);
     let Ok(base) = base(world, object, frame) else { return };
-    let before = labels::said(world, object, frame).cloned();
+    let before = labels::frame_prompt(world, object, frame).cloned();
     let after = Some(FramePrompt { prompt: Arc::new(prompt), candidate, base });
     changes.push(Change::Prompt { object, frame, before, after });
     commit(world, name, changes, Joins::Nothing);
@@ -196,7 +197,7 @@ fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
     let store = world.resource::<StoreLink>().clone();
     let id = store.write().put(&mask);
     let after = FrameMark::painted(id, &mask, revision);
-    let before = labels::said(world, object, frame).cloned();
+    let before = labels::frame_prompt(world, object, frame).cloned();
     let said = FramePrompt { prompt: Arc::new(Prompt::Mask(mask)), candidate: None, base };
     changes.push(Change::Prompt { object, frame, before, after: Some(said) });
     let before = labels::mark(world, object, frame);
@@ -208,7 +209,7 @@ fn paint(world: &mut World, frame: FrameIdx, mask: Mask) {
 /// the frame waits to be tracked.
 fn clear(world: &mut World, frame: FrameIdx) {
     let Some(object) = selected(world) else { return };
-    let before = labels::said(world, object, frame).cloned();
+    let before = labels::frame_prompt(world, object, frame).cloned();
     let corrected = before.as_ref().and_then(|said| said.base.clone());
     let revision = labels::facts(world, object).map_or(0, |facts| facts.revision);
     let mut changes: Vec<Change> = bump_revision(world, object).into_iter().collect();
@@ -231,7 +232,7 @@ fn clear(world: &mut World, frame: FrameIdx) {
 
 fn cycle_candidate(world: &mut World, frame: FrameIdx) {
     let Some(candidates) = world.resource::<Answers>().candidates.clone() else { return };
-    let Some(said) = labels::said(world, candidates.object, frame).cloned() else { return };
+    let Some(said) = labels::frame_prompt(world, candidates.object, frame).cloned() else { return };
     let count = candidates.predicted_ious.len() as u8;
     let next = said.candidate.map_or(1, |now| now + 1) % count;
     say(world, frame, "next candidate", Prompt::clone(&said.prompt), Some(next));
@@ -293,7 +294,7 @@ fn mark_absent(world: &mut World, (first, last): (FrameIdx, FrameIdx)) {
     let frames = (first.0..=last.0).map(FrameIdx);
     let is_absent = |mark: FrameMark| mark.area == 0 && mark.provenance == Provenance::Painted;
     let to_do = frames.filter(|frame| {
-        let has_prompt = labels::said(world, object, *frame).is_some();
+        let has_prompt = labels::frame_prompt(world, object, *frame).is_some();
         has_prompt || !labels::mark(world, object, *frame).is_some_and(is_absent)
     });
     let to_do: Vec<FrameIdx> = to_do.collect();
@@ -327,7 +328,7 @@ fn replace_masks(
             kept += 1;
             continue;
         }
-        if let Some(said) = labels::said(world, object, frame).cloned() {
+        if let Some(said) = labels::frame_prompt(world, object, frame).cloned() {
             changes.push(Change::Prompt { object, frame, before: Some(said), after: None });
             unsaid += 1;
         }
@@ -363,7 +364,7 @@ pub(in super::super) fn ask_model(world: &mut World) {
     }
     let wanted = std::mem::take(&mut world.resource_mut::<Answers>().wanted);
     for (object, frame) in wanted {
-        let Some(said) = labels::said(world, object, frame).cloned() else { continue };
+        let Some(said) = labels::frame_prompt(world, object, frame).cloned() else { continue };
         let request = EngineCommand::Prompt(PromptRequest { object, frame, prompt: said });
         let generation = world.resource::<EngineLink>().0.send(request);
         world.resource_mut::<Answers>().pending.insert((object, frame), generation);

@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 use super::super::action::{Action, TrackScope};
 use super::super::history::History;
-use super::super::labels::{self, InOut, LabelIndex, Said};
+use super::super::labels::{self, InOut, LabelIndex, PromptContent};
 use super::super::notices::Severity;
 use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, StoreLink, Tracking};
 use super::{playhead, tell};
@@ -100,7 +100,8 @@ fn objects_to_track(world: &World, only: Option<ObjectId>) -> Vec<ObjectPrompts>
     let ids = index.objects().map(|(id, _)| id).filter(|id| only.is_none_or(|only| only == *id));
     let is_free = |id: &ObjectId| labels::facts(world, *id).is_some_and(|facts| !facts.is_locked);
     let with_prompts = ids.filter(is_free).map(|object| {
-        let said = index.prompts_of(object).filter_map(|(f, entity)| Some((f, world.get::<Said>(entity)?.0.clone())));
+        let said =
+            index.prompts_of(object).filter_map(|(f, entity)| Some((f, world.get::<PromptContent>(entity)?.0.clone())));
         let frames: BTreeMap<FrameIdx, FramePrompt> = said.collect();
         ObjectPrompts { object, frames, masks: BTreeMap::new(), has: up_to_date(world, object) }
     });

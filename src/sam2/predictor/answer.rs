@@ -1,5 +1,5 @@
-//! Answers to everything said about an object on a frame, for a labeller who may change her mind: the same words give
-//! the same mask, whatever was said and taken back in between. Used by the engine; [`Mode::App`](super::Mode::App) only.
+//! Answers to the whole prompt of an object on a frame, for a labeller who may change her mind: the same prompt gives the
+//! same mask, whatever was given and taken back in between. Used by the engine; [`Mode::App`](super::Mode::App) only.
 //!
 //! Clicks are answered one by one, each refining the mask before, a box first. What they start from comes with them: the
 //! picture alone, or the mask they correct. Where that is what the frame was tracked to, its logits are used and the
@@ -17,12 +17,12 @@ use super::super::masks::mask_at_input_size;
 use super::super::model::FrameFeatures;
 use super::super::prompt_encoder::{PointKind, PromptPoint};
 use super::spill::LOGIT_LIMIT;
-use super::track::{Base, FrameState, Heard};
+use super::track::{Base, FrameState, PromptContext};
 use super::{ClickPrompt, FrameSource, ObjectMask, Predictor};
 
-/// Everything said about an object on a frame.
+/// Everything an object is prompted with on a frame: not what a click adds, but all of it.
 #[derive(Debug, Clone, Copy)]
-pub enum Said<'a> {
+pub enum WholePrompt<'a> {
     /// Clicks, a box, or both.
     Clicks {
         /// In the order they were made, in pixels of the clip.
@@ -38,12 +38,12 @@ pub enum Said<'a> {
     Mask(&'a Mask),
 }
 
-/// The answer to what was said.
+/// The answer to a prompt.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The mask that stands.
     pub mask: ObjectMask,
-    /// The candidates of a single click, the likeliest first; empty when more was said, and when the object is not there.
+    /// The candidates of a single click, the likeliest first; empty when there is more in the prompt, and when the object is not there.
     pub candidates: Vec<ObjectMask>,
 }
 
@@ -57,30 +57,30 @@ pub(super) struct CorrectionFeatures {
 /// An answer that nothing remembers yet.
 struct Draft {
     points: Vec<PromptPoint>,
-    heard: Heard,
+    context: PromptContext,
     state: FrameState,
     candidates: Vec<FrameState>,
 }
 
 impl Predictor {
-    /// Answers everything that is said about an object on a frame and remembers it, in place of what was said before.
+    /// Answers the whole prompt of an object on a frame and remembers it, in place of the one before.
     ///
     /// # Errors
-    /// When the words make no sense, the frame cannot be read, or the model fails; what was said before stands then.
+    /// When the prompt makes no sense, the frame cannot be read, or the model fails; the one before stands then.
     pub fn answer(
         &mut self,
         frames: &mut dyn FrameSource,
         frame: FrameIdx,
         object: ObjectId,
-        said: &Said,
+        prompt: &WholePrompt,
     ) -> Result<Answer, Sam2Error> {
-        let draft = self.draft(frames, frame, object, said)?;
+        let draft = self.draft(frames, frame, object, prompt)?;
         let answer = draft.answer(object)?;
         self.keep_draft(frame, object, draft)?;
         Ok(answer)
     }
 
-    /// Remembers what was said with a mask that came of it elsewhere: from another model, or before the program was
+    /// Remembers a prompt with a mask that came of it elsewhere: from another model, or before the program was
     /// started anew. The frame keeps exactly this mask.
     ///
     /// # Errors
@@ -90,32 +90,32 @@ impl Predictor {
         frames: &mut dyn FrameSource,
         frame: FrameIdx,
         object: ObjectId,
-        said: &Said,
+        prompt: &WholePrompt,
         mask: &Arc<Mask>,
     ) -> Result<(), Sam2Error> {
-        let (points, heard) = match *said {
-            Said::Clicks { points, bounds, candidate, base } => {
+        let (points, context) = match *prompt {
+            WholePrompt::Clicks { points, bounds, candidate, base } => {
                 let points = self.checked_points(frame, object, points, bounds)?;
-                (points, Heard { candidate, base: self.base(frame, object, base)? })
+                (points, PromptContext { candidate, base: self.base(frame, object, base)? })
             }
-            Said::Mask(_) => (Vec::new(), Heard { candidate: None, base: None }),
+            WholePrompt::Mask(_) => (Vec::new(), PromptContext { candidate: None, base: None }),
         };
         let output = self.take_mask(frames, frame, object, mask)?;
         let state = self.settled(FrameState::new(output, Some(mask.clone())), frame, object)?;
-        self.keep_draft(frame, object, Draft { points, heard, state, candidates: Vec::new() })
+        self.keep_draft(frame, object, Draft { points, context, state, candidates: Vec::new() })
     }
 
     fn keep_draft(&mut self, frame: FrameIdx, object: ObjectId, draft: Draft) -> Result<(), Sam2Error> {
         let is_standing = self.is_standing(frame, object, &draft.state)?;
         let track = self.track_mut(object);
-        track.heard.insert(frame.0, draft.heard);
+        track.contexts.insert(frame.0, draft.context);
         if draft.points.is_empty() {
             track.points.remove(&frame.0);
         } else {
             track.points.insert(frame.0, draft.points);
         }
         if is_standing {
-            // Said, taken back, said again: what was tracked with it stays current.
+            // Given, taken back, given again: what was tracked with it stays current.
             track.drop_pending(frame.0);
         } else {
             track.set_pending(true, frame.0, draft.state);
@@ -132,27 +132,27 @@ impl Predictor {
         frames: &mut dyn FrameSource,
         frame: FrameIdx,
         object: ObjectId,
-        said: &Said,
+        prompt: &WholePrompt,
     ) -> Result<ObjectMask, Sam2Error> {
-        Ok(self.draft(frames, frame, object, said)?.answer(object)?.mask)
+        Ok(self.draft(frames, frame, object, prompt)?.answer(object)?.mask)
     }
 
     /// Whether exactly this was answered on the frame last.
     ///
     /// # Errors
-    /// When this cannot be said of the frame, or a state that was put on the disk cannot be read.
-    pub fn is_answered(&self, frame: FrameIdx, object: ObjectId, said: &Said) -> Result<bool, Sam2Error> {
+    /// When the frame cannot have this prompt, or a state that was put on the disk cannot be read.
+    pub fn is_answered(&self, frame: FrameIdx, object: ObjectId, prompt: &WholePrompt) -> Result<bool, Sam2Error> {
         let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(false) };
         if !track.is_prompted(frame.0) {
             return Ok(false);
         }
-        match said {
-            Said::Clicks { points, bounds, candidate, base } => {
+        match prompt {
+            WholePrompt::Clicks { points, bounds, candidate, base } => {
                 let wanted = self.checked_points(frame, object, points, *bounds)?;
-                let is_heard = track.heard.get(&frame.0).is_some_and(|heard| heard.is(*candidate, *base));
+                let is_heard = track.contexts.get(&frame.0).is_some_and(|context| context.is(*candidate, *base));
                 Ok(is_heard && track.points.get(&frame.0) == Some(&wanted))
             }
-            Said::Mask(mask) => {
+            WholePrompt::Mask(mask) => {
                 let state = track.latest(frame.0, &self.spill, self.model.device())?;
                 Ok(state.is_some_and(|state| state.supplied.as_deref() == Some(*mask)))
             }
@@ -164,19 +164,19 @@ impl Predictor {
         frames: &mut dyn FrameSource,
         frame: FrameIdx,
         object: ObjectId,
-        said: &Said,
+        prompt: &WholePrompt,
     ) -> Result<Draft, Sam2Error> {
-        match *said {
-            Said::Clicks { points, bounds, candidate, base } => {
+        match *prompt {
+            WholePrompt::Clicks { points, bounds, candidate, base } => {
                 let points = self.checked_points(frame, object, points, bounds)?;
-                let heard = Heard { candidate, base: self.base(frame, object, base)? };
-                self.draft_clicks(frames, frame, object, points, heard)
+                let context = PromptContext { candidate, base: self.base(frame, object, base)? };
+                self.draft_clicks(frames, frame, object, points, context)
             }
-            Said::Mask(mask) => {
+            WholePrompt::Mask(mask) => {
                 let output = self.take_mask(frames, frame, object, mask)?;
-                let heard = Heard { candidate: None, base: None };
+                let context = PromptContext { candidate: None, base: None };
                 let state = self.settled(FrameState::new(output, Some(Arc::new(mask.clone()))), frame, object)?;
-                Ok(Draft { points: Vec::new(), heard, state, candidates: Vec::new() })
+                Ok(Draft { points: Vec::new(), context, state, candidates: Vec::new() })
             }
         }
     }
@@ -187,28 +187,28 @@ impl Predictor {
         frame: FrameIdx,
         object: ObjectId,
         points: Vec<PromptPoint>,
-        heard: Heard,
+        context: PromptContext,
     ) -> Result<Draft, Sam2Error> {
         // A single click always starts over: its candidates are wanted as well as its mask.
-        let going_on = if points.len() > 1 { self.appended_to(frame, object, &points, &heard)? } else { None };
+        let going_on = if points.len() > 1 { self.appended_to(frame, object, &points, &context)? } else { None };
         let (mut done, mut state) = match going_on {
             Some((done, state)) => (done, Some(state)),
             None => (0, None),
         };
         let features = self.features.get(&self.model, frames, frame)?;
-        let conditioned = self.features_to_correct(frames, frame, object, heard.base.as_ref(), &features)?;
+        let conditioned = self.features_to_correct(frames, frame, object, context.base.as_ref(), &features)?;
         let model = self.model.clone();
         let mut candidates = Vec::new();
         while done < points.len() {
             done += if points[done].kind == PointKind::TopLeft { 2 } else { 1 };
             let previous = state.as_ref().map(|s: &FrameState| &s.low_res);
-            let previous = previous.or(heard.base.as_ref().and_then(|base| base.low_res.as_ref()));
+            let previous = previous.or(context.base.as_ref().and_then(|base| base.low_res.as_ref()));
             let previous = previous.map(|logits| logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)).transpose()?;
             if done == 1 {
                 let made = model.predict_candidates(&features, &conditioned, &points[..1], previous.as_ref())?;
                 let made = made.into_iter().map(|output| self.settled(FrameState::new(output, None), frame, object));
                 candidates = made.collect::<Result<Vec<_>, _>>()?;
-                let chosen = heard.candidate.unwrap_or(0);
+                let chosen = context.candidate.unwrap_or(0);
                 let count = candidates.len();
                 state = Some(candidates.get(chosen).cloned().ok_or_else(|| {
                     let reason = format!("candidate {chosen} was chosen of a click that has {count}");
@@ -223,7 +223,7 @@ impl Predictor {
             candidates.clear();
         }
         let state = state.expect("checked points are at least one");
-        Ok(Draft { points, heard, state, candidates })
+        Ok(Draft { points, context, state, candidates })
     }
 
     /// Where the frame's last answer covers the beginning of this list: how much of it, and the answer.
@@ -232,11 +232,11 @@ impl Predictor {
         frame: FrameIdx,
         object: ObjectId,
         points: &[PromptPoint],
-        heard: &Heard,
+        context: &PromptContext,
     ) -> Result<Option<(usize, FrameState)>, Sam2Error> {
         let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(None) };
-        let base = heard.base.as_ref().map(|base| &base.mask);
-        let is_same = track.heard.get(&frame.0).is_some_and(|before| before.is(heard.candidate, base));
+        let base = context.base.as_ref().map(|base| &base.mask);
+        let is_same = track.contexts.get(&frame.0).is_some_and(|before| before.is(context.candidate, base));
         let Some(answered) = track.points.get(&frame.0).filter(|_| is_same) else { return Ok(None) };
         if !points.starts_with(answered) {
             return Ok(None);
@@ -251,8 +251,8 @@ impl Predictor {
         let Some(mask) = mask else { return Ok(None) };
         self.check_size(frame, object, mask)?;
         let track = self.objects.iter().find(|track| track.id == object);
-        let heard = track.and_then(|track| track.heard.get(&frame.0)).and_then(|heard| heard.base.as_ref());
-        if let Some(base) = heard.filter(|base| base.mask == *mask) {
+        let context = track.and_then(|track| track.contexts.get(&frame.0)).and_then(|context| context.base.as_ref());
+        if let Some(base) = context.filter(|base| base.mask == *mask) {
             return Ok(Some(base.clone()));
         }
         if let Some(track) = track.filter(|track| !track.is_prompted(frame.0))
@@ -285,7 +285,7 @@ impl Predictor {
         if let Some(kept) = self.correction.as_ref().filter(|c| (c.object, c.frame) == (object, frame)) {
             return Ok(kept.features.clone());
         }
-        // The frame does not attend to what was said of it before: every answer starts from the same place.
+        // The frame does not attend to its own earlier prompts: every answer starts from the same place.
         let mixed = self.conditioned(frames, object, (frame, base.is_reverse), Some(frame), features)?;
         self.correction = Some(CorrectionFeatures { object, frame, features: mixed.clone() });
         Ok(mixed)
@@ -314,8 +314,8 @@ impl Predictor {
     }
 }
 
-impl Heard {
-    /// Whether exactly this was said.
+impl PromptContext {
+    /// Whether it is exactly this.
     fn is(&self, candidate: Option<usize>, base: Option<&Arc<Mask>>) -> bool {
         self.candidate == candidate && self.base.as_ref().map(|base| &base.mask) == base
     }

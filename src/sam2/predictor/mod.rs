@@ -29,7 +29,7 @@ use super::image::RgbFrame;
 use super::masks::{LowResLogits, masks_at_video_size};
 use super::model::Sam2;
 
-pub use answer::{Answer, Said};
+pub use answer::{Answer, WholePrompt};
 pub use prompts::ClickPrompt;
 pub use propagate::{Propagation, PropagationRequest};
 

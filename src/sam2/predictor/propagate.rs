@@ -84,7 +84,7 @@ impl Predictor {
     }
 
     /// Tracks the next frame that has work and returns its masks; `None` when the run is over. On a damaged frame only
-    /// what the user said stands; the other objects are named in [`FrameMasks::skipped`].
+    /// what the user prompted stands; the other objects are named in [`FrameMasks::skipped`].
     ///
     /// # Errors
     /// When a frame cannot be read or the model fails; the frames tracked so far stay, and calling again tries the same
@@ -116,13 +116,13 @@ impl Predictor {
         self.objects.iter_mut().filter(|track| objects.contains(&track.id)).for_each(ObjectTrack::begin_run);
     }
 
-    /// Whether what was said of an object on a frame takes part in tracking from the next [`Predictor::take_up`] on.
+    /// Whether the prompt of an object on a frame takes part in tracking from the next [`Predictor::take_up`] on.
     pub fn is_pending(&self, object: ObjectId, frame: FrameIdx) -> bool {
         let is_pending = |track: &ObjectTrack| track.pending(true, frame.0).is_some();
         self.objects.iter().any(|track| track.id == object && is_pending(track))
     }
 
-    /// Takes up what was said of an object on a frame since the last run.
+    /// Takes up the prompt of an object on a frame, given since the last run.
     ///
     /// An object with a new or changed prompt is stale from then on, on all its frames: which of them the prompt reaches
     /// is known only once they are tracked again.
@@ -142,7 +142,7 @@ impl Predictor {
         self.take_up_answer(frames, index, (true, frame.0, state))
     }
 
-    /// Whether a frame of an object carries a prompt, or was tracked with everything that was said and taken up.
+    /// Whether a frame of an object carries a prompt, or was tracked with every prompt that was taken up.
     pub fn is_current(&self, object: ObjectId, frame: FrameIdx) -> bool {
         let is_known = |track: &ObjectTrack| track.is_current(frame.0) || track.is_prompted(frame.0);
         self.objects.iter().any(|track| track.id == object && is_known(track))
@@ -171,7 +171,7 @@ impl Predictor {
         Ok(masks)
     }
 
-    /// Tracks a frame of these objects; on a damaged one only what the user said stands.
+    /// Tracks a frame of these objects; on a damaged one only what the user prompted stands.
     fn track_objects(
         &mut self,
         frames: &mut dyn FrameSource,
@@ -182,8 +182,8 @@ impl Predictor {
         self.correction = None;
         let mut skipped = Vec::new();
         if !frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })? {
-            let is_said = |id: &ObjectId| self.objects.iter().any(|t| t.id == *id && t.is_prompted(frame.0));
-            (objects, skipped) = objects.into_iter().partition(is_said);
+            let is_prompted = |id: &ObjectId| self.objects.iter().any(|t| t.id == *id && t.is_prompted(frame.0));
+            (objects, skipped) = objects.into_iter().partition(is_prompted);
         }
         let mut masks = Vec::with_capacity(objects.len());
         for &object in &objects {

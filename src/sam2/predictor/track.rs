@@ -97,9 +97,9 @@ pub struct Visit {
     pub revision: u32,
 }
 
-/// What was said on a frame beside the clicks themselves.
+/// What a frame's clicks were answered with beside themselves.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct PromptContext {
     /// Which candidate of the first click was chosen.
     pub candidate: Option<usize>,
     /// What they correct; `None` when they start from the picture alone.
@@ -125,7 +125,7 @@ pub struct ObjectTrack {
     /// Points given so far per frame, in pixels of the model's input; later clicks are added to them.
     pub points: BTreeMap<u32, Vec<PromptPoint>>,
     /// Of frames answered by [`Predictor::answer`](super::Predictor::answer).
-    pub heard: BTreeMap<u32, Heard>,
+    pub contexts: BTreeMap<u32, PromptContext>,
     /// Answers to prompts that take part in tracking from the next run on, in the order they were first given.
     pub pending_cond: Vec<(u32, FrameState)>,
     /// The same for corrections that the reference does not let condition.
@@ -146,7 +146,7 @@ impl ObjectTrack {
         ObjectTrack {
             id,
             points: BTreeMap::new(),
-            heard: BTreeMap::new(),
+            contexts: BTreeMap::new(),
             pending_cond: Vec::new(),
             pending_other: Vec::new(),
             cond: BTreeMap::new(),
@@ -282,7 +282,7 @@ impl ObjectTrack {
     /// Forgets the prompt on a frame.
     pub fn clear(&mut self, frame: u32, mode: Mode, spill: &Spill) {
         self.points.remove(&frame);
-        self.heard.remove(&frame);
+        self.contexts.remove(&frame);
         self.pending_cond.retain(|(f, _)| *f != frame);
         self.pending_other.retain(|(f, _)| *f != frame);
         let Some(slot) = self.cond.remove(&frame) else { return };
