@@ -19,7 +19,7 @@ use super::palette_png::{masks_in, read_values, write_palette};
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink};
 use super::resolved::{Dataset, DatasetClip, DatasetFrame};
 use super::{FormatError, FormatId, files};
-use crate::label::Mask;
+use crate::label::{Mask, counted};
 
 /// Numbers from 1 up to this one are objects.
 const MAX_OBJECTS: usize = 254;
@@ -40,8 +40,9 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
         let late = late.count();
         if late > 0 {
             output.notes.push(format!(
-                "{}: {late} objects are not on the first frame; the DAVIS evaluation asks that all are",
-                clip.name
+                "{}: {} not on the first frame; the DAVIS evaluation asks that all are",
+                clip.name,
+                counted(late, "object")
             ));
         }
     }

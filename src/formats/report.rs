@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::FormatId;
 use super::file_names::Renamed;
+use crate::label::counted;
 
 /// Differences told one by one; the rest is counted.
 const MAX_TOLD: usize = 100;
@@ -57,16 +58,18 @@ impl Losses {
     pub fn lines(&self) -> Vec<String> {
         let Losses { holes, joined_parts, tiny_parts, overlap_pixels, overlap_frames, damaged_pictures } = *self;
         let all = [
-            (holes, format!("{holes} masks had holes, which are filled")),
-            (joined_parts, format!("{joined_parts} masks had several parts, which are joined by lines")),
-            (tiny_parts, format!("{tiny_parts} parts were too small for a polygon and repeat a point")),
+            (holes, format!("{} with holes, which are filled", counted(holes, "mask"))),
+            (joined_parts, format!("{} of several parts, joined by lines", counted(joined_parts, "mask"))),
+            (tiny_parts, format!("{} too small for a polygon, with a point repeated", counted(tiny_parts, "part"))),
             (
                 overlap_pixels,
                 format!(
-                    "{overlap_pixels} pixels on {overlap_frames} frames had several objects; the first one has them"
+                    "{} on {} with several objects, given to the first one",
+                    counted(overlap_pixels, "pixel"),
+                    counted(overlap_frames, "frame")
                 ),
             ),
-            (damaged_pictures, format!("{damaged_pictures} pictures are stand-ins for damaged frames")),
+            (damaged_pictures, format!("{} standing in for what is damaged", counted(damaged_pictures, "picture"))),
         ];
         all.into_iter().filter(|(count, _)| *count > 0).map(|(_, line)| line).collect()
     }

@@ -3,7 +3,7 @@
 use super::dataset::{ClipFacts, ExportPlan, FrameChoice, FramesWith, LabelSource, Split, classes_of};
 use super::file_names::{FileNames, Renamed, prefix, stem};
 use super::{FormatError, FormatId};
-use crate::label::{FrameIdx, FrameSize, Mask, ObjectId, Rgb};
+use crate::label::{FrameIdx, FrameSize, Mask, ObjectId, Rgb, counted};
 
 /// Everything an export writes, but for the pictures.
 pub(super) struct Dataset<'a> {
@@ -153,8 +153,8 @@ impl<'a> Dataset<'a> {
         }
         if unlabelled > 0 && format.says_absent() {
             dataset.notes.push(format!(
-                "{unlabelled} frames have no mask and are exported as empty; choose the frames with masks to leave them \
-                 out (--frames masks)"
+                "{} without a mask, exported as empty; choose the frames with masks to leave them out (--frames masks)",
+                counted(unlabelled, "frame")
             ));
         }
         if dataset.clips.is_empty() { Err(FormatError::NothingToExport) } else { Ok(dataset) }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::clip::VideoStream;
-use crate::label::{FrameIdx, FrameSize};
+use crate::label::{FrameIdx, FrameSize, counted};
 
 /// Why a clip, or a frame of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -246,11 +246,13 @@ impl fmt::Display for Notice {
             }
             Notice::OddRotationIgnored => f.write_str("the rotation is not a right angle and is ignored"),
             Notice::UnreadableImages { count, first_name } => {
-                write!(f, "{count} images cannot be read (first: {first_name}): their frames are damaged")
+                write!(f, "{} unreadable and marked as damaged (first: {first_name})", counted(*count, "image"))
             }
-            Notice::AnimatedImages { count } => write!(f, "{count} animated images: only their first picture is used"),
+            Notice::AnimatedImages { count } => {
+                write!(f, "{}: only the first picture of each is used", counted(*count, "animated image"))
+            }
             Notice::LeadingPicturesDropped { count } => {
-                write!(f, "{count} pictures before the first key frame cannot be decoded and are not counted")
+                write!(f, "{} before the first key frame, not decodable and not counted", counted(*count, "picture"))
             }
         }
     }

@@ -8,6 +8,7 @@ use egui_phosphor::regular as icon;
 use super::super::action::{Action, FileQuestion, Panel};
 use super::super::facts::ModelState;
 use super::UiContext;
+use crate::label::counted;
 
 /// Width of the column, in points.
 const COLUMN_WIDTH: f32 = 360.0;
@@ -65,8 +66,9 @@ pub struct OpeningView {
 pub fn opening_ui(ui: &mut Ui, cx: &UiContext, view: &OpeningView, actions: &mut Vec<Action>) {
     column(ui, 150.0, |ui| {
         ui.heading(format!("Reading {}", super::top_bar::shorten(&view.name, 40)));
-        let frames =
-            view.frames.map_or_else(|| "opening…".to_owned(), |frames| format!("{frames} frames found so far"));
+        let frames = view
+            .frames
+            .map_or_else(|| "opening…".to_owned(), |frames| format!("{} found so far", counted(frames, "frame")));
         ui.label(RichText::new(frames).color(cx.colours().quiet));
         if let Some(fraction) = view.fraction {
             ui.add(
