@@ -218,6 +218,25 @@ fn identity_follows_the_images_not_the_folder() {
     assert_ne!(open(first.path()).identity(), open(second.path()).identity());
 }
 
+#[test]
+fn a_picture_of_several_pages_says_that_the_first_is_used() {
+    let folder = folder();
+    let path = folder.path().join("1.tif");
+    save(&path, coloured(7), ImageFormat::Tiff);
+    assert_eq!(open(&path).notices(), []);
+    let mut bytes = fs::read(&path).expect("just written");
+    assert_eq!(&bytes[..2], b"II", "written with the low byte first");
+    // Its description says how many entries of 12 bytes it has, and behind them where the next page's is.
+    let start = u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes")) as usize;
+    let next = start + 2 + 12 * usize::from(u16::from_le_bytes([bytes[start], bytes[start + 1]]));
+    let (page, end) = (bytes[start..next + 4].to_vec(), bytes.len() as u32);
+    bytes.extend(page);
+    bytes[next..next + 4].copy_from_slice(&end.to_le_bytes());
+    fs::write(&path, bytes).expect("writable");
+    let clip = open(&path);
+    assert_eq!((clip.notices(), red_of(&clip, 0)), (&[Notice::AnimatedImages { count: 1 }][..], 7));
+}
+
 #[cfg(not(feature = "video"))]
 #[test]
 fn without_ffmpeg_a_video_is_answered_with_the_way_out() {

