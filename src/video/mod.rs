@@ -19,6 +19,7 @@ mod frame;
 mod identity;
 mod images;
 mod index;
+mod jpeg;
 #[cfg_attr(not(feature = "video"), allow(dead_code, reason = "most limits are for containers"))]
 mod limits;
 mod natural_order;
