@@ -88,7 +88,7 @@ pub struct TrackArgs {
     /// Start anew: remove the masks an earlier run wrote to the folder
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// What to do on frames that do not decode
+    /// What to do on frames that do not decode soundly, or are predicted from such frames
     #[arg(long, value_enum, default_value = "skip")]
     damaged: DamagedFrames,
     /// Give a pixel that several objects claim to the likeliest one alone. A mask from --mask stays as it is, and the

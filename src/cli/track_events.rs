@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::clip_facts::ranges;
 use super::exit::CliError;
 use super::progress::{Kept, Reporter};
 use super::score::Score;
@@ -103,8 +104,7 @@ pub fn done(reporter: &mut Reporter<'_>, done: &Done) -> Result<(), CliError> {
     let (frames, masks) = (counted(*frames, "frame"), counted(*masks, "mask"));
     let mut words = format!("done: {frames} in {seconds:.1} s ({fps:.2} frames/s), {masks}");
     if !damaged.is_empty() {
-        let list: Vec<String> = damaged.iter().map(FrameIdx::to_string).collect();
-        words.push_str(&format!("; {}: {}", counted(damaged.len(), "damaged frame"), list.join(" ")));
+        words.push_str(&format!("; {}: {}", counted(damaged.len(), "damaged frame"), ranges(damaged)));
     }
     reporter.clear();
     reporter.tell(&Event::Done(done), &words)

@@ -2,12 +2,13 @@
 //! [`Frame`](super::Frame).
 //!
 //! `demuxer` opens files safely, `scan` makes the index, `packets` says which packet holds which frame, `run` decodes
-//! forward, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
+//! forward, `references` says which damage stays in its own picture, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
 
 mod demuxer;
 mod encode;
 mod packets;
 mod pixels;
+mod references;
 mod run;
 mod scan;
 mod source;

@@ -14,6 +14,7 @@ use ffmpeg_next::{ffi, frame};
 use super::demuxer::{Demuxer, Read1, Watch};
 use super::packets::{self, PacketFact, PacketTable, Placed};
 use super::pixels;
+use super::references::References;
 use super::run::{self, Run, Step};
 use super::source::Shared;
 use super::visibility;
@@ -52,7 +53,7 @@ pub(in crate::video) fn open_video(
     let io_error = |source| VideoError::Io { path: path.to_owned(), source };
     let mut demuxer = Demuxer::open(path, stream, Watch::new())?;
     let header = Header::of(&demuxer);
-    let scanned = read_packets(&mut demuxer, &header, progress)?;
+    let mut scanned = read_packets(&mut demuxer, &header, progress)?;
     let mut notices = Vec::new();
     let mut frames = place_frames(path, &header, &scanned.facts, &mut notices, progress)?;
     if frames.is_empty() {
@@ -64,6 +65,10 @@ pub(in crate::video) fn open_video(
         table
     } else {
         notices.push(Notice::LeadingPicturesDropped { count: packets::as_u32(probe.lost_leading.len()) });
+        // They are damaged, and nothing shown after the key frame is predicted from them.
+        for &lost in &probe.lost_leading {
+            scanned.facts[table.packet_of(lost) as usize].is_disposable = true;
+        }
         frames.retain(|frame| table.rank_of(frame.packet).is_none_or(|rank| !probe.lost_leading.contains(&rank)));
         Arc::new(PacketTable::new(&scanned.facts, &frames, header.is_elementary))
     };
@@ -185,6 +190,7 @@ struct Scanned {
 fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) -> Result<Scanned, VideoError> {
     let path = demuxer.path().to_owned();
     let file_bytes = demuxer.byte_count();
+    let references = References::of(&demuxer.parameters());
     let mut facts: Vec<PacketFact> = Vec::new();
     let (mut first_size, mut other_size, mut errors_in_a_row) = (None, None, 0);
     let mut packet = Packet::empty();
@@ -201,7 +207,8 @@ fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) 
             }
         }
         let is_invisible = visibility::is_invisible(header.codec, packet.data().unwrap_or_default());
-        let fact = run::fact_of(&packet, is_invisible);
+        let mut fact = run::fact_of(&packet, is_invisible);
+        fact.is_disposable |= references.is_disposable(packet.data().unwrap_or_default());
         if let Some((width, height)) = demuxer.parsed_size() {
             let size = FrameSize { width: width.unsigned_abs(), height: height.unsigned_abs() };
             let first = *first_size.get_or_insert(size);
