@@ -5,6 +5,7 @@ mod app_support;
 mod engine_support;
 
 use app_support::{Lab, click, exclude, test_engine};
+use bevy::prelude::World;
 use engine_support::{DiscClip, small_model};
 use label_hub::app::action::{Action, TrackScope};
 use label_hub::app::labels;
@@ -160,6 +161,24 @@ fn a_run_of_a_new_engine_goes_by_the_masks_on_the_screen() {
     assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame)));
     assert_eq!(lab.mask(1, CORRECTED), Some(corrected.clone()));
     assert_eq!(lab.mark(1, CORRECTED).expect("a mark").provenance, Provenance::Prompted);
+}
+
+#[test]
+fn nothing_that_a_run_still_brings_reaches_the_object_that_gets_a_deleted_ones_number() {
+    let clip = DiscClip::new(320, 192, 80, true);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    let masks = |world: &World| labels::marks(world, ObjectId(1)).map_or(0, |marks| marks.frames.len());
+    lab.wait("the run is on its way", |world| masks(world) > 2);
+    for action in [Action::DeleteObject(None), Action::NewObject] {
+        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
+    }
+    lab.app.update();
+    lab.wait_for_run();
+    assert_eq!(lab.facts().objects, [ObjectId(1)], "the new one has the number of the deleted one");
+    assert_eq!(masks(lab.app.world()), 0);
 }
 
 #[test]

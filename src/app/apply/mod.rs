@@ -234,6 +234,10 @@ fn ask_about(world: &mut World, edit: &Edit) {
         match change {
             Change::Object { id, after: None, .. } => {
                 world.resource::<EngineLink>().0.send(EngineCommand::Forget { object: *id });
+                // What the run still brings of it must not reach the next object of that number.
+                if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut() {
+                    run.revisions.remove(id);
+                }
             }
             Change::Prompt { object, frame, after: None, .. } => {
                 world.resource::<EngineLink>().0.send(EngineCommand::ClearPrompt { object: *object, frame: *frame });
