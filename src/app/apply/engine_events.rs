@@ -11,7 +11,7 @@ use bevy::prelude::*;
 use crate::engine::{EngineEvent, Generation, ObjectResult, TrackEnd};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance, counted};
 
-use super::super::action::Action;
+use super::super::action::{Action, TrackScope};
 use super::super::history::History;
 use super::super::labels;
 use super::super::notices::{Notices, Severity};
@@ -209,12 +209,12 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     let Some(run) = world.resource_mut::<CurrentRun>().0.take_if(|_| is_this) else { return };
     let asked = clips::going_on(&run);
     world.resource_mut::<Notices>().dismiss_where(|notice| notice.text.starts_with(&asked));
-    let damaged = match run.damaged.len() {
-        0 => String::new(),
-        n => {
-            let first = run.damaged.first().expect("not empty");
-            format!(" Left out as damaged: {}, the first is {first}.", counted(n, "frame"))
-        }
+    let (damaged, offers) = match run.damaged.first() {
+        None => (String::new(), Vec::new()),
+        Some(first) => (
+            format!(" Left out as damaged: {}, the first is {first}.", counted(run.damaged.len(), "frame")),
+            vec![("Track them too".to_owned(), Action::Track(TrackScope::DamagedToo))],
+        ),
     };
     let (visited, secs) = (run.total - run.remaining.min(run.total), run.since.elapsed().as_secs_f32());
     if visited >= LEAST_MEASURED_FRAMES {
@@ -228,10 +228,10 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
                 world,
                 Severity::Info,
                 format!("Nothing to do: all masks in the range are up to date.{damaged}"),
-                Vec::new(),
+                offers,
             );
         }
-        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{damaged}"), Vec::new()),
+        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{damaged}"), offers),
         TrackEnd::Stopped => {
             tell(world, Severity::Info, format!("Stopped; kept {new}.{damaged}"), Vec::new());
         }
@@ -243,5 +243,5 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
 }
 
 fn track_again() -> Action {
-    Action::Track(super::super::action::TrackScope::StaleOrMissing)
+    Action::Track(TrackScope::StaleOrMissing)
 }

@@ -77,7 +77,8 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     };
     let revision_of = |object: &ObjectPrompts| Some((object.object, labels::facts(world, object.object)?.revision));
     let revisions = objects.iter().filter_map(revision_of).collect();
-    let request = TrackRequest { objects, first, last, direction };
+    let uses_damaged = scope == TrackScope::DamagedToo;
+    let request = TrackRequest { objects, first, last, direction, uses_damaged };
     let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
     world.resource_mut::<History>().await_run(generation);
     world.resource_mut::<CurrentRun>().0 = Some(Tracking {
@@ -169,9 +170,10 @@ fn span(
     match scope {
         TrackScope::From(TrackDirection::Forward) => (here, last.max(here), TrackDirection::Forward),
         TrackScope::From(TrackDirection::Backward) => (first.min(here), here, TrackDirection::Backward),
-        TrackScope::From(TrackDirection::Both) | TrackScope::StaleOrMissing | TrackScope::Anew => {
-            (first, last, TrackDirection::Both)
-        }
+        TrackScope::From(TrackDirection::Both)
+        | TrackScope::StaleOrMissing
+        | TrackScope::DamagedToo
+        | TrackScope::Anew => (first, last, TrackDirection::Both),
         TrackScope::ThisFrame => {
             let starts_later = |prompts: &ObjectPrompts| prompts.frames.keys().next().is_some_and(|f| *f > here);
             let is_backward = objects.iter().all(starts_later);
