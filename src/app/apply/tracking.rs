@@ -1,6 +1,6 @@
 //! Starting and stopping runs: which objects, which frames, and what the model need not bring again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::super::history::History;
 use super::super::labels::{self, InOut, LabelIndex, PromptContent};
 use super::super::notices::Severity;
 use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, StoreLink, Tracking};
-use super::{playhead, tell};
+use super::{owns_run, playhead, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
     match action {
@@ -32,7 +32,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
 }
 
 fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
-    if world.resource::<CurrentRun>().0.is_some() {
+    if owns_run(world) {
         // The big verb and its key are also the stop: one press ends what the other began.
         world.resource::<EngineLink>().0.send(EngineCommand::StopTracking);
         return;
@@ -87,9 +87,10 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         total: 0,
         remaining: 0,
         revisions,
+        reworded: BTreeSet::new(),
         is_anew: scope == TrackScope::Anew,
         masks: 0,
-        damaged: std::collections::BTreeSet::new(),
+        damaged: BTreeSet::new(),
         since: Instant::now(),
         is_disowned: false,
     });
