@@ -304,6 +304,22 @@ fn frames_counted_from_one_are_refused_or_told() {
 }
 
 #[test]
+fn numbers_beside_the_names_are_not_counted_from_one_in_silence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.json");
+    for (numbers, is_refused) in [(1..5, true), (1..4, false)] {
+        let image = |number: u32| json!({"id": number, "file_name": "frame.jpg", "frame_index": number});
+        let images: Vec<_> = numbers.map(image).collect();
+        let coco = json!({"images": images, "annotations": [], "categories": []});
+        fs::write(&path, coco.to_string()).expect("writable");
+        match read(FormatId::Coco, &path, &bars("clip", 4, 0)) {
+            Ok(imported) => assert!(!is_refused && imported.notices[0].contains("number is 1"), "{imported:?}"),
+            Err(error) => assert!(is_refused && error.to_string().contains("numbered 1 to 4"), "{error}"),
+        }
+    }
+}
+
+#[test]
 fn all_exports_from_label_studio_in_a_folder_are_read() {
     let clip = bars("clip", 4, 0).with_names(&["1.jpg", "2.jpg", "3.jpg", "4.jpg"]);
     let folder = tempfile::tempdir().expect("a temporary folder");
