@@ -108,7 +108,7 @@ fn what_an_export_leaves_out_or_fills_up_is_told() {
         export_quietly(format, plan, &folder.path().join(name)).expect(name).notes.join("; ")
     };
     let all = notes(FormatId::Coco, FramesWith::Anything, "all");
-    assert!(all.starts_with("6 frames have no mask") && !all.contains("left out,"), "{all}");
+    assert!(all.starts_with("6 frames without a mask") && !all.contains("left out,"), "{all}");
     let some = notes(FormatId::Coco, FramesWith::Masks, "some");
     assert_eq!(some, "two: left out, none of its frames meets the choice");
     assert_eq!(notes(FormatId::Npy, FramesWith::Anything, "npy"), "", "no file is no claim");
