@@ -205,7 +205,7 @@ fn masks_that_were_not_saved_are_saved_again_to_the_same_folder() {
     lab.act(click(clip.click(0)));
     lab.wait_for_answers();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let folder = folder.path().join("chosen");
+    let folder = folder.path().join("disc_masks");
     let in_the_way = folder.join("0_1.npy");
     std::fs::create_dir_all(in_the_way.join("x")).expect("writable");
     std::fs::write(folder.join("labelhub-masks.json"), r#"{"files":[]}"#).expect("writable");
