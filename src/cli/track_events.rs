@@ -121,3 +121,23 @@ pub fn stopped(reporter: &mut Reporter<'_>, kept: Kept) -> Result<(), CliError> 
     let words = format!("stopped after {frames}, {masks} kept; run the same command again to go on");
     reporter.stopped(&words, Some(kept))
 }
+
+/// Frames in rising order, those in a row as `--range` takes them: `7 31..246`.
+fn ranges(frames: &[FrameIdx]) -> String {
+    let in_a_row = frames.chunk_by(|one, next| one.0 + 1 == next.0);
+    let words = in_a_row.map(|run| match run {
+        [one] => one.to_string(),
+        run => format!("{}..{}", run[0], run[run.len() - 1]),
+    });
+    words.collect::<Vec<String>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_in_a_row_are_told_as_a_range() {
+        assert_eq!(ranges(&[7, 31, 32, 33, 40].map(FrameIdx)), "7 31..33 40");
+    }
+}

@@ -40,6 +40,7 @@ pub use frame::{Damage, Frame, Layout, Plane, PlaneFormat, RgbImage};
 pub use identity::ClipIdentity;
 pub use images::holds_images;
 pub use index::{FrameEntry, FrameIndex, TimeBase};
+pub use limits::is_video_name;
 pub use natural_order::compare as natural_order;
 pub use reader::Reader;
 pub use worker::{Generation, SameClip, VideoCommand, VideoEvent, VideoThread, WorkerOptions};
