@@ -161,7 +161,7 @@ impl fmt::Display for ClipReport {
 }
 
 /// `3-5, 9` for 3, 4, 5, 9.
-fn ranges(frames: &[FrameIdx]) -> String {
+pub(super) fn ranges(frames: &[FrameIdx]) -> String {
     let runs = frames.chunk_by(|a, b| a.0 + 1 == b.0).map(|run| match run {
         [only] => only.to_string(),
         [first, .., last] => format!("{first}-{last}"),

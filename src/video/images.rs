@@ -4,7 +4,7 @@
 //! gaps and sort as a person expects. Called by [`open`](super::open) and by [`Reader`](super::Reader).
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::errors::{Notice, VideoError};
 use super::frame::{Damage, Frame, Picture, RgbImage};
 use super::identity::ClipIdentity;
 use super::index::{FrameEntry, FrameIndex, TimeBase};
+use super::jpeg;
 use super::limits;
 use super::natural_order;
 use crate::label::{FrameIdx, FrameSize};
@@ -26,6 +27,7 @@ use crate::label::{FrameIdx, FrameSize};
 const NOMINAL_TIME_BASE: TimeBase = TimeBase { num: 1, den: 25 };
 const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "webp", "bmp", "tif", "tiff", "gif"];
 const HEAD_BYTES: u64 = 1024;
+const JPEG_START: &[u8] = &[0xff, 0xd8];
 
 /// Whether a path names a still image we read ourselves. A lone GIF is a video: it may be animated.
 pub(super) fn is_still_image(path: &Path) -> bool {
@@ -165,10 +167,12 @@ impl ImageFrames {
     pub fn frame(&mut self, list: &ImageList, index: &FrameIndex, idx: FrameIdx) -> Result<Frame, VideoError> {
         let path = &list.files[idx.as_usize()];
         let (picture, damage) = match decode(path, self.size) {
-            Ok(image) => {
+            Ok(Decoded { image, is_whole }) => {
                 let picture = Arc::new(Picture::from_rgb(image));
-                self.last_good = Some((idx, Arc::clone(&picture)));
-                (picture, None)
+                if is_whole {
+                    self.last_good = Some((idx, Arc::clone(&picture)));
+                }
+                (picture, (!is_whole).then_some(Damage::Concealed))
             }
             Err(Fault::Damaged(damage)) => (self.good_picture_before(list, idx), Some(damage)),
             Err(Fault::OutOfReach(source)) => return Err(VideoError::Io { path: path.clone(), source }),
@@ -183,7 +187,7 @@ impl ImageFrames {
             {
                 return Arc::clone(picture);
             }
-            if let Ok(image) = decode(&list.files[earlier.as_usize()], self.size) {
+            if let Ok(Decoded { image, is_whole: true }) = decode(&list.files[earlier.as_usize()], self.size) {
                 let picture = Arc::new(Picture::from_rgb(image));
                 self.last_good = Some((earlier, Arc::clone(&picture)));
                 return picture;
@@ -251,7 +255,20 @@ impl From<image::ImageError> for Fault {
     }
 }
 
-fn decode(path: &Path, expected: FrameSize) -> Result<RgbImage, Fault> {
+impl From<io::Error> for Fault {
+    fn from(source: io::Error) -> Self {
+        Fault::OutOfReach(source)
+    }
+}
+
+/// What the decoder made of an image.
+struct Decoded {
+    image: RgbImage,
+    /// Nothing of it was filled in by the decoder, as far as can be told.
+    is_whole: bool,
+}
+
+fn decode(path: &Path, expected: FrameSize) -> Result<Decoded, Fault> {
     let mut decoder = decoder_of(path)?;
     let (width, height) = decoder.dimensions();
     // The file may have been replaced since the folder was opened: check again before allocating.
@@ -265,7 +282,18 @@ fn decode(path: &Path, expected: FrameSize) -> Result<RgbImage, Fault> {
     if size != expected {
         return Err(Fault::Damaged(Damage::OtherSize { found: size }));
     }
-    Ok(RgbImage { size, pixels: pixels.into_raw() })
+    Ok(Decoded { image: RgbImage { size, pixels: pixels.into_raw() }, is_whole: is_whole(path)? })
+}
+
+/// Only the JPEG decoder fills in what is missing; the others refuse such a file.
+fn is_whole(path: &Path) -> io::Result<bool> {
+    let mut file = BufReader::new(File::open(path)?);
+    if !file.fill_buf()?.starts_with(JPEG_START) {
+        return Ok(true);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(jpeg::is_whole(&bytes))
 }
 
 fn decoder_of(path: &Path) -> image::ImageResult<impl ImageDecoder + use<>> {

@@ -269,7 +269,8 @@ fn open_input(path: &Path, watch: &Arc<Watch>) -> Result<Input, Error> {
     let url = CString::new(url).map_err(|_| Error::InvalidData)?;
     let mut options = Dictionary::new();
     options.set("protocol_whitelist", limits::PROTOCOL_WHITELIST);
-    options.set("format_whitelist", &limits::FORMAT_WHITELIST.join(","));
+    let formats: Vec<&str> = limits::FORMAT_WHITELIST.iter().map(|(name, _)| *name).collect();
+    options.set("format_whitelist", &formats.join(","));
     options.set("max_streams", &limits::MAX_STREAMS.to_string());
     // Only image2 knows this one: a `%d` in a name is a letter, not a request for more files.
     options.set("pattern_type", "none");

@@ -4,6 +4,8 @@
 //! decoder as the timestamp, so a picture says exactly which packet it came from, whatever the file's own timestamps
 //! are worth. Pure data, no ffmpeg calls.
 
+use std::collections::BTreeSet;
+
 /// Rank of a packet that holds no frame of its own.
 pub(super) const NO_FRAME: u32 = u32::MAX;
 
@@ -21,6 +23,8 @@ pub(super) struct PacketFact {
     pub is_discarded: bool,
     /// Holds no picture to show (an alternate reference, an empty packet).
     pub is_invisible: bool,
+    /// No other picture is predicted from what it holds.
+    pub is_disposable: bool,
 }
 
 /// Recognises a packet after a seek.
@@ -55,11 +59,16 @@ pub(super) struct PacketTable {
     ranks: Vec<u32>,
     /// Per packet: size, to notice that reading lost its place.
     byte_counts: Vec<u32>,
+    /// Per packet: whether no other picture is predicted from what it holds.
+    is_disposable: Vec<bool>,
+    /// Packets of which the demuxer knows that bytes are missing or wrong.
+    corrupt: BTreeSet<u32>,
     /// Per frame: its packet.
     frame_packets: Vec<u32>,
     keys: Vec<KeyPacket>,
     can_seek: bool,
     palettes: Palettes,
+    is_parsed: bool,
 }
 
 /// Colours of a stream of numbered ones: the first packet of each palette, and its bytes.
@@ -110,10 +119,13 @@ impl PacketTable {
         PacketTable {
             ranks,
             byte_counts: facts.iter().map(|fact| fact.byte_count).collect(),
+            is_disposable: facts.iter().map(|fact| fact.is_disposable).collect(),
+            corrupt: (0..).zip(facts).filter(|(_, fact)| fact.is_corrupt).map(|(packet, _)| packet).collect(),
             frame_packets: frames.iter().map(|frame| frame.packet).collect(),
             keys,
             can_seek,
             palettes: Palettes::new(),
+            is_parsed,
         }
     }
 
@@ -138,8 +150,27 @@ impl PacketTable {
         self.ranks.get(packet as usize).copied().filter(|&rank| rank != NO_FRAME)
     }
 
+    /// The packet of the frame at `rank`, which there is.
+    pub fn packet_of(&self, rank: u32) -> u32 {
+        self.frame_packets[rank as usize]
+    }
+
+    pub fn frame_count(&self) -> u32 {
+        as_u32(self.frame_packets.len())
+    }
+
     pub fn byte_count_of(&self, packet: u32) -> Option<u32> {
         self.byte_counts.get(packet as usize).copied()
+    }
+
+    /// Whether no other picture is predicted from what the packet holds.
+    pub fn is_disposable(&self, packet: u32) -> bool {
+        self.is_disposable.get(packet as usize).is_some_and(|&is_disposable| is_disposable)
+    }
+
+    /// Packets of which the demuxer knows that bytes are missing or wrong.
+    pub fn corrupt(&self) -> &BTreeSet<u32> {
+        &self.corrupt
     }
 
     pub fn keys(&self) -> &[KeyPacket] {
@@ -149,6 +180,11 @@ impl PacketTable {
     /// Whether keys can be told apart and asked for.
     pub fn can_seek(&self) -> bool {
         self.can_seek
+    }
+
+    /// Whether what is read after a seek is what is read in turn, damaged data included.
+    pub fn can_seek_amid_damage(&self) -> bool {
+        self.can_seek && !self.is_parsed
     }
 
     /// The last key from which the frame at `rank` decodes exactly: before it in the file, and not after it on screen.
@@ -240,6 +276,7 @@ mod tests {
             is_corrupt: false,
             is_discarded: false,
             is_invisible: false,
+            is_disposable: false,
         }
     }
 

@@ -205,6 +205,12 @@ impl Run {
         }
     }
 
+    /// Whether a sound packet may give neither a picture nor an error: the second field of a picture, or a frame that is
+    /// "not coded". Damaged ones are refused by these decoders.
+    pub fn may_pass_over(&self) -> bool {
+        matches!(self.demuxer.parameters().id(), Id::H264 | Id::MPEG4)
+    }
+
     fn trouble(&self) -> Step {
         // SAFETY: reads a plain field of the open decoder.
         let threads = unsafe { (*self.decoder.as_ptr()).thread_count };
@@ -299,7 +305,7 @@ fn set_palette(packet: &mut Packet, palette: &[u8]) {
 pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
     use ffmpeg_next::codec::packet::Ref as _;
     // SAFETY: reads a plain field of the packet we borrow.
-    let is_discarded = unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 };
+    let flags = unsafe { (*packet.as_ptr()).flags };
     PacketFact {
         pts: packet.pts(),
         dts: packet.dts(),
@@ -307,8 +313,9 @@ pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
         byte_count: u32::try_from(packet.size()).expect("packets are limited to 2 GiB"),
         is_key: packet.is_key(),
         is_corrupt: packet.is_corrupt(),
-        is_discarded,
+        is_discarded: flags & ffi::AV_PKT_FLAG_DISCARD != 0,
         is_invisible,
+        is_disposable: flags & ffi::AV_PKT_FLAG_DISPOSABLE != 0,
     }
 }
 
@@ -332,7 +339,8 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
         );
         let threads = if patches_alone { 1 } else { threads };
         (*raw).thread_count = i32::try_from(threads).unwrap_or(0);
-        if threads != 1 && reports_damage {
+        // Motion JPEG is patched in silence unless asked; its pictures stand alone, so refusing one loses no other.
+        if (threads != 1 && reports_damage) || codec == Id::MJPEG {
             (*raw).err_recognition |= ffi::AV_EF_EXPLODE;
         }
     }

@@ -13,6 +13,7 @@ use ffmpeg_next::{ffi, frame};
 
 use super::demuxer::{Demuxer, Read1, Watch};
 use super::packets::{self, Jump, PacketFact, PacketTable, Palettes, Placed};
+use super::references::References;
 use super::run::{self, Run, Step};
 use super::source::Shared;
 use super::visibility;
@@ -56,24 +57,24 @@ pub(in crate::video) fn open_video(
     let io_error = |source| VideoError::Io { path: path.to_owned(), source };
     let mut demuxer = Demuxer::open(path, stream, Watch::new())?;
     let header = Header::of(&mut demuxer);
-    let scanned = read_packets(&mut demuxer, &header, progress)?;
+    let mut scanned = read_packets(&mut demuxer, &header, progress)?;
     let mut notices = Vec::new();
     let mut frames = place_frames(path, &header, &scanned, &mut notices, progress)?;
     if frames.is_empty() {
         return Err(VideoError::NoFrames { path: path.to_owned() });
     }
-    let table_of = |frames: &[Placed]| {
-        let table = PacketTable::new(&scanned.facts, frames, header.is_elementary);
-        Arc::new(table.with_palettes(scanned.palettes.clone()))
-    };
-    let table = table_of(&frames);
+    let table = scanned.table_of(&frames, &header);
     let probe = probe_first_picture(path, header.stream, &table, progress)?;
     let table = if probe.lost_leading.is_empty() {
         table
     } else {
         notices.push(Notice::LeadingPicturesDropped { count: packets::as_u32(probe.lost_leading.len()) });
+        // They are damaged, and nothing shown after the key frame is predicted from them.
+        for &lost in &probe.lost_leading {
+            scanned.facts[table.packet_of(lost) as usize].is_disposable = true;
+        }
         frames.retain(|frame| table.rank_of(frame.packet).is_none_or(|rank| !probe.lost_leading.contains(&rank)));
-        table_of(&frames)
+        scanned.table_of(&frames, &header)
     };
 
     let of_file = ClipIdentity::of_file(path).map_err(io_error)?;
@@ -197,6 +198,11 @@ struct Scanned {
 }
 
 impl Scanned {
+    fn table_of(&self, frames: &[Placed], header: &Header) -> Arc<PacketTable> {
+        let table = PacketTable::new(&self.facts, frames, header.is_elementary);
+        Arc::new(table.with_palettes(self.palettes.clone()))
+    }
+
     /// Whether pictures are shown in another order than the timestamps say.
     fn hides_order(&self, header: &Header) -> bool {
         header.has_delay
@@ -209,6 +215,7 @@ impl Scanned {
 fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) -> Result<Scanned, VideoError> {
     let path = demuxer.path().to_owned();
     let file_bytes = demuxer.byte_count();
+    let references = References::of(&demuxer.parameters());
     let (mut facts, mut palettes) = (Vec::<PacketFact>::new(), Palettes::new());
     let (mut first_size, mut other_size, mut errors_in_a_row) = (None, None, 0);
     let (mut has_parser, mut has_field_packets) = (false, false);
@@ -228,6 +235,7 @@ fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) 
         }
         let data = packet.data().unwrap_or_default();
         let mut fact = run::fact_of(&packet, visibility::is_invisible(header.codec, data));
+        fact.is_disposable |= references.is_disposable(data);
         let (parsed, says_key) = (demuxer.parsed(), keys::is_key(header.codec, data));
         // Where the packet itself says that it is none, the container's word does not count.
         fact.is_key &= says_key.unwrap_or(true);
