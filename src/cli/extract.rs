@@ -14,11 +14,11 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::clip::{notices_of, open_clip};
-use super::clip_facts::ranges;
 use super::exit::{CliError, Exit};
 use super::progress::Reporter;
 use super::signals::StopFlag;
 use super::track::{Surroundings, with_surroundings};
+use super::track_events::ranges;
 use crate::formats::{PictureFile, encode_picture, write_atomically};
 use crate::label::{FrameIdx, chosen_stream, counted};
 use crate::video::Clip;

@@ -122,7 +122,7 @@ pub fn stopped(reporter: &mut Reporter<'_>, kept: Kept) -> Result<(), CliError> 
 }
 
 /// Frames in rising order, those in a row as `--range` takes them: `7 31..246`.
-fn ranges(frames: &[FrameIdx]) -> String {
+pub(super) fn ranges(frames: &[FrameIdx]) -> String {
     let in_a_row = frames.chunk_by(|one, next| one.0 + 1 == next.0);
     let words = in_a_row.map(|run| match run {
         [one] => one.to_string(),
