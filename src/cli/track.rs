@@ -206,7 +206,7 @@ pub fn run_with(args: &TrackArgs, open: &OpenTracker<'_>, around: Surroundings<'
         let masks = folder.done().len();
         reporter.notice(&format!("{}: all {masks} masks are already there", folder_path.display()))?;
         let done = Done { frames: 0, masks, seconds: 0.0, fps: 0.0, damaged: folder.damaged() };
-        track_events::done(&mut reporter, &done)?;
+        track_events::done(&mut reporter, &done, args.damaged)?;
         Exit::Success
     } else {
         let job = job(args, prompts, &clip, device, &folder);
@@ -357,7 +357,8 @@ fn follow_stream(
         reporter.frame_done();
     }
     folder.finish()?;
-    track_events::done(reporter, &Done::since(started, frames, folder.done().len(), folder.damaged()))?;
+    let done = Done::since(started, frames, folder.done().len(), folder.damaged());
+    track_events::done(reporter, &done, job.damaged)?;
     Ok(Exit::Success)
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::exit::CliError;
 use super::progress::{Kept, Reporter};
 use super::score::Score;
+use super::tracker::DamagedFrames;
 use crate::label::{FrameIdx, ObjectId, counted};
 
 /// With `--json` each is a line, its kind under `event`.
@@ -97,13 +98,18 @@ pub fn mask(reporter: &mut Reporter<'_>, made: &MaskMade) -> Result<(), CliError
     reporter.of_frame(&Event::Frame(made), format!("frame {frame} object {object}: {area} pixels{file}"))
 }
 
-/// Tells that a run came to its end.
-pub fn done(reporter: &mut Reporter<'_>, done: &Done) -> Result<(), CliError> {
+/// Tells that a run came to its end, and what it did on damaged frames.
+pub fn done(reporter: &mut Reporter<'_>, done: &Done, on_damaged: DamagedFrames) -> Result<(), CliError> {
     let Done { frames, masks, seconds, fps, damaged } = done;
     let (frames, masks) = (counted(*frames, "frame"), counted(*masks, "mask"));
     let mut words = format!("done: {frames} in {seconds:.1} s ({fps:.2} frames/s), {masks}");
     if !damaged.is_empty() {
-        words.push_str(&format!("; {}: {}", counted(damaged.len(), "damaged frame"), ranges(damaged)));
+        let what = match on_damaged {
+            DamagedFrames::Skip => "left out (--damaged use runs the model on them)",
+            DamagedFrames::Hold => "given the masks before them",
+            DamagedFrames::Use => "tracked as they decoded",
+        };
+        words.push_str(&format!("; {} {what}: {}", counted(damaged.len(), "damaged frame"), ranges(damaged)));
     }
     reporter.clear();
     reporter.tell(&Event::Done(done), &words)

@@ -89,7 +89,7 @@ fn work(
             }
         }
     }
-    track_events::done(reporter, &done)?;
+    track_events::done(reporter, &done, args.damaged)?;
     Ok(Exit::Success)
 }
 
