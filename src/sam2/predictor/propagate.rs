@@ -181,17 +181,28 @@ impl Predictor {
     ) -> Result<FrameMasks, Sam2Error> {
         self.correction = None;
         let mut skipped = Vec::new();
-        if !frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })? {
+        let is_usable = frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })?;
+        if !is_usable {
             let is_prompted = |id: &ObjectId| self.objects.iter().any(|t| t.id == *id && t.is_prompted(frame.0));
             (objects, skipped) = objects.into_iter().partition(is_prompted);
         }
         let mut masks = Vec::with_capacity(objects.len());
+        let is_app = self.options.mode == Mode::App;
         for &object in &objects {
-            let state = self.track_frame(frames, object, frame, is_reverse)?;
-            let track = self.track_mut(object);
-            let revision = track.revision;
-            track.tracked.insert(frame.0, Visit { is_reverse, revision });
-            masks.push(state.object_mask(object, track.is_prompted(frame.0))?);
+            // An answer given while this run was under way is shown at once; the next run takes it up. The frame is
+            // tracked all the same: frames after it go by that, and it is what stands when the answer is taken back.
+            let answer = self.track_mut(object).pending(true, frame.0).filter(|_| is_app).cloned();
+            let shown = match answer {
+                Some(answer) if !is_usable => Arc::new(answer),
+                answer => {
+                    let tracked = self.track_frame(frames, object, frame, is_reverse)?;
+                    let track = self.track_mut(object);
+                    let revision = track.revision;
+                    track.tracked.insert(frame.0, Visit { is_reverse, revision });
+                    answer.map_or(tracked, Arc::new)
+                }
+            };
+            masks.push(shown.object_mask(object, self.track_mut(object).is_prompted(frame.0))?);
         }
         Ok(FrameMasks { frame, objects: masks, skipped })
     }
@@ -278,10 +289,6 @@ impl Predictor {
         let model = self.model.clone();
         let spill = &self.spill;
         let track = self.objects.iter_mut().find(|track| track.id == object).expect("the run's objects exist");
-        // An answer given while this run was under way is shown at once; the next run takes it up.
-        if let Some(state) = track.pending(true, frame.0).filter(|_| self.options.mode == Mode::App) {
-            return Ok(Arc::new(state.clone()));
-        }
         if let Some(state) = track.cond(frame.0, spill, model.device())? {
             return Ok(state);
         }
