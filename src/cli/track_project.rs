@@ -23,8 +23,9 @@ use super::track_events::{self, Done, MaskMade, Start};
 use super::tracker::Direction;
 use crate::engine::{
     EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts, ObjectResult,
-    TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
+    TrackDirection, TrackEnd, TrackRequest, lacking_frames, load_model, open_device,
 };
+use crate::folders;
 use crate::formats::{
     ClipPlan, ExportPlan, ExportReport, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split,
     check_target,
@@ -240,7 +241,8 @@ impl<'a, 'r> Run<'a, 'r> {
 
     /// Has the engine make the run and takes up what it brings, until it ends or somebody asks to stop.
     fn follow(mut self, model: ModelChoice, request: TrackRequest, stop: &StopFlag) -> Result<Ended, CliError> {
-        let engine = EngineThread::spawn(|| {})?;
+        let load = |choice: &ModelChoice| load_model(choice, folders::states_folder().as_deref());
+        let engine = EngineThread::spawn_with(Box::new(load), || {})?;
         engine.send(EngineCommand::UseClip(self.project.clip.clone()));
         engine.send(EngineCommand::Load(model));
         engine.send(EngineCommand::Track(request));

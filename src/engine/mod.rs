@@ -13,6 +13,7 @@ mod plan;
 mod protocol;
 mod sam2;
 mod segmenter;
+mod state_folder;
 mod test_engine;
 mod worker;
 

@@ -5,6 +5,10 @@
 //! the app lacks in that direction, within the range. On the way there are frames the app holds: the model runs on
 //! those that are not current, because later frames attend to them, and their masks are not delivered. Frames that are
 //! current and held are not visited at all.
+//!
+//! A range that begins on the way is led in to: the frames just before it that the app holds and the model does not know
+//! are run as well, back to one it knows or to the origin, which makes the run what it would be without a break. Where
+//! that is far, only the nearest are run, as many as a frame attends to; the masks are close to those then, not the same.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -41,14 +45,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a run through a clip of `frame_count` frames. `is_current` says where the model knows a mask that is made
-    /// from all that was said.
+    /// Plans a run through a clip of `frame_count` frames, with at most `lead_in` frames that lead in to its range.
+    /// `is_current` says where the model knows a mask that is made from all that was said.
     ///
     /// # Errors
     /// When no object has a prompt, or the range is empty.
     pub fn new(
         request: &TrackRequest,
         frame_count: u32,
+        lead_in: u32,
         is_current: &dyn Fn(ObjectId, FrameIdx) -> bool,
     ) -> Result<Plan, EngineError> {
         let objects: Vec<&ObjectPrompts> = request.objects.iter().filter(|o| !o.frames.is_empty()).collect();
@@ -70,7 +75,9 @@ impl Plan {
         for &is_reverse in passes {
             let mut visits: BTreeMap<u32, Vec<PlannedObject>> = BTreeMap::new();
             for prompts in &objects {
-                for (frame, planned) in visits_of(prompts, request, last, is_reverse, is_current) {
+                let visited = visits_of(prompts, request, last, is_reverse, is_current);
+                let led_in = lead_in_to(&visited, prompts, request, lead_in, is_reverse, is_current);
+                for (frame, planned) in led_in.into_iter().chain(visited) {
                     visits.entry(frame).or_default().push(planned);
                 }
             }
@@ -107,7 +114,7 @@ impl Plan {
 /// When no object has a prompt, or the range is empty.
 pub fn lacking_frames(request: &TrackRequest, frame_count: u32) -> Result<u32, EngineError> {
     // Nothing has to be run again for a model that knows everything.
-    Ok(Plan::new(request, frame_count, &|_, _| true)?.remaining())
+    Ok(Plan::new(request, frame_count, 0, &|_, _| true)?.remaining())
 }
 
 /// The frames of one pass on which an object has work, in any order.
@@ -123,7 +130,7 @@ fn visits_of(
         return Vec::new();
     };
     let first = request.first.0;
-    let is_lacking = |frame: u32| !prompts.has.iter().any(|(from, to)| (from.0..=to.0).contains(&frame));
+    let is_lacking = |frame: u32| !is_held(prompts, frame);
     let reach = match (request.direction, is_reverse) {
         (TrackDirection::Both, true) => {
             // The forward pass has done everything from the first prompt on.
@@ -152,6 +159,43 @@ fn visits_of(
         .collect()
 }
 
+/// The frames among the `most` before the first one visited that the app holds and the model does not know, as far back
+/// as one it knows or the object's origin.
+fn lead_in_to(
+    visited: &[(u32, PlannedObject)],
+    prompts: &ObjectPrompts,
+    request: &TrackRequest,
+    most: u32,
+    is_reverse: bool,
+    is_current: &dyn Fn(ObjectId, FrameIdx) -> bool,
+) -> Vec<(u32, PlannedObject)> {
+    let frames = visited.iter().map(|(frame, _)| *frame);
+    let begin = if is_reverse { frames.max() } else { frames.min() };
+    // Both ways, what lies behind the first prompt is the forward pass's.
+    let is_from_last = is_reverse && request.direction != TrackDirection::Both;
+    let origin = if is_from_last { prompts.frames.keys().next_back() } else { prompts.frames.keys().next() };
+    let (Some(begin), Some(origin)) = (begin, origin) else { return Vec::new() };
+    let before = |back: u32| {
+        let frame = if is_reverse { begin.checked_add(back) } else { begin.checked_sub(back) }?;
+        let is_reached = if is_reverse { frame <= origin.0 } else { frame >= origin.0 };
+        is_reached.then_some(frame)
+    };
+    // A prompted frame conditions as it is, and says nothing of whether those behind it are known.
+    let is_prompted = |frame: u32| prompts.frames.contains_key(&FrameIdx(frame));
+    let is_unknown = |frame: &u32| is_prompted(*frame) || !is_current(prompts.object, FrameIdx(*frame));
+    (1..=most)
+        .map_while(before)
+        .take_while(is_unknown)
+        .filter(|frame| is_held(prompts, *frame) && !is_prompted(*frame))
+        .map(|frame| (frame, PlannedObject { object: prompts.object, is_wanted: false }))
+        .collect()
+}
+
+/// Whether the app holds an up-to-date mask there.
+fn is_held(prompts: &ObjectPrompts, frame: u32) -> bool {
+    prompts.has.iter().any(|(from, to)| (from.0..=to.0).contains(&frame))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -172,7 +216,7 @@ mod tests {
 
     /// Frame, and each object with whether it is wanted.
     fn planned(request: &TrackRequest, current: &[u32]) -> Vec<(u32, Vec<(u32, bool)>)> {
-        let plan = Plan::new(request, 20, &|_, frame| current.contains(&frame.0)).expect("a plan");
+        let plan = Plan::new(request, 20, 4, &|_, frame| current.contains(&frame.0)).expect("a plan");
         let objects = |f: &PlannedFrame| f.objects.iter().map(|o| (o.object.0, o.is_wanted)).collect();
         plan.frames.iter().map(|f| (f.frame.0, objects(f))).collect()
     }
@@ -214,6 +258,34 @@ mod tests {
     }
 
     #[test]
+    fn held_frames_just_before_the_range_lead_in_to_it() {
+        use TrackDirection::{Backward, Both, Forward};
+        type Case<'a> = (&'a str, TrackDirection, &'a [u32], &'a [(u32, u32)], &'a [u32], &'a [u32]);
+        // The range is 10 to 12; at most four frames lead in.
+        let cases: [Case; 10] = [
+            ("from the origin, where it is near", Forward, &[8], &[(8, 9)], &[], &[9]),
+            ("the nearest, where it is far", Forward, &[0], &[(0, 9)], &[], &[6, 7, 8, 9]),
+            ("from what is known", Forward, &[0], &[(0, 9)], &[5, 6, 7], &[8, 9]),
+            ("not where all is known", Forward, &[0], &[(0, 9)], &[9], &[]),
+            ("not where nothing is held", Forward, &[0], &[], &[], &[]),
+            ("over a gap", Forward, &[0], &[(0, 7), (9, 9)], &[], &[6, 7, 9]),
+            ("over a prompt, which needs no run", Forward, &[0, 9], &[(0, 9)], &[9], &[6, 7, 8]),
+            ("backward from the last prompt", Backward, &[3, 14], &[(13, 14)], &[], &[13]),
+            ("backward of both passes from the first", Both, &[15, 18], &[(13, 18)], &[], &[14, 13]),
+            ("forward of both", Both, &[0], &[(0, 9)], &[], &[6, 7, 8, 9]),
+        ];
+        for (name, direction, prompts, has, current, expected) in cases {
+            let plan = planned(&request(vec![object(1, prompts, has)], 10, 12, direction), current);
+            let led_in = plan.iter().filter(|(frame, _)| !(10..=12).contains(frame));
+            assert_eq!(led_in.clone().map(|(frame, _)| *frame).collect::<Vec<_>>(), expected, "{name}");
+            assert!(led_in.clone().all(|(_, objects)| *objects == [(1, false)]), "{name}: not delivered again");
+            assert_eq!(plan.len(), expected.len() + 3, "{name}");
+        }
+        let all_held = request(vec![object(1, &[0], &[(0, 19)])], 10, 12, Forward);
+        assert_eq!(planned(&all_held, &[]), [], "nothing to lead in to");
+    }
+
+    #[test]
     fn lacking_frames_are_those_a_run_would_bring() {
         let lacking = |has: &[(u32, u32)], direction| {
             lacking_frames(&request(vec![object(1, &[2], has), object(2, &[6], &[(0, 19)])], 1, 8, direction), 20)
@@ -244,7 +316,7 @@ mod tests {
     #[test]
     fn nothing_to_track_and_empty_ranges_are_refused() {
         let refused =
-            |request: &TrackRequest| matches!(Plan::new(request, 20, &|_, _| false), Err(EngineError::Prompt(_)));
+            |request: &TrackRequest| matches!(Plan::new(request, 20, 4, &|_, _| false), Err(EngineError::Prompt(_)));
         assert!(refused(&request(vec![object(1, &[], &[])], 0, 9, TrackDirection::Both)));
         assert!(refused(&request(vec![object(1, &[2], &[])], 9, 3, TrackDirection::Both)));
         assert!(refused(&request(vec![object(1, &[2], &[])], 20, 30, TrackDirection::Both)));
