@@ -137,7 +137,10 @@ fn a_click_on_an_earlier_frame_while_a_run_is_prepared_leaves_no_gap() {
 /// What the window or `track --project` asks a model that knows nothing: goes on where masks of an earlier run end.
 fn resumed(prompts: &[(u32, FramePrompt)], held: (u32, u32), earlier: &Masks) -> ObjectPrompts {
     let mut object = object(A, prompts, &[held]);
-    object.masks = prompts.iter().map(|(f, _)| (FrameIdx(*f), Arc::new(earlier[f].clone()))).collect();
+    let is_prompted = |frame: &u32| prompts.iter().any(|(prompted, _)| prompted == frame);
+    let is_brought = |frame: &u32| is_prompted(frame) || object.holds(FrameIdx(*frame));
+    let brought = earlier.iter().filter(|(frame, _)| is_brought(frame));
+    object.masks = brought.map(|(frame, mask)| (FrameIdx(*frame), Arc::new(mask.clone()))).collect();
     object
 }
 
@@ -185,19 +188,29 @@ fn saved_answers_are_gone_on_from_where_the_model_gives_them_still() {
 }
 
 #[test]
-fn a_far_origin_is_not_run_from_and_the_seam_is_small() {
+fn where_the_origin_is_far_a_run_goes_on_from_the_masks_before_its_range() {
     let disc = DiscClip::new(160, 96, 36, true);
     let starter = CheckpointSource::Embedded(embedded(STARTER_NAME).expect("it ships"));
     let open = || Window::open(starter.clone(), disc.path());
     let prompts = [(0, clicks(&[disc.click(0)]))];
-    let whole = open().track(object(A, &prompts, &[]), 0, 35, Forward);
-    let mut window = open();
-    window.start(resumed(&prompts, (0, 29), &whole), 30, 35, Forward);
-    assert_eq!(window.begin(), 16 + 6, "as many lead in as a frame attends to");
-    let rest = window.steps(u32::MAX);
-    let seam: Vec<f64> = (30..36).map(|frame| rest[&frame].iou(&whole[&frame])).collect();
-    println!("IoU with one run from frame 30 on: {seam:?}");
-    assert!(seam.iter().all(|iou| *iou > 0.9), "{seam:?}");
+    let mut earlier: Masks = (1..30).map(|frame| (frame, disc.truth(frame))).collect();
+    earlier.insert(0, open().answer(0, &prompts[0].1));
+    let go_on = |earlier: &Masks| {
+        let mut window = open();
+        window.start(resumed(&prompts, (0, 29), earlier), 30, 32, Forward);
+        assert_eq!(window.begin(), 16 + 3, "as many lead in as a frame attends to, and count");
+        window.steps(u32::MAX)
+    };
+    let masks = go_on(&earlier);
+    assert_eq!(masks.keys().copied().collect::<Vec<_>>(), [30, 31, 32]);
+    for (frame, mask) in &masks {
+        let iou = mask.iou(&disc.truth(*frame));
+        assert!(iou > 0.9, "frame {frame}: {iou}");
+    }
+    for mask in earlier.range_mut(14..).map(|(_, mask)| mask) {
+        *mask = Mask::empty(disc.size);
+    }
+    assert!(go_on(&earlier) != masks, "the masks before the range matter");
 }
 
 #[test]

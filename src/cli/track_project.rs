@@ -23,7 +23,7 @@ use super::track_events::{self, Done, MaskMade, Start};
 use super::tracker::Direction;
 use crate::engine::{
     EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts, ObjectResult,
-    TrackDirection, TrackEnd, TrackRequest, lacking_frames, load_model, open_device,
+    TrackDirection, TrackEnd, TrackRequest, lacking_frames, lead_in_frames, load_model, open_device,
 };
 use crate::folders;
 use crate::formats::{
@@ -114,13 +114,16 @@ fn track(
     for message in std::mem::take(&mut project.notices) {
         reporter.notice(&message)?;
     }
-    let objects = objects_to_track(args, project, reporter)?;
+    let mut objects = objects_to_track(args, project, reporter)?;
     let (first, last) = range(args, project)?;
     let direction = match args.direction {
         Some(Direction::Forward) => TrackDirection::Forward,
         Some(Direction::Backward) => TrackDirection::Backward,
         Some(Direction::Both) | None => TrackDirection::Both,
     };
+    for object in &mut objects {
+        add_held(project, object, lead_in_frames(first, last, direction, project.clip.frame_count()))?;
+    }
     let request = TrackRequest { objects, first, last, direction };
     if lacking_frames(&request, project.clip.frame_count())? == 0 {
         reporter.notice("nothing to do: all masks in the range are up to date")?;
@@ -186,6 +189,23 @@ fn prompts_of(project: &Project, object: ObjectId, facts: &ObjectFacts) -> Resul
         }
     }
     Ok(ObjectPrompts { object, frames, masks, has })
+}
+
+/// Adds the masks that are up to date on these frames and answer no prompt.
+fn add_held(
+    project: &Project,
+    prompts: &mut ObjectPrompts,
+    frames: impl Iterator<Item = FrameIdx>,
+) -> Result<(), StoreError> {
+    for frame in frames {
+        if prompts.holds(frame)
+            && !prompts.frames.contains_key(&frame)
+            && let Some(mark) = project.marks.get(&(prompts.object, frame))
+        {
+            prompts.masks.insert(frame, Arc::new(project.store.get(mark.mask)?));
+        }
+    }
+    Ok(())
 }
 
 /// `--range`, or the project's in and out frames, or the whole clip.

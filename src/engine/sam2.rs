@@ -80,11 +80,6 @@ impl Sam2Segmenter {
         Sam2Segmenter { states_in: folder, ..self }
     }
 
-    /// Most frames before a range that are run only to lead in to it: as many as one attends to.
-    fn lead_in(&self) -> u32 {
-        u32::try_from(self.model.config().memory.max_obj_ptrs_in_encoder).unwrap_or(u32::MAX)
-    }
-
     fn predictor(&mut self, frames: &ClipFrames) -> Result<&mut Predictor, EngineError> {
         let predictor = match self.predictor.take() {
             Some(predictor) => predictor,
@@ -197,7 +192,7 @@ impl Segmenter for Sam2Segmenter {
 
     fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<(), EngineError> {
         // Planned twice: a request that makes no sense should not cost a run of the model.
-        self.plan = Plan::new(request, frames.frame_count(), self.lead_in(), &|_, _| false)?;
+        self.plan = Plan::new(request, frames.frame_count(), &|_, _| false)?;
         let run = self.plan.objects.clone();
         let predictor = self.predictor(frames)?;
         let mut prompts = Vec::new();
@@ -221,10 +216,9 @@ impl Segmenter for Sam2Segmenter {
             return Ok(Preparation::Ready(self.plan.remaining()));
         };
         let Some(&prompt) = prompts.front() else {
-            let lead_in = self.lead_in();
             let predictor = self.predictor(frames)?;
             let is_current = |object, frame| predictor.is_current(object, frame);
-            self.plan = Plan::new(&request, frames.frame_count(), lead_in, &is_current)?;
+            self.plan = Plan::new(&request, frames.frame_count(), &is_current)?;
             return Ok(Preparation::Ready(self.plan.remaining()));
         };
         let prepared = self.prepare_prompt(frames, &request, prompt)?;
@@ -239,6 +233,11 @@ impl Segmenter for Sam2Segmenter {
         let Some(PlannedFrame { frame, is_reverse, objects }) = self.plan.next().cloned() else { return Ok(None) };
         let run = self.plan.objects.clone();
         let predictor = self.predictor(frames)?;
+        for planned in &objects {
+            if let Some(mask) = &planned.held {
+                predictor.take_over(frames, frame, planned.object, mask, is_reverse).map_err(failed)?;
+            }
+        }
         let visited: Vec<ObjectId> = objects.iter().map(|planned| planned.object).collect();
         let mut made = predictor.visit(frames, frame, &visited, &run, is_reverse).map_err(failed)?;
         let wanted: Vec<ObjectId> = objects.iter().filter(|p| p.is_wanted).map(|p| p.object).collect();

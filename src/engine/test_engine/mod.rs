@@ -27,9 +27,6 @@ const KEPT_PICTURES: usize = 128;
 /// Object score of a shape that is there and sure; one that is absent has the negative.
 const SURE_SCORE: f32 = 10.0;
 
-/// Frames that lead in to a run: it looks back to what it knows, however far that is.
-const LEAD_IN: u32 = 0;
-
 /// The segmenter.
 #[derive(Default)]
 pub struct TestEngine {
@@ -303,10 +300,10 @@ impl Segmenter for TestEngine {
     }
 
     fn start(&mut self, frames: &mut ClipFrames, request: &TrackRequest) -> Result<(), EngineError> {
-        self.plan = Plan::new(request, frames.frame_count(), LEAD_IN, &|_, _| false)?;
+        self.plan = Plan::new(request, frames.frame_count(), &|_, _| false)?;
         self.sync(frames, &request.objects)?;
         let is_current = |object, frame| self.is_current(object, frame);
-        let plan = Plan::new(request, frames.frame_count(), LEAD_IN, &is_current)?;
+        let plan = Plan::new(request, frames.frame_count(), &is_current)?;
         self.plan = plan;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::label::{FrameIdx, ObjectId};
+use crate::label::{FrameIdx, Mask, ObjectId};
 
 use super::super::error::Sam2Error;
 use super::super::model::{FrameFeatures, MemoryAt, PointerAt};
@@ -169,6 +169,35 @@ impl Predictor {
         let masks = self.track_objects(frames, frame, objects, is_reverse)?;
         self.let_go(run, frame.0);
         Ok(masks)
+    }
+
+    /// Remembers a mask as what an object was tracked to on a frame, where that is to be visited and not damaged: one from
+    /// before the program was started anew, or of another model. Frames are tracked from it as from a tracked one, but for
+    /// what a mask does not say: how sure the model was.
+    ///
+    /// # Errors
+    /// When the mask has another size than the clip, the frame cannot be read, or the model fails.
+    pub fn take_over(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        mask: &Arc<Mask>,
+        is_reverse: bool,
+    ) -> Result<(), Sam2Error> {
+        let is_usable = frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })?;
+        if !is_usable || !self.has_work(object, frame.0, is_reverse) {
+            return Ok(());
+        }
+        let output = self.take_mask(frames, frame, object, mask)?;
+        let features = self.features.get(&self.model, frames, frame)?;
+        let memory = self.model.remember(&features, &output.low_res, output.object_score, false)?;
+        let mut state = self.settled(FrameState::new(output, Some(mask.clone())), frame, object)?;
+        state.memory = Some(memory);
+        let track = self.objects.iter_mut().find(|track| track.id == object).expect("an object with work exists");
+        track.store_other(frame.0, state, &self.spill)?;
+        track.tracked.insert(frame.0, Visit { is_reverse, revision: track.revision });
+        Ok(())
     }
 
     /// Tracks a frame of these objects; on a damaged one only what the user prompted stands.
