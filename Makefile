@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(LABEL_HUB_CACHE)/target
 export LABEL_HUB_SHARED ?= $(CURDIR)/../shared
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo run test ci test-parity test-long test-crash test-window test-formats fuzz sample screenshots walkthrough bench-window bench-reference gpu-check audit
+.PHONY: help demo run test ci test-parity test-long test-crash test-window test-formats fuzz sample screenshots walkthrough bench-window bench-reference fresh-parity gpu-check audit
 
 help:
 	@echo 'make demo             the window on the sample; without a display, the sample tracked and scored (MODEL=name or path)'
@@ -27,6 +27,7 @@ help:
 	@echo 'make screenshots      pictures of the window in its states, in SHOTS (default: the cache folder), two of them in docs/'
 	@echo 'make sample           paints the sample clip and its truth anew (assets/sample)'
 	@echo 'make bench-reference  ours and the Python reference, timed in one run'
+	@echo 'make fresh-parity     the scenarios'"'"' shapes on another clip with other clicks, against the reference (FRESH=arguments)'
 	@echo 'make gpu-check        parity, times and the canvas on an NVIDIA card, where there is one'
 	@echo 'make audit            licences and sources of the dependencies, where cargo-deny is installed'
 
@@ -105,6 +106,11 @@ bench-window:
 bench-reference:
 	@scripts/setup
 	@scripts/bench_reference
+
+# FRESH='dog.mp4 --seed 2' takes another clip and other clicks; see scripts/fresh_parity.
+fresh-parity:
+	@scripts/setup
+	@scripts/fresh_parity $(FRESH)
 
 # Without a card it says so and ends well.
 gpu-check:

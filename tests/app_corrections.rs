@@ -5,10 +5,10 @@ mod app_support;
 mod engine_support;
 
 use app_support::{Lab, click, exclude, test_engine};
+use bevy::prelude::World;
 use engine_support::{DiscClip, small_model};
 use label_hub::app::action::{Action, TrackScope};
 use label_hub::app::labels;
-use label_hub::app::state::ActionQueue;
 use label_hub::engine::ModelChoice;
 use label_hub::label::{FrameIdx, Mask, ObjectId, Provenance};
 
@@ -46,6 +46,13 @@ fn correct(lab: &mut Lab, clip: &DiscClip) {
     lab.wait_for_answers();
 }
 
+/// Clicks on a frame without a mask.
+fn correct_anew(lab: &mut Lab, clip: &DiscClip) {
+    lab.act(Action::GoTo(FrameIdx(CORRECTED)));
+    lab.act(click(clip.click(CORRECTED)));
+    lab.wait_for_answers();
+}
+
 fn masks(lab: &Lab, clip: &DiscClip) -> Vec<Mask> {
     (0..clip.frames).map(|frame| lab.mask(1, frame).unwrap_or_else(|| panic!("a mask on frame {frame}"))).collect()
 }
@@ -60,8 +67,7 @@ fn a_click_during_a_run_leaves_what_the_run_still_brings_stale() {
         lab.wait_for_answers();
         // In one update: whatever the model does, all of the run's masks come after the click.
         let more = click(label_hub::label::Point { x: clip.click(0).x + 3.0, ..clip.click(0) });
-        lab.app.world_mut().resource_mut::<ActionQueue>().send(ALL);
-        lab.act(more);
+        lab.act_at_once([ALL, more]);
         lab.wait_for_run();
         lab.wait_for_answers();
         let is_stale = |lab: &Lab| (1..clip.frames).map(|frame| lab.is_stale(1, frame)).collect::<Vec<_>>();
@@ -78,8 +84,7 @@ fn clicks_taken_back_during_a_run_leave_nothing_that_counts_as_up_to_date() {
         let clip = disc();
         let mut lab = tracked(&clip, model.clone());
         correct(&mut lab, &clip);
-        lab.app.world_mut().resource_mut::<ActionQueue>().send(ALL);
-        lab.act(Action::ClearPrompts);
+        lab.act_at_once([ALL, Action::ClearPrompts]);
         lab.wait_for_run();
         lab.act(ALL);
         lab.wait_for_run();
@@ -88,6 +93,51 @@ fn clicks_taken_back_during_a_run_leave_nothing_that_counts_as_up_to_date() {
         assert_eq!(masks(&lab, &clip), masks(&fresh, &other), "{model:?}: as if the correction had never been");
         assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame)), "{model:?}");
     }
+}
+
+#[test]
+fn a_prompt_taken_back_and_brought_again_during_a_run_leaves_what_the_run_still_brings_stale() {
+    for model in [test_engine(), small_model()] {
+        let clip = disc();
+        let mut lab = Lab::with_clip(clip.path());
+        load(&mut lab, model.clone());
+        lab.act(click(clip.click(0)));
+        lab.wait_for_answers();
+        correct_anew(&mut lab, &clip);
+        // The run forgets the second prompt, and undo gives the object its revision back.
+        lab.act_at_once([ALL, Action::ClearPrompts, Action::Undo]);
+        lab.wait_for_run();
+        lab.wait_for_answers();
+        let brought = (0..clip.frames).filter(|frame| ![0, CORRECTED].contains(frame) && lab.mark(1, *frame).is_some());
+        assert!(brought.clone().all(|frame| lab.is_stale(1, frame)), "{model:?}: led by one prompt of two");
+        lab.act(ALL);
+        lab.wait_for_run();
+        assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame) && lab.mark(1, frame).is_some()), "{model:?}");
+    }
+}
+
+#[test]
+fn tracking_everything_again_does_not_answer_words_that_were_taken_back() {
+    let clip = DiscClip::new(320, 192, 80, true);
+    let last = FrameIdx(30);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    let middle = clip.click(last.0);
+    lab.act(Action::GoTo(last));
+    lab.act(click(middle));
+    lab.wait_for_answers();
+    let corrected = lab.mask(1, last.0).expect("answered");
+    lab.act(Action::Track(TrackScope::Anew));
+    lab.act(exclude(middle.x - 12.0, middle.y));
+    lab.wait_for_answers();
+    assert_ne!(lab.mask(1, last.0), Some(corrected.clone()));
+    assert!(lab.facts().is_tracking, "the run has not come to this frame");
+    lab.act(Action::Undo);
+    lab.wait_for_run();
+    assert_eq!(lab.mask(1, last.0), Some(corrected));
 }
 
 #[test]
@@ -160,6 +210,21 @@ fn a_run_of_a_new_engine_goes_by_the_masks_on_the_screen() {
     assert!((0..clip.frames).all(|frame| !lab.is_stale(1, frame)));
     assert_eq!(lab.mask(1, CORRECTED), Some(corrected.clone()));
     assert_eq!(lab.mark(1, CORRECTED).expect("a mark").provenance, Provenance::Prompted);
+}
+
+#[test]
+fn nothing_that_a_run_still_brings_reaches_the_object_that_gets_a_deleted_ones_number() {
+    let clip = DiscClip::new(320, 192, 80, true);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    let masks = |world: &World| labels::marks(world, ObjectId(1)).map_or(0, |marks| marks.frames.len());
+    lab.wait("the run is on its way", |world| masks(world) > 2);
+    lab.act_at_once([Action::DeleteObject(None), Action::NewObject]);
+    lab.wait_for_run();
+    assert_eq!(lab.facts().objects, [ObjectId(1)], "the new one has the number of the deleted one");
+    assert_eq!(masks(lab.app.world()), 0);
 }
 
 #[test]

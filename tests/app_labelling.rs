@@ -205,7 +205,7 @@ fn masks_that_were_not_saved_are_saved_again_to_the_same_folder() {
     lab.act(click(clip.click(0)));
     lab.wait_for_answers();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let folder = folder.path().join("chosen");
+    let folder = folder.path().join("disc_masks");
     let in_the_way = folder.join("0_1.npy");
     std::fs::create_dir_all(in_the_way.join("x")).expect("writable");
     std::fs::write(folder.join("labelhub-masks.json"), r#"{"files":[]}"#).expect("writable");
@@ -294,6 +294,71 @@ fn undoing_a_run_while_it_goes_on_ends_it_for_good() {
 }
 
 #[test]
+fn a_run_that_was_taken_back_is_not_in_the_way_of_the_next() {
+    let clip = DiscClip::new(320, 192, 40, true);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    let masks = |world: &World| labels::marks(world, ObjectId(1)).map_or(0, |marks| marks.frames.len());
+    lab.wait("the run is on its way", |world| masks(world) > 2);
+    lab.act_at_once([Action::Undo, ALL]);
+    lab.wait_for_run();
+    assert_eq!(masks(lab.app.world()), 40);
+    let said = lab.said();
+    assert!(!said.iter().any(|text| text.contains("kept")), "{said:?}");
+}
+
+#[test]
+fn what_undo_or_redo_brings_back_is_selected() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    for action in [Action::Undo, Action::Redo] {
+        lab.act(action);
+    }
+    assert_eq!(lab.facts().selected, Some(ObjectId(1)));
+    lab.act_at_once([Action::NewObject, Action::DeleteObject(Some(ObjectId(1))), Action::Undo]);
+    assert_eq!(lab.facts().selected, Some(ObjectId(1)));
+    lab.act_at_once([Action::ResetAll, Action::Undo]);
+    assert_eq!((lab.facts().objects.len(), lab.facts().selected), (2, Some(ObjectId(1))));
+}
+
+#[test]
+fn an_answer_that_comes_after_undo_does_not_outlive_its_object() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    // The deletion that can be made again knows nothing of the mask.
+    lab.act_at_once([click(clip.click(0)), Action::DeleteObject(None), Action::Undo]);
+    assert!(lab.facts().redo.is_some());
+    lab.wait_for_answers();
+    assert!(lab.mask(1, 0).is_some());
+    assert_eq!(lab.facts().redo, None);
+}
+
+#[test]
+fn a_mask_that_does_not_answer_its_prompt_yet_is_not_approved() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(ALL);
+    lab.wait_for_run();
+    lab.act(Action::GoTo(FrameIdx(4)));
+    let tracked = lab.mask(1, 4);
+    let middle = clip.click(4);
+    lab.act_at_once([exclude(middle.x - 12.0, middle.y), Action::ToggleApproved]);
+    let said = lab.said();
+    assert!(said.last().is_some_and(|text| text.contains("not answered")), "{said:?}");
+    lab.wait_for_answers();
+    assert_ne!(lab.mask(1, 4), tracked);
+    assert!(!lab.facts().is_approved_here);
+    lab.act(Action::ToggleApproved);
+    assert!(lab.facts().is_approved_here);
+}
+
+#[test]
 fn undo_takes_a_misclick_during_a_run_back_and_the_run_goes_on() {
     let clip = DiscClip::new(320, 192, 80, true);
     let mut lab = Lab::with_clip(clip.path());
@@ -330,18 +395,12 @@ fn undo_right_after_track_is_pressed_takes_only_that_back() {
     lab.act(click(clip.click(0)));
     lab.wait_for_answers();
     let before = lab.labels();
-    for action in [ALL, Action::Undo] {
-        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
-    }
-    lab.app.update();
+    lab.act_at_once([ALL, Action::Undo]);
     lab.wait_for_run();
     assert_eq!(lab.labels(), before);
     assert_eq!(lab.facts().undo.as_deref(), Some("click"));
     // What was done between the press and the first frame lies on top of the run.
-    for action in [ALL, Action::NewObject] {
-        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
-    }
-    lab.app.update();
+    lab.act_at_once([ALL, Action::NewObject]);
     lab.wait_for_run();
     assert_eq!(lab.facts().undo.as_deref(), Some("new object"));
     lab.act(Action::Undo);
@@ -354,10 +413,7 @@ fn undo_after_a_late_answer_takes_back_what_was_done_last() {
     let clip = disc();
     let mut lab = Lab::with_clip(clip.path());
     // The answer comes after the labeller has gone on.
-    for action in [click(clip.click(0)), Action::NewObject] {
-        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
-    }
-    lab.app.update();
+    lab.act_at_once([click(clip.click(0)), Action::NewObject]);
     lab.wait_for_answers();
     let mask = lab.mask(1, 0).expect("the answer");
     lab.act(Action::Undo);
@@ -389,13 +445,6 @@ fn a_prompt_that_a_run_answered_is_asked_about_when_the_run_is_undone() {
 }
 
 /// All in one update: nothing arrives in between.
-fn act_at_once(lab: &mut Lab, actions: impl IntoIterator<Item = Action>) {
-    for action in actions {
-        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
-    }
-    lab.app.update();
-}
-
 #[test]
 fn a_click_that_was_undone_before_its_answer_is_answered_when_it_comes_back() {
     let clip = disc();
@@ -404,16 +453,16 @@ fn a_click_that_was_undone_before_its_answer_is_answered_when_it_comes_back() {
     lab.act(first);
     lab.wait_for_answers();
     let of_first = lab.mask(1, 0);
-    act_at_once(&mut lab, [second.clone(), Action::Undo, Action::Redo]);
+    lab.act_at_once([second.clone(), Action::Undo, Action::Redo]);
     lab.wait_for_answers();
     let of_both = lab.mask(1, 0);
     assert_ne!(of_both, of_first, "the mask of the first click must not stand under both");
     // The same where the mask went with the words, and both came back.
-    act_at_once(&mut lab, [Action::Undo, second.clone(), Action::ClearMask, Action::Undo]);
+    lab.act_at_once([Action::Undo, second.clone(), Action::ClearMask, Action::Undo]);
     lab.wait_for_answers();
     assert_eq!(lab.mask(1, 0), of_both);
     // And where a third click took the second one's answer away, and it came after all.
-    act_at_once(&mut lab, [Action::Undo, second, click(clip.click(0))]);
+    lab.act_at_once([Action::Undo, second, click(clip.click(0))]);
     lab.wait_for_answers();
     for _ in 0..2 {
         lab.act(Action::Undo);
@@ -470,13 +519,13 @@ fn a_clip_that_is_being_opened_can_be_given_up_and_its_predecessor_is_out_of_rea
     lab.wait_for_answers();
     let labels = lab.labels();
     let open = Action::Open(other.path().to_owned());
-    act_at_once(&mut lab, [open.clone(), Action::Undo, Action::DeleteObject(None), Action::Cancel]);
+    lab.act_at_once([open.clone(), Action::Undo, Action::DeleteObject(None), Action::Cancel]);
     assert_eq!((lab.facts().clip, lab.labels()), (ClipState::Open, labels));
     assert!(lab.said().iter().any(|text| text.contains("was not opened")), "{:?}", lab.said());
     lab.wait_for_picture();
     // Without a clip before there is none after either.
     let mut lab = Lab::new();
-    act_at_once(&mut lab, [open.clone(), Action::Cancel]);
+    lab.act_at_once([open.clone(), Action::Cancel]);
     assert_eq!(lab.facts().clip, ClipState::None);
     lab.act(open);
     lab.wait("the clip is there", |world| world.resource::<AppFacts>().clip == ClipState::Open);
@@ -490,7 +539,7 @@ fn a_run_is_not_ended_unasked_by_leaving_the_clip() {
     lab.wait_for_answers();
     let leaving = [Action::Open(other.path().to_owned()), Action::Quit];
     for leave in leaving {
-        act_at_once(&mut lab, [Action::Track(TrackScope::Anew), leave]);
+        lab.act_at_once([Action::Track(TrackScope::Anew), leave]);
         assert_eq!(lab.facts().clip, ClipState::Open);
         let asked = lab.said().pop().expect("something is told");
         assert!(asked.contains("is going on"), "{asked}");
@@ -571,10 +620,7 @@ fn masks_that_are_being_written_keep_the_clip_open() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     // All in one update, before anything can be written.
     let open = Action::Open(two.path().to_owned());
-    for action in [Action::SaveMasksTo(folder.path().join("masks")), open.clone()] {
-        lab.app.world_mut().resource_mut::<ActionQueue>().send(action);
-    }
-    lab.app.update();
+    lab.act_at_once([Action::SaveMasksTo(folder.path().join("masks")), open.clone()]);
     assert_eq!((lab.facts().objects.len(), lab.facts().clip), (1, ClipState::Open), "the clip is still there");
     let notices = lab.app.world().resource::<Notices>();
     let ways_out = &notices.on_screen().last().expect("it is told").ways_out;

@@ -351,6 +351,50 @@ fn a_project_opens_with_its_clip_and_so_does_a_copy_of_it() {
     }
 }
 
+#[test]
+fn a_copy_gets_a_projects_ending_and_replaces_nothing() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let labels = lab.labels();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (named, copy) = (folder.path().join("rescue"), folder.path().join("rescue.labelhub"));
+    let save = |lab: &mut Lab, answer: &str| {
+        lab.act(Action::SaveProjectCopy(named.clone()));
+        let told = format!("{}{answer}", copy.display());
+        lab.wait("it is told", |world| world.resource::<Notices>().log().any(|notice| notice.text.contains(&told)));
+    };
+    save(&mut lab, ".");
+    let before = std::fs::read(&copy).expect("the copy");
+    save(&mut lab, ": the copy was not written (there is a file of this name already)");
+    assert_eq!((std::fs::read(&copy).ok(), named.exists()), (Some(before), false));
+    drop(lab);
+    let mut lab = Lab::new();
+    try_open(&mut lab, Action::Open(copy));
+    assert_eq!(lab.labels(), labels);
+}
+
+#[test]
+fn the_labels_of_a_clip_that_was_renamed_are_a_button_away() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let labels = lab.labels();
+    drop(lab);
+    let renamed = clip.path().with_file_name("film");
+    std::fs::rename(clip.path(), &renamed).expect("the same disk");
+    let mut lab = Lab::new();
+    try_open(&mut lab, Action::Open(renamed.clone()));
+    let (severity, text, ways_out) = last_notice(&lab);
+    assert_eq!((severity, lab.facts().objects.len()), (Severity::Warning, 0), "{text}");
+    assert!(text.contains("labels of this same clip") && text.contains("film.labelhub"), "{text}");
+    try_open(&mut lab, ways_out[0].clone());
+    assert_eq!(lab.labels(), labels);
+    assert!(!clip.project().with_file_name("film.labelhub").exists(), "the empty one is gone again");
+}
+
 /// A store whose disk refuses when it matters.
 struct NeverClosed(MemoryStore);
 

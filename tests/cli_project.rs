@@ -306,6 +306,23 @@ fn a_project_is_found_with_its_clip_wherever_both_are() {
 }
 
 #[test]
+fn a_clip_that_was_renamed_is_told_where_its_labels_are() {
+    let (clip, home) = labelled();
+    let renamed = clip.path().with_file_name("film");
+    fs::rename(clip.path(), &renamed).expect("the same disk");
+    let export = ["export", shown(&renamed), "--format", "npy", "--out", "out"];
+    for args in [&export[..], &["import", shown(&renamed), shown(home.path())]] {
+        let (_, stderr) = expect(home.path(), 5, args);
+        assert!(stderr.contains("has no project yet") && stderr.contains("disc.labelhub"), "{stderr}");
+        assert!(stderr.contains("film.labelhub to go on with them"), "{stderr}");
+    }
+    let project = clip.project().with_file_name("film.labelhub");
+    assert!(!project.exists(), "none was made");
+    fs::rename(clip.project(), project).expect("the same disk");
+    expect(home.path(), 0, &export);
+}
+
+#[test]
 fn projects_that_are_not_right_are_refused_in_the_stores_words() {
     let refuse = |spoil: &dyn Fn(&DiscClip), part: &str| {
         let (clip, home) = labelled();

@@ -9,7 +9,7 @@ use engine_support::{
     A, B, Brought, DiscClip, ask, clicks, correcting, engine, negative, object, painted, positive, preview, rectangle,
     request, run, small_clip, small_model, test_engine, track,
 };
-use label_hub::engine::{EngineCommand, EngineThread, FramePrompt, ModelChoice, TrackDirection};
+use label_hub::engine::{EngineCommand, EngineThread, FramePrompt, ModelChoice, TrackDirection, TrackRequest};
 use label_hub::label::{FrameIdx, Mask, Point};
 use label_hub::video::Clip;
 
@@ -289,5 +289,9 @@ fn damaged_frames_are_left_out_and_named() {
         let brought: Brought = track(&engine, run(vec![object(A, &prompts, &[])], 1, 7, FORWARD));
         assert_eq!(brought.skipped, [(3, A)], "{model:?}");
         assert_eq!(brought.frames(A), [1, 2, 4, 5, 6, 7], "{model:?}");
+        // Unless they are asked for; what is there already stays.
+        let rest = run(vec![object(A, &prompts, &[(1, 2), (4, 7)])], 1, 7, FORWARD);
+        let brought = track(&engine, TrackRequest { uses_damaged: true, ..rest });
+        assert_eq!((brought.skipped.as_slice(), brought.frames(A)), ([].as_slice(), vec![3]), "{model:?}");
     }
 }

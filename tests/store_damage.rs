@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use label_hub::label::{Change, Edit, FrameIdx, FrameMark, ObjectId};
-use label_hub::store::{Durability, HistoryChange, LabelStore, OpenNotice, ProjectStore, Snapshot, StoreError};
-use store_support::{Both, FRAMES, Model, check, file_names, mark, open};
+use label_hub::store::{
+    Durability, HistoryChange, LabelStore, OpenNotice, ProjectCopy, ProjectStore, Snapshot, StoreError,
+};
+use store_support::{Both, FRAMES, Model, check, clip, file_names, mark, open, options};
 
 const OBJECTS: u32 = 60;
 const PAGE: usize = 4096;
@@ -230,14 +232,7 @@ fn work_goes_on_in_the_recovered_project_and_it_is_found_again() {
     let folder = folder();
     let path = folder.path().join("clip.mp4.labelhub");
     let whole = project(&path);
-    let damage = |path: &Path| {
-        let mut bytes = fs::read(path).expect("a project");
-        let middle = bytes.len() / PAGE / 2 * PAGE;
-        bytes[middle..middle + PAGE].fill(0xEE);
-        fs::write(path, &bytes).expect("writable");
-        bytes
-    };
-    let damaged = damage(&path);
+    let damaged = spoil(&path);
     let first = open_with_model(&path, &whole);
     let recovered = folder.path().canonicalize().expect("there").join("clip.mp4.recovered-1.labelhub");
     assert_eq!(first.store.path(), recovered);
@@ -255,7 +250,7 @@ fn work_goes_on_in_the_recovered_project_and_it_is_found_again() {
     drop(store);
 
     // That one gets damaged as well.
-    let damaged_again = damage(&recovered);
+    let damaged_again = spoil(&recovered);
     let both = open_with_model(&path, &model);
     assert!(both.store.path().ends_with("clip.mp4.recovered-2.labelhub"));
     drop(both);
@@ -263,9 +258,115 @@ fn work_goes_on_in_the_recovered_project_and_it_is_found_again() {
     assert_eq!(fs::read(&recovered).expect("still there"), damaged_again);
 
     // A backup put in the damaged one's place is a project like any other.
-    fs::remove_file(&path).expect("by hand");
-    let model = project(&path);
+    let backup = folder.path().join("backup.labelhub");
+    let model = project(&backup);
+    fs::rename(&backup, &path).expect("by hand");
     drop(check(&path, &model));
+}
+
+/// Spoils a page in the middle; gives what the file is then.
+fn spoil(path: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(path).expect("a project");
+    let middle = bytes.len() / PAGE / 2 * PAGE;
+    bytes[middle..middle + PAGE].fill(0xEE);
+    fs::write(path, &bytes).expect("writable");
+    bytes
+}
+
+#[test]
+fn a_project_put_back_worked_on_and_damaged_again_is_recovered_anew() {
+    let folder = folder();
+    let path = folder.path().join("clip.mp4.labelhub");
+    let model = project(&path);
+    let good = fs::read(&path).expect("a project");
+    let first_damage = spoil(&path);
+    drop(open_with_model(&path, &model));
+    let recovered = |number: u32| {
+        let name = format!("clip.mp4.recovered-{number}.labelhub");
+        folder.path().canonicalize().expect("it is there").join(name)
+    };
+    let first = fs::read(recovered(1)).expect("it was recovered");
+
+    fs::write(&path, &good).expect("put back");
+    let mut both = check(&path, &model);
+    for n in 0..20 {
+        both.click(100 + n, n, 900 + n);
+    }
+    both.store.close().expect("a writable folder");
+    let model = both.model;
+    drop(both.store);
+    let second_damage = spoil(&path);
+    let both = open_with_model(&path, &model);
+    assert_eq!(both.store.path(), recovered(2));
+    assert!(both.model.objects.len() > OBJECTS as usize, "with the work since: {}", both.model.objects.len());
+    drop(both);
+    assert_eq!((fs::read(&path).ok(), fs::read(recovered(1)).ok()), (Some(second_damage.clone()), Some(first)));
+
+    // Each damage has its own, under whatever date the file comes back.
+    for (damage, number) in [(&first_damage, 1), (&second_damage, 2)] {
+        fs::write(&path, damage).expect("put back");
+        let (store, _, notices) = open(&path).expect("recovered before");
+        let damaged = path.canonicalize().expect("it is there");
+        assert_eq!(notices, [OpenNotice::OpenedRecovered { damaged, recovered: recovered(number) }]);
+        drop(store);
+    }
+}
+
+#[test]
+fn what_was_recovered_is_opened_when_the_project_is_gone() {
+    let folder = folder();
+    let path = folder.path().canonicalize().expect("it is there").join("clip.mp4.labelhub");
+    let model = project(&path);
+    spoil(&path);
+    let mut both = open_with_model(&path, &model);
+    both.click(1, 1, 555);
+    both.store.close().expect("a writable folder");
+    let (model, recovered) = (both.model, both.store.path().to_owned());
+    drop(both.store);
+    fs::remove_file(&path).expect("by hand");
+    let told = [OpenNotice::OpenedInPlaceOf { gone: path.clone(), recovered: recovered.clone() }];
+    let (store, snapshot, notices) = open(&path).expect("recovered before");
+    assert_eq!((snapshot.marks, notices.as_slice()), (model.snapshot().marks, &told[..]));
+    drop(store);
+    let copy = ProjectCopy::take(&path).expect("recovered before");
+    let (copied, snapshot, notices) = copy.open(&clip(), &options()).expect("recovered before");
+    assert_eq!((snapshot.marks, notices.as_slice()), (model.snapshot().marks, &told[..]));
+    drop(copied);
+    assert_eq!(file_names(folder.path()), ["clip.mp4.recovered-1.labelhub"], "nothing new was made");
+
+    // That one gets damaged as well.
+    spoil(&recovered);
+    let both = open_with_model(&path, &model);
+    assert!(both.store.path().ends_with("clip.mp4.recovered-2.labelhub"));
+}
+
+#[test]
+fn what_is_only_in_the_log_is_recovered_from_pages_that_cannot_be_reached_too() {
+    let folder = folder();
+    let path = folder.path().join("clip.mp4.labelhub");
+    let model = project(&path);
+    let mut both = check(&path, &model);
+    // The same size as before, so that only the leaf changes.
+    let key = (ObjectId(OBJECTS / 2), FrameIdx(FRAMES / 2));
+    let before = both.model.marks[&key];
+    let after = FrameMark { object_score: 77.5, ..before };
+    both.act("change", vec![Change::Mark { object: key.0, frame: key.1, before: Some(before), after: Some(after) }]);
+    both.store.handle().flush().expect("a writable folder");
+    let place = folder.path().join("after a crash");
+    fs::create_dir(&place).expect("a new folder");
+    let copy = place.join("clip.mp4.labelhub");
+    fs::copy(folder.path().join("clip.mp4.labelhub-wal"), place.join("clip.mp4.labelhub-wal")).expect("copied");
+    let mut bytes = fs::read(&path).expect("a project");
+    drop(both);
+    let connection = rusqlite::Connection::open(&path).expect("a project");
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'mark'";
+    let root = connection.query_row(sql, [], |row| row.get::<_, u32>(0)).expect("the table is there") as usize;
+    bytes[(root - 1) * PAGE..root * PAGE].fill(0xEE);
+    fs::write(&copy, bytes).expect("writable");
+    let (_store, snapshot, notices) = open(&copy).expect("most of it can be read");
+    assert!(matches!(&notices[..], [OpenNotice::Recovered { .. }]), "{notices:?}");
+    let mark = snapshot.marks.iter().find(|(object, frame, _)| (*object, *frame) == key).map(|(.., mark)| *mark);
+    assert_eq!(mark, Some(after));
 }
 
 /// Opens a damaged project; the model becomes what was recovered.

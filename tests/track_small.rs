@@ -137,7 +137,8 @@ fn a_correction_means_what_it_means_in_the_window() {
     let mut frames = ClipFrames::open(&data().join("frames")).expect("it opens");
     let frames_said = [(FrameIdx(0), first)].into();
     let objects = vec![ObjectPrompts { object, frames: frames_said, masks: BTreeMap::new(), has: Vec::new() }];
-    let request = TrackRequest { objects, first: FrameIdx(0), last: at, direction: TrackDirection::Forward };
+    let request =
+        TrackRequest { objects, first: FrameIdx(0), last: at, direction: TrackDirection::Forward, uses_damaged: false };
     window.start(&mut frames, &request).expect("it starts");
     loop {
         match window.prepare(&mut frames).expect("it prepares") {

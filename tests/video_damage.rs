@@ -7,11 +7,13 @@ mod video_support;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use label_hub::label::{FrameIdx, FrameSize};
 use label_hub::video::{self, Damage, Notice, VideoError};
 use video_support::{
-    FRAMES, Seeded, check_random_equals_sequential, damaged_frames, encoded, ffmpeg, find, made, open, plain, text,
+    FRAMES, Seeded, check_jumps, check_random_equals_sequential, damaged_frames, encoded, ffmpeg, find, has_encoder,
+    made, open, plain, text,
 };
 
 fn written(name: &str, bytes: impl FnOnce() -> Vec<u8>) -> PathBuf {
@@ -103,6 +105,145 @@ fn flipped_bits_mark_frames_and_stay_repeatable() {
                 assert!(!damaged.is_empty(), "{name} with {flips} flips shows no damage");
             }
         }
+    }
+}
+
+/// Where the packets of a clip lie in its file: start and length in bytes, in the order of the file.
+fn packets_of(path: &Path) -> Vec<(usize, usize)> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=size,pos", "-of", "csv=p=0"])
+        .arg(path)
+        .output()
+        .expect("ffprobe comes with ffmpeg");
+    let lines = String::from_utf8(output.stdout).expect("digits and commas");
+    // An AVI's packets are said to lie where their eight bytes of header do.
+    let header = if path.extension().is_some_and(|ending| ending == "avi") { 8 } else { 0 };
+    let packets = lines.lines().map(|line| {
+        let mut numbers = line.split(',').map(|number| number.parse::<usize>().expect("a size and a position"));
+        let (size, start) = (numbers.next().expect("a size"), numbers.next().expect("a position"));
+        (start + header, size)
+    });
+    packets.collect()
+}
+
+/// Which third of a packet is zeroed.
+#[derive(Clone, Copy)]
+enum Hit {
+    First,
+    Middle,
+}
+
+/// The clip with a third of one packet zeroed.
+fn hit(source: &Path, packet: usize, third: Hit) -> PathBuf {
+    let (stem, ending) = (source.file_stem().expect("a name"), source.extension().expect("an ending"));
+    let name = format!("{}_hit_{packet}.{}", stem.to_string_lossy(), ending.to_string_lossy());
+    written(&name, || {
+        let mut bytes = bytes_of(source);
+        let (start, size) = packets_of(source)[packet];
+        let third = match third {
+            Hit::First => start..start + size / 3,
+            Hit::Middle => start + size / 3..start + size * 2 / 3,
+        };
+        bytes[third].fill(0);
+        bytes
+    })
+}
+
+/// Frames of two clips whose pixels differ.
+fn unlike(one: &Path, other: &Path) -> Vec<u32> {
+    let (one, other) = (open(one), open(other));
+    assert_eq!(one.frame_count(), other.frame_count());
+    let mut readers = [&one, &other].map(|clip| clip.reader().expect("a reader"));
+    let is_unlike = |idx: &u32| {
+        let [one, other] = readers.each_mut().map(|reader| reader.frame(FrameIdx(*idx)).expect("a frame").to_rgb());
+        one != other
+    };
+    (0..one.frame_count()).filter(is_unlike).collect()
+}
+
+#[test]
+fn what_is_predicted_from_damage_is_marked_up_to_the_next_key_frame() {
+    let cases: [(&str, &str, Hit, &[&str]); 7] = [
+        ("spread_h264.mp4", "libx264", Hit::Middle, &["-bf", "0", "-x264-params", "scenecut=0"]),
+        (
+            "spread_h264_b.mp4",
+            "libx264",
+            Hit::Middle,
+            &["-bf", "3", "-x264-params", "scenecut=0:b-adapt=0:b-pyramid=normal"],
+        ),
+        (
+            "spread_h264_open.mkv",
+            "libx264",
+            Hit::Middle,
+            &["-bf", "2", "-x264-params", "scenecut=0:b-adapt=0:open-gop=1"],
+        ),
+        ("spread_mpeg4.mp4", "mpeg4", Hit::Middle, &["-q:v", "3", "-sc_threshold", "1000000000"]),
+        ("spread_mpeg4_b.avi", "mpeg4", Hit::Middle, &["-bf", "2", "-q:v", "3", "-sc_threshold", "1000000000"]),
+        ("spread_mpeg2.mkv", "mpeg2video", Hit::Middle, &["-bf", "2", "-q:v", "3", "-sc_threshold", "1000000000"]),
+        // Its arithmetic coder makes something of any bytes but the header's.
+        ("spread_vp9.mp4", "libvpx-vp9", Hit::First, &["-b:v", "600k", "-deadline", "realtime", "-cpu-used", "8"]),
+    ];
+    for (name, encoder, third, arguments) in cases {
+        if !has_encoder(encoder) {
+            continue;
+        }
+        let sound = encoded(name, &[&["-c:v", encoder, "-g", "30"], arguments].concat());
+        assert!(damaged_frames(&sound).is_empty(), "{name}");
+        // A packet amid the group, one before the next key, and that key.
+        for packet in [20, 21, 28, 30] {
+            let path = hit(&sound, packet, third);
+            let marked = damaged_frames(&path);
+            let unlike = unlike(&sound, &path);
+            assert!(!marked.is_empty(), "{name}, packet {packet}: nothing is marked");
+            let passed_off = unlike.iter().filter(|&idx| !marked.contains(idx)).collect::<Vec<&u32>>();
+            assert!(passed_off.is_empty(), "{name}, packet {packet}: {passed_off:?} unmarked, {marked:?} marked");
+            // A few pictures before the packet in the file are shown after it.
+            let in_reach = (packet as u32 - 4)..if packet < 27 { 30 } else { FRAMES };
+            assert!(marked.iter().all(|idx| in_reach.contains(idx)), "{name}, packet {packet}: {marked:?} marked");
+            check_jumps(&path, 40);
+        }
+    }
+}
+
+#[test]
+fn damage_in_a_picture_nothing_is_predicted_from_stays_there() {
+    let cases: [(&str, &[&str], usize); 4] = [
+        // I P B B P B B P …: two of three packets are such pictures.
+        ("stays_h264.mp4", &["-c:v", "libx264", "-bf", "2", "-x264-params", "b-adapt=0:b-pyramid=none:scenecut=0"], 20),
+        ("stays_mpeg4.avi", &["-c:v", "mpeg4", "-bf", "2", "-q:v", "3", "-sc_threshold", "1000000000"], 20),
+        ("stays_mpeg2.mkv", &["-c:v", "mpeg2video", "-bf", "2", "-q:v", "3", "-sc_threshold", "1000000000"], 20),
+        ("stays_mjpeg.avi", &["-c:v", "mjpeg", "-q:v", "3"], 20),
+    ];
+    for (name, arguments, packet) in cases {
+        let sound = encoded(name, &[arguments, &["-g", "30"]].concat());
+        let path = hit(&sound, packet, Hit::Middle);
+        let marked = damaged_frames(&path);
+        assert_eq!((marked.len(), &marked), (1, &unlike(&sound, &path)), "{name}");
+        check_random_equals_sequential(&path);
+    }
+}
+
+#[test]
+fn the_frame_that_the_end_of_the_file_cuts_is_marked() {
+    let cases: [(&str, &str, &[&str]); 5] = [
+        ("tail_mjpeg.mov", "mjpeg", &["-q:v", "3", "-movflags", "+faststart"]),
+        ("tail_vp9.mp4", "libvpx-vp9", &["-b:v", "600k", "-cpu-used", "8", "-movflags", "+faststart"]),
+        ("tail_vp8.avi", "libvpx", &["-b:v", "600k", "-auto-alt-ref", "0", "-deadline", "realtime"]),
+        ("tail_cinepak.mov", "cinepak", &["-frames:v", "20", "-movflags", "+faststart"]),
+        ("tail_ffv1.mov", "ffv1", &["-level", "1", "-movflags", "+faststart"]),
+    ];
+    for (name, encoder, arguments) in cases {
+        if !has_encoder(encoder) {
+            continue;
+        }
+        let sound = encoded(name, &[&["-c:v", encoder, "-g", "12"], arguments].concat());
+        let path = written(&name.replace("tail", "tail_cut"), || {
+            let (start, size) = packets_of(&sound)[15];
+            bytes_of(&sound)[..start + size / 2].to_vec()
+        });
+        let last = open(&path).frame_count() - 1;
+        assert_eq!((last, damaged_frames(&path)), (15, vec![15]), "{name}");
+        check_random_equals_sequential(&path);
     }
 }
 

@@ -138,7 +138,9 @@ fn a_picture_in_print_colours_becomes_rgb() {
     // Cyan 0, magenta and yellow full, black 0; made with Pillow.
     fs::write(folder.path().join("1.jpg"), include_bytes!("data/cmyk_red.jpg")).expect("writable");
     let clip = open(folder.path());
-    let red = clip.reader().expect("a reader").frame(FrameIdx(0)).expect("the frame").to_rgb().pixel(3, 3);
+    let frame = clip.reader().expect("a reader").frame(FrameIdx(0)).expect("the frame");
+    assert_eq!(frame.damage(), None);
+    let red = frame.to_rgb().pixel(3, 3);
     assert!(red[0] > 220 && red[1] < 60 && red[2] < 60, "{red:?}");
 }
 
@@ -162,6 +164,39 @@ fn a_truncated_image_is_damaged_and_repeats_the_last_good_one() {
             assert_eq!(matches!(frame.damage(), Some(Damage::Unreadable { .. })), idx >= 2, "frame {idx}");
             assert_eq!(frame.to_rgb().pixel(0, 0)[0], if idx == 0 { b'1' } else { b'2' }, "frame {idx}");
         }
+    }
+}
+
+#[test]
+fn a_jpeg_the_decoder_fills_in_is_damaged_and_shown_as_it_came() {
+    // Noise fills the file with picture data.
+    let noise =
+        RgbImage::from_fn(96, 64, |x, y| Rgb([x * x + 7 * y, (31 * x) ^ (y * y), x * y + 3 * x].map(|v| v as u8)));
+    let whole = with_orientation(&noise, 1);
+    let (middle, end) = (whole.len() / 2, whole.len() - 2);
+    let with_middle = |bytes: &[u8]| [&whole[..middle], bytes, &whole[middle + bytes.len()..]].concat();
+    let cases: [(&str, Vec<u8>, bool); 9] = [
+        ("whole", whole.clone(), true),
+        ("with data of the phone behind it", [&whole[..], b"junk \xff\xd8\xff\xd9"].concat(), true),
+        ("with fill bytes before its end", [&whole[..end], b"\xff\xff", &whole[end..]].concat(), true),
+        ("filled up to a word", [&whole[..end], b"\0\0\0", &whole[end..]].concat(), true),
+        ("cut", whole[..middle].to_vec(), false),
+        ("cut and ended", [&whole[..middle], b"\xff\xd9"].concat(), false),
+        ("without its end", whole[..end].to_vec(), false),
+        ("zeroed in the middle", with_middle(&[0; 40]), false),
+        ("with something else in the middle", with_middle(&[0x5a; 40]), false),
+    ];
+    for (what, bytes, is_whole) in cases {
+        let folder = folder();
+        for (name, bytes) in [("1.jpg", &whole), ("2.jpg", &bytes), ("3.jpg", &whole)] {
+            fs::write(folder.path().join(name), bytes).expect("writable");
+        }
+        let clip = open(folder.path());
+        let mut reader = clip.reader().expect("a reader");
+        let damage = [0, 1, 2].map(|idx| reader.frame(FrameIdx(idx)).expect("the frame").damage().cloned());
+        assert_eq!(damage, [None, (!is_whole).then_some(Damage::Concealed), None], "a JPEG {what}");
+        let [first, second] = [0, 1].map(|idx| reader.frame(FrameIdx(idx)).expect("the frame").to_rgb());
+        assert_eq!(first.pixel(0, 0), second.pixel(0, 0), "a JPEG {what}");
     }
 }
 
@@ -216,6 +251,25 @@ fn identity_follows_the_images_not_the_folder() {
     assert_eq!(open(first.path()).identity(), open(second.path()).identity());
     save(&second.path().join("2.png"), coloured(2), ImageFormat::Png);
     assert_ne!(open(first.path()).identity(), open(second.path()).identity());
+}
+
+#[test]
+fn a_picture_of_several_pages_says_that_the_first_is_used() {
+    let folder = folder();
+    let path = folder.path().join("1.tif");
+    save(&path, coloured(7), ImageFormat::Tiff);
+    assert_eq!(open(&path).notices(), []);
+    let mut bytes = fs::read(&path).expect("just written");
+    assert_eq!(&bytes[..2], b"II", "written with the low byte first");
+    // Its description says how many entries of 12 bytes it has, and behind them where the next page's is.
+    let start = u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes")) as usize;
+    let next = start + 2 + 12 * usize::from(u16::from_le_bytes([bytes[start], bytes[start + 1]]));
+    let (page, end) = (bytes[start..next + 4].to_vec(), bytes.len() as u32);
+    bytes.extend(page);
+    bytes[next..next + 4].copy_from_slice(&end.to_le_bytes());
+    fs::write(&path, bytes).expect("writable");
+    let clip = open(&path);
+    assert_eq!((clip.notices(), red_of(&clip, 0)), (&[Notice::AnimatedImages { count: 1 }][..], 7));
 }
 
 #[cfg(not(feature = "video"))]

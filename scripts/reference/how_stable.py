@@ -75,30 +75,36 @@ def line(result, ours):
             f"| {result.worst(result.max, 'object_pointer'):.1e} | {result.worst(result.max, 'object_score'):.1e} |")
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("golden", type=pathlib.Path)
-    p.add_argument("variants", type=pathlib.Path, nargs="+")
-    p.add_argument("--ours", type=pathlib.Path, help="what `label-hub parity` printed against the golden")
-    a = p.parse_args()
-    golden = load_file(a.golden)
-    variants = [of_files(path.stem, load_file(path), golden) for path in a.variants]
-    ours = of_table("ours", a.ours) if a.ours else None
+def report(golden_path, variant_paths, ours_path=None):
+    """Prints the table; returns how many keys ours misses and no variant does."""
+    golden = load_file(golden_path)
+    variants = [of_files(path.stem, load_file(path), golden) for path in variant_paths]
+    ours = of_table("ours", ours_path) if ours_path else None
     if ours and set(ours.max) != set(golden):
-        raise SystemExit(f"{a.ours} and the golden have different keys")
+        raise SystemExit(f"{ours_path} and the golden have different keys")
     columns = ("against the golden", "keys", "missed", "of these ours too", "worst IoU", "logits: worst max",
                "median mean", "worst mean", "pointer", "score")
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for result in [ours] * bool(ours) + variants:
         print(line(result, ours))
     if not ours:
-        return
+        return 0
     alone = sorted(ours.missed - set().union(*(v.missed for v in variants)))
     print(f"\n{len(ours.missed)} keys missed by ours, {len(alone)} of them by no variant")
     for key in alone:
         most = max(variants, key=lambda v: v.mean[key])
         print(f"{key}: mean {ours.mean[key]:.2e}, max {ours.max[key]:.2e}; "
               f"{most.name}: mean {most.mean[key]:.2e}, max {most.max[key]:.2e}")
+    return len(alone)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("golden", type=pathlib.Path)
+    p.add_argument("variants", type=pathlib.Path, nargs="+")
+    p.add_argument("--ours", type=pathlib.Path, help="what `label-hub parity` printed against the golden")
+    a = p.parse_args()
+    report(a.golden, a.variants, a.ours)
 
 
 if __name__ == "__main__":

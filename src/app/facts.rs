@@ -61,6 +61,8 @@ pub struct AppFacts {
     pub selected: Option<ObjectId>,
     /// Whether it is locked.
     pub is_selected_locked: bool,
+    /// Whether it is hidden.
+    pub is_selected_hidden: bool,
     /// Whether any object has a prompt on any frame.
     pub has_prompts: bool,
     /// What is said about the selected object on the current frame.

@@ -104,6 +104,7 @@ fn is_locked(world: &World, object: crate::label::ObjectId) -> bool {
 fn gather_selected(world: &World, object: crate::label::ObjectId, facts: &mut AppFacts) {
     let frame = facts.frame;
     facts.is_selected_locked = is_locked(world, object);
+    facts.is_selected_hidden = labels::facts(world, object).is_some_and(|object| object.is_hidden);
     facts.prompt_here = labels::frame_prompt(world, object, frame).map(|said| said.prompt.clone());
     let mark = labels::mark(world, object, frame);
     facts.has_mask_here = mark.is_some();

@@ -351,6 +351,10 @@ fn points(
     } else {
         return;
     };
+    if !actions.iter().all(leaves_drag) {
+        // A key came with the button: the point would go to another object or frame than the one that was seen.
+        return;
+    }
     let Some(at) = pos.map(|pos| frame_at(transform, pos)).filter(|at| is_inside(view.size, *at)) else { return };
     // A click on a marker takes it away, whichever button.
     match pos.and_then(|pos| marker_at(transform, view.prompt, pos)) {

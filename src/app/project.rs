@@ -9,10 +9,10 @@ use bevy::prelude::*;
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use serde::{Deserialize, Serialize};
 
-use crate::label::{Change, Edit, FrameIdx, ObjectId};
+use crate::label::{Change, ClipRecord, Edit, FrameIdx, ObjectId, chosen_stream};
 use crate::store::{
     OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectClip, ProjectHandle, ProjectStore, SaveState,
-    Snapshot, StoreError, project_clip, project_path, separate_project_path,
+    Snapshot, StoreError, named_as_project, project_clip, project_path, separate_project_path,
 };
 use crate::video::Clip;
 
@@ -223,6 +223,7 @@ fn ways_out_of(error: &StoreError, opening: &Opening) -> Vec<(String, Action)> {
             vec![("Link the labels to this clip".to_owned(), relink), separate]
         }
         StoreError::Misfit { .. }
+        | StoreError::OtherPictures { .. }
         | StoreError::Foreign { .. }
         | StoreError::Newer { .. }
         | StoreError::Unrecoverable { .. } => vec![separate],
@@ -239,9 +240,12 @@ fn ways_out_of(error: &StoreError, opening: &Opening) -> Vec<(String, Action)> {
 pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     let Opened { store, snapshot, notices } = opened;
     for notice in notices {
-        let ways_out = match notice {
+        let ways_out = match &notice {
             OpenNotice::ReadOnly { .. } => {
                 vec![("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy))]
+            }
+            OpenNotice::LabelsElsewhere { projects, .. } => {
+                projects.iter().map(|project| way_to(project, &snapshot.clip)).collect()
             }
             _ => Vec::new(),
         };
@@ -293,6 +297,13 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
     project.saved = None;
     project.inherits_classes = inherits_classes;
     store
+}
+
+/// The way to a clip's labels in another project.
+fn way_to(project: &Path, clip: &ClipRecord) -> (String, Action) {
+    let name = project.file_name().unwrap_or(project.as_os_str()).to_string_lossy();
+    let choice = ProjectChoice::At(project.to_owned());
+    (format!("Open {name}"), Action::OpenWith(clip.path.clone(), chosen_stream(&clip.identity), choice))
 }
 
 /// Prompts whose mask had not come when the project was closed.
@@ -354,7 +365,7 @@ pub(super) fn watch_saving(mut project: ResMut<Project>, mut notices: ResMut<Not
     project.saved = Some(now);
 }
 
-/// Writes the whole project elsewhere, on a thread.
+/// Writes the whole project elsewhere, on a thread; without a project's ending it could not be opened again.
 pub(super) fn save_copy(world: &mut World, target: PathBuf) {
     let Some(handle) = world.resource::<Project>().handle.clone() else { return };
     if world.resource::<Project>().copying.is_some() {
@@ -362,6 +373,7 @@ pub(super) fn save_copy(world: &mut World, target: PathBuf) {
         world.resource_mut::<Notices>().push(Severity::Info, text, Vec::new());
         return;
     }
+    let target = named_as_project(target);
     let waker = world.resource::<Waker>().0.clone();
     let (sender, answer) = bounded(1);
     let copying = std::thread::Builder::new().name("copy-project".to_owned()).spawn(move || {

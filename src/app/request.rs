@@ -55,7 +55,8 @@ pub(super) fn ask_preview(
     mut corrected: Local<Option<(MaskId, Arc<Mask>)>>,
 ) {
     let Some(considered) = preview.point else {
-        *last_asked = None;
+        // Its number may be another mask's in the next clip.
+        (*last_asked, *corrected) = (None, None);
         if preview.mask.is_some() || preview.pending.is_some() {
             (preview.mask, preview.pending) = (None, None);
         }

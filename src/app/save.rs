@@ -2,7 +2,8 @@
 //!
 //! Runs on a thread of its own over a snapshot of what there is to write. Each file is written whole or not at all.
 //! A list of the files lies beside them, written before the first of them, so that saving again, also after it was
-//! stopped or failed, can take away those that are no longer masks and leaves everybody else's files alone.
+//! stopped or failed, can take away those that are no longer masks and leaves everybody else's files alone. It says of
+//! which clip they are: two clips may be called alike, and masks of any clip are.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::formats::{npy, write_atomically};
 use crate::label::{FrameIdx, MaskId, ObjectId, name_with_stream};
+use crate::video::ClipIdentity;
 
 use super::state::StoreLink;
 
@@ -27,6 +29,10 @@ const EVENT_CAPACITY: usize = 64;
 pub struct SaveJob {
     /// Where.
     pub folder: PathBuf,
+    /// The clip they are of.
+    pub clip: PathBuf,
+    /// Which clip that is, wherever it lies.
+    pub identity: ClipIdentity,
     /// The masks.
     pub masks: Vec<(FrameIdx, ObjectId, MaskId)>,
     /// Where the masks are.
@@ -77,7 +83,28 @@ pub fn default_folder(clip: &Path, stream: Option<u32>) -> PathBuf {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct FileList {
+    /// The clip they are of. Earlier versions do not say it.
+    #[serde(default)]
+    identity: Option<ClipIdentity>,
+    /// Its file or folder, for messages.
+    #[serde(default)]
+    clip: Option<String>,
     files: BTreeSet<String>,
+}
+
+impl FileList {
+    fn of(job: &SaveJob, files: BTreeSet<String>) -> Self {
+        let clip = job.clip.file_name().map(|name| name.to_string_lossy().into_owned());
+        FileList { identity: Some(job.identity.clone()), clip, files }
+    }
+
+    /// Whether the files are of the clip that is saved. One that does not say it is taken by its folder's name.
+    fn is_of(&self, job: &SaveJob) -> bool {
+        match &self.identity {
+            Some(identity) => *identity == job.identity,
+            None => job.folder.file_name() == default_folder(&job.clip, job.identity.chosen_stream()).file_name(),
+        }
+    }
 }
 
 /// Starts writing. `waker` is called after each message.
@@ -104,10 +131,10 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
     let folder = &job.folder;
     let failed = |path: &Path, what: &str, cause: &str| failed(folder, path, what, cause);
     fs::create_dir_all(folder).map_err(|e| failed(folder, "the folder cannot be made", &e.to_string()))?;
-    let earlier = earlier_files(folder)?;
+    let earlier = earlier_files(job)?;
     let files: BTreeSet<String> =
         job.masks.iter().map(|(frame, object, _)| npy::file_name(*frame, *object, 0)).collect();
-    write_list(folder, earlier.union(&files).cloned().collect())?;
+    write_list(job, earlier.union(&files).cloned().collect())?;
     for (count, (frame, object, id)) in job.masks.iter().enumerate() {
         if job.is_stopped.load(Ordering::Relaxed) {
             return Ok(SaveEvent::Stopped { folder: folder.clone(), files: count });
@@ -128,41 +155,45 @@ fn write_all(job: &SaveJob, report: &dyn Fn(SaveEvent)) -> Result<SaveEvent, Sav
         }
     }
     let count = files.len();
-    write_list(folder, files)?;
+    write_list(job, files)?;
     Ok(SaveEvent::Done { folder: folder.clone(), files: count, removed })
 }
 
-fn write_list(folder: &Path, files: BTreeSet<String>) -> Result<(), SaveEvent> {
-    let list = serde_json::to_vec_pretty(&FileList { files }).expect("names are strings");
+fn write_list(job: &SaveJob, files: BTreeSet<String>) -> Result<(), SaveEvent> {
+    let folder = &job.folder;
+    let list = serde_json::to_vec_pretty(&FileList::of(job, files)).expect("names are strings");
     write_atomically(&folder.join(LIST_NAME), |writer| io::Write::write_all(writer, &list))
         .map_err(|e| failed(folder, folder, "the list of files was not written", &e.to_string()))
 }
 
-/// The files of an earlier save; refuses a folder with masks that somebody else wrote.
-fn earlier_files(folder: &Path) -> Result<BTreeSet<String>, SaveEvent> {
+/// The files of an earlier save; refuses a folder with masks that somebody else wrote, or that are of another clip.
+fn earlier_files(job: &SaveJob) -> Result<BTreeSet<String>, SaveEvent> {
+    let folder = &job.folder;
     let unreadable =
         |e: String| failed(folder, &folder.join(LIST_NAME), "the list of an earlier save cannot be read", &e);
-    match fs::read(folder.join(LIST_NAME)) {
-        Ok(bytes) => {
-            let list: FileList = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
-            Ok(list.files)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let entries = fs::read_dir(folder).map_err(|e| unreadable(e.to_string()))?;
-            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-            match names.into_iter().find(|name| npy::is_mask_name(name)) {
-                None => Ok(BTreeSet::new()),
-                Some(name) => Err(SaveEvent::Failed {
-                    folder: folder.to_owned(),
-                    message: format!(
-                        "{}: it holds masks of another origin ({name}). Nothing was written; choose another folder",
-                        folder.display()
-                    ),
-                    is_foreign: true,
-                }),
-            }
-        }
-        Err(error) => Err(unreadable(error.to_string())),
+    let list: Option<FileList> = match fs::read(folder.join(LIST_NAME)) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(unreadable(error.to_string())),
+    };
+    let origin = match list {
+        Some(list) if list.is_of(job) => return Ok(list.files),
+        Some(FileList { clip: Some(clip), .. }) => format!("of another clip, {clip}"),
+        Some(FileList { clip: None, .. }) => "that may be of another clip".to_owned(),
+        None => "of another origin".to_owned(),
+    };
+    let entries = fs::read_dir(folder).map_err(|e| unreadable(e.to_string()))?;
+    let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    match names.find(|name| npy::is_mask_name(name)) {
+        None => Ok(BTreeSet::new()),
+        Some(name) => Err(SaveEvent::Failed {
+            folder: folder.clone(),
+            message: format!(
+                "{}: it holds masks {origin} ({name}). Nothing was written; choose another folder",
+                folder.display()
+            ),
+            is_foreign: true,
+        }),
     }
 }
 
@@ -188,6 +219,8 @@ mod tests {
             .collect();
         SaveJob {
             folder: folder.to_owned(),
+            clip: "/nowhere/shot.mp4".into(),
+            identity: ClipIdentity::of_bytes(b"shot"),
             masks,
             store: StoreLink(Arc::new(RwLock::new(store))),
             is_stopped: Arc::default(),
@@ -247,5 +280,45 @@ mod tests {
         let end = write_all(&job(folder.path(), &[0]), &|_| {}).expect_err("refused");
         assert!(matches!(end, SaveEvent::Failed { is_foreign: true, .. }), "{end:?}");
         assert_eq!(fs::read_to_string(folder.path().join("0_1.npy")).expect("still there"), "theirs");
+    }
+
+    #[test]
+    fn masks_of_another_clip_are_not_touched() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder.path().join("shot_masks");
+        write_all(&job(&folder, &[0, 1]), &|_| {}).expect("written");
+        let mut other = job(&folder, &[1, 2]);
+        (other.clip, other.identity) = ("/nowhere/shot.mkv".into(), ClipIdentity::of_bytes(b"other"));
+        let before = names(&folder);
+        match write_all(&other, &|_| {}) {
+            Err(SaveEvent::Failed { is_foreign: true, message, .. }) => {
+                assert!(message.contains("shot.mp4"), "{message}")
+            }
+            end => panic!("{end:?}"),
+        }
+        assert_eq!(names(&folder), before);
+        // Once they were taken away there is nothing to lose.
+        for frame in [0, 1] {
+            fs::remove_file(folder.join(npy::file_name(FrameIdx(frame), ObjectId(1), 0))).expect("written");
+        }
+        let end = write_all(&other, &|_| {}).expect("written");
+        assert_eq!(end, SaveEvent::Done { folder, files: 2, removed: 0 });
+    }
+
+    #[test]
+    fn lists_of_earlier_versions_are_of_the_clip_their_folder_is_named_after() {
+        let parent = tempfile::tempdir().expect("a temporary folder");
+        for (name, is_ours) in [("shot_masks", true), ("masks", false)] {
+            let folder = parent.path().join(name);
+            fs::create_dir(&folder).expect("a folder");
+            fs::write(folder.join("0_1.npy"), "an earlier mask").expect("a file");
+            fs::write(folder.join(LIST_NAME), r#"{"files":["0_1.npy"]}"#).expect("a file");
+            match write_all(&job(&folder, &[3]), &|_| {}) {
+                Ok(end) => assert_eq!((end, is_ours), (SaveEvent::Done { folder, files: 1, removed: 1 }, true)),
+                Err(end) => {
+                    assert!(!is_ours && matches!(end, SaveEvent::Failed { is_foreign: true, .. }), "{end:?}");
+                }
+            }
+        }
     }
 }

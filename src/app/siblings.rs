@@ -4,9 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::formats::MANIFEST_NAME;
 
-/// Endings of files that are taken for clips when going from one to the next.
-const VIDEO_ENDINGS: [&str; 12] = ["mp4", "mov", "m4v", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "ogv", "gif"];
-
 /// The next video file beside a video, or the next folder beside a folder, by name as people sort it.
 pub(super) fn next_clip(clip: &Path) -> Option<PathBuf> {
     let is_folder = clip.is_dir();
@@ -14,14 +11,13 @@ pub(super) fn next_clip(clip: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(parent).ok()?;
     let is_alike = |path: &Path| {
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let is_clip = if is_folder {
             // What we wrote ourselves lies beside the clips by default.
             let is_ours = path.join(MANIFEST_NAME).exists()
                 || path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("_masks"));
             path.is_dir() && !is_ours
         } else {
-            ending.is_some_and(|ending| VIDEO_ENDINGS.contains(&ending.as_str()))
+            crate::video::is_video_name(path)
         };
         is_clip && !is_hidden
     };
@@ -44,12 +40,12 @@ mod tests {
     #[test]
     fn clips_follow_each_other_as_people_sort_them() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for name in ["clip10.mp4", "clip2.mp4", "clip1.mp4", "notes.txt", ".clip3.mp4"] {
+        for name in ["clip10.mp4", "clip2.M2TS", "clip1.mp4", "clip1.notes.txt", ".clip3.mp4"] {
             std::fs::write(folder.path().join(name), "").expect("a file");
         }
         let at = |name: &str| folder.path().join(name);
-        assert_eq!(next_clip(&at("clip1.mp4")), Some(at("clip2.mp4")));
-        assert_eq!(next_clip(&at("clip2.mp4")), Some(at("clip10.mp4")));
+        assert_eq!(next_clip(&at("clip1.mp4")), Some(at("clip2.M2TS")));
+        assert_eq!(next_clip(&at("clip2.M2TS")), Some(at("clip10.mp4")));
         assert_eq!(next_clip(&at("clip10.mp4")), None);
     }
 

@@ -254,9 +254,11 @@ pub struct Tracking {
     pub total: u32,
     /// Frames still to be visited.
     pub remaining: u32,
-    /// Objects it tracks, with their revisions when it was asked for: words that come later reach its frames in the next
-    /// run only, so its masks are stale then.
+    /// Objects it tracks, with the revisions its masks get: the object's when it was asked for, and after any change of
+    /// its prompts one that nothing else has. Such words reach all frames in the next run only.
     pub revisions: BTreeMap<ObjectId, u64>,
+    /// Where the prompt changed since it was asked for: the labeller's newer words are not its to answer.
+    pub reworded: BTreeSet<(ObjectId, FrameIdx)>,
     /// It also answers clicks and boxes anew that were answered before.
     pub is_anew: bool,
     /// Masks taken up.

@@ -52,7 +52,7 @@ pub(super) fn streams(world: &World) -> Vec<StreamRow> {
 
 /// How the run goes.
 pub(super) fn progress(world: &World) -> Option<ProgressView> {
-    let run = world.resource::<CurrentRun>().0.as_ref()?;
+    let run = world.resource::<CurrentRun>().0.as_ref().filter(|run| !run.is_disowned)?;
     let done = run.total.saturating_sub(run.remaining);
     let passed = run.since.elapsed().as_secs_f32();
     // The first frame comes sooner or later than all others, and tells nothing.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::track_events::ranges;
 use crate::label::{FrameIdx, FrameSize};
 use crate::video::{self, Clip, Colour, Notice, VideoError, VideoStream};
 
@@ -157,26 +158,5 @@ impl fmt::Display for ClipReport {
             }
         }
         self.notices.iter().try_for_each(|notice| line("note", notice.to_string()))
-    }
-}
-
-/// `3-5, 9` for 3, 4, 5, 9.
-fn ranges(frames: &[FrameIdx]) -> String {
-    let runs = frames.chunk_by(|a, b| a.0 + 1 == b.0).map(|run| match run {
-        [only] => only.to_string(),
-        [first, .., last] => format!("{first}-{last}"),
-        [] => String::new(),
-    });
-    runs.collect::<Vec<String>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frame_lists_are_short() {
-        assert_eq!(ranges(&[3, 4, 5, 9].map(FrameIdx)), "3-5, 9");
-        assert_eq!(ranges(&[]), "");
     }
 }

@@ -211,6 +211,7 @@ impl From<StoreError> for CliError {
             | StoreError::Newer { .. }
             | StoreError::OtherClip { .. }
             | StoreError::OtherFrames { .. }
+            | StoreError::OtherPictures { .. }
             | StoreError::Misfit { .. }
             | StoreError::NoClip { .. }
             | StoreError::Unrecoverable { .. } => Exit::Input,

@@ -18,6 +18,7 @@ use super::exit::{CliError, Exit};
 use super::progress::Reporter;
 use super::signals::StopFlag;
 use super::track::{Surroundings, with_surroundings};
+use super::track_events::ranges;
 use crate::formats::{PictureFile, encode_picture, write_atomically};
 use crate::label::{FrameIdx, chosen_stream, counted};
 use crate::video::Clip;
@@ -239,8 +240,7 @@ fn tell_all(args: &ExtractArgs, clip: &Clip, stop: &StopFlag, reporter: &mut Rep
     let mut words =
         format!("{out}: {} written, {already_there} were there ({fps:.1} frames/s)", counted(*written, "picture"));
     if !damaged.is_empty() {
-        let list: Vec<String> = damaged.iter().map(ToString::to_string).collect();
-        words.push_str(&format!("; damaged frames, whose pictures only stand in for them: {}", list.join(" ")));
+        words.push_str(&format!("; damaged frames, whose pictures only stand in for them: {}", ranges(damaged)));
     }
     reporter.clear();
     reporter.tell(&Event::Done { frames, summary: &summary, seconds, fps }, &words)?;

@@ -16,7 +16,7 @@ use crate::formats::{ClipFacts, GatheredLabels, ObjectInfo, SourceError};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, Mask, MaskId, ObjectId};
 use crate::store::{
     Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectClip,
-    ProjectCopy, ProjectStore, Snapshot, project_clip, project_path,
+    ProjectCopy, ProjectStore, Snapshot, is_project_there, project_clip, project_path, projects_without_clip,
 };
 use crate::video::Clip;
 
@@ -58,9 +58,7 @@ impl Project {
     /// project is recovered into a new file, and that is told as an error: somebody should look at what is lost.
     pub fn open_to_write(named: &Path, without: WithoutProject, stop: &StopFlag) -> Result<Self, CliError> {
         let place = Place::find(named, stop)?;
-        if without == WithoutProject::Refuse {
-            place.expect_project()?;
-        }
+        place.expect_project(without)?;
         let Place { clip, project } = place;
         let (store, snapshot, notices) = ProjectStore::open(&project, &clip.record(), options())?;
         for notice in &notices {
@@ -70,6 +68,8 @@ impl Project {
                 }
                 OpenNotice::ReadOnly { .. } => return Err(CliError::input(notice.to_string())),
                 OpenNotice::OpenedRecovered { .. }
+                | OpenNotice::OpenedInPlaceOf { .. }
+                | OpenNotice::LabelsElsewhere { .. }
                 | OpenNotice::Migrated { .. }
                 | OpenNotice::Relinked { .. }
                 | OpenNotice::WasEmpty { .. }
@@ -86,7 +86,7 @@ impl Project {
     /// When clip or project cannot be opened.
     pub fn open_to_read(named: &Path, stop: &StopFlag) -> Result<Self, CliError> {
         let place = Place::find(named, stop)?;
-        place.expect_project()?;
+        place.expect_project(WithoutProject::Refuse)?;
         let Place { clip, project } = place;
         let (store, snapshot, notices) = ProjectCopy::take(&project)?.open(&clip.record(), &options())?;
         Ok(Self::of(clip, store, snapshot, &notices))
@@ -189,14 +189,29 @@ impl Place {
         Ok(Place { clip, project })
     }
 
-    fn expect_project(&self) -> Result<(), CliError> {
-        if self.project.exists() {
+    /// Refuses where there is no project and none is to be made; in any case where the clip's labels are in a project
+    /// that it lost with its name.
+    fn expect_project(&self, without: WithoutProject) -> Result<(), CliError> {
+        if is_project_there(&self.project) {
             return Ok(());
         }
         let (clip, project) = (self.clip.path().display(), self.project.display());
-        Err(CliError::input(format!(
-            "{clip}: has no project yet ({project} is not there); label it in the window, or import labels first"
-        )))
+        let none = format!("{clip}: has no project yet ({project} is not there)");
+        let elsewhere = projects_without_clip(&self.clip.record());
+        if !elsewhere.is_empty() {
+            let names: Vec<String> = elsewhere.iter().map(|path| path.display().to_string()).collect();
+            let names = names.join(", ");
+            return Err(CliError::input(format!(
+                "{none}, but there are labels of this same clip in {names}; rename that to {project} to go on with \
+                 them, or move it away to begin anew"
+            )));
+        }
+        match without {
+            WithoutProject::Make => Ok(()),
+            WithoutProject::Refuse => {
+                Err(CliError::input(format!("{none}; label it in the window, or import labels first")))
+            }
+        }
     }
 }
 

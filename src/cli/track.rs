@@ -42,7 +42,7 @@ pub struct TrackArgs {
     stream: Option<u32>,
     /// Track what is stale or missing in a project (its file, or its clip), from the project's own prompts; the masks
     /// go into the project
-    #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "damaged", "no_overlap", "truth"])]
+    #[arg(long, value_name = "PROJECT|CLIP", conflicts_with_all = ["clip", "points", "boxes", "masks", "prompts", "pad", "no_overlap", "truth"])]
     pub(super) project: Option<PathBuf>,
     /// With --project: the objects to track, by number; all that have prompts without it
     #[arg(long, value_name = "1,2", value_delimiter = ',')]
@@ -88,9 +88,9 @@ pub struct TrackArgs {
     /// Start anew: remove the masks an earlier run wrote to the folder
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// What to do on frames that do not decode
+    /// What to do on frames that do not decode whole, or refer to such a one
     #[arg(long, value_enum, default_value = "skip")]
-    damaged: DamagedFrames,
+    pub(super) damaged: DamagedFrames,
     /// Give a pixel that several objects claim to the likeliest one alone. A mask from --mask stays as it is, and the
     /// others give way to it, as the backward pass does to what the forward pass wrote
     #[arg(long)]

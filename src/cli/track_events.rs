@@ -103,8 +103,7 @@ pub fn done(reporter: &mut Reporter<'_>, done: &Done) -> Result<(), CliError> {
     let (frames, masks) = (counted(*frames, "frame"), counted(*masks, "mask"));
     let mut words = format!("done: {frames} in {seconds:.1} s ({fps:.2} frames/s), {masks}");
     if !damaged.is_empty() {
-        let list: Vec<String> = damaged.iter().map(FrameIdx::to_string).collect();
-        words.push_str(&format!("; {}: {}", counted(damaged.len(), "damaged frame"), list.join(" ")));
+        words.push_str(&format!("; {}: {}", counted(damaged.len(), "damaged frame"), ranges(damaged)));
     }
     reporter.clear();
     reporter.tell(&Event::Done(done), &words)
@@ -120,4 +119,24 @@ pub fn stopped(reporter: &mut Reporter<'_>, kept: Kept) -> Result<(), CliError> 
     let (frames, masks) = (counted(kept.frames, "frame"), counted(kept.masks, "mask"));
     let words = format!("stopped after {frames}, {masks} kept; run the same command again to go on");
     reporter.stopped(&words, Some(kept))
+}
+
+/// Frames in rising order, those in a row as `--range` takes them: `7 31..246`.
+pub(super) fn ranges(frames: &[FrameIdx]) -> String {
+    let in_a_row = frames.chunk_by(|one, next| one.0 + 1 == next.0);
+    let words = in_a_row.map(|run| match run {
+        [one] => one.to_string(),
+        run => format!("{}..{}", run[0], run[run.len() - 1]),
+    });
+    words.collect::<Vec<String>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_in_a_row_are_told_as_a_range() {
+        assert_eq!(ranges(&[7, 31, 32, 33, 40].map(FrameIdx)), "7 31..33 40");
+    }
 }

@@ -20,7 +20,7 @@ use super::prompts::check_range;
 use super::signals::StopFlag;
 use super::track::{Surroundings, TrackArgs};
 use super::track_events::{self, Done, MaskMade, Start};
-use super::tracker::Direction;
+use super::tracker::{DamagedFrames, Direction};
 use crate::engine::{
     EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts, ObjectResult,
     TrackDirection, TrackEnd, TrackRequest, lacking_frames, lead_in_frames, load_model, open_device,
@@ -124,7 +124,14 @@ fn track(
     for object in &mut objects {
         add_held(project, object, lead_in_frames(first, last, direction, project.clip.frame_count()))?;
     }
-    let request = TrackRequest { objects, first, last, direction };
+    let uses_damaged = match args.damaged {
+        DamagedFrames::Skip => false,
+        DamagedFrames::Use => true,
+        DamagedFrames::Hold => {
+            return Err(CliError::usage("--damaged hold is for .npy files; a project takes skip or use"));
+        }
+    };
+    let request = TrackRequest { objects, first, last, direction, uses_damaged };
     if lacking_frames(&request, project.clip.frame_count())? == 0 {
         reporter.notice("nothing to do: all masks in the range are up to date")?;
         return Ok(Ended::Done(Done { frames: 0, masks: 0, seconds: 0.0, fps: 0.0, damaged: Vec::new() }));

@@ -40,7 +40,7 @@ pub enum Direction {
     Both,
 }
 
-/// What happens on frames that do not decode.
+/// What happens on frames that do not decode soundly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DamagedFrames {

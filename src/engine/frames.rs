@@ -55,6 +55,11 @@ impl ClipFrames {
         self.clip.index().name(frame)
     }
 
+    /// Whether the model is run on damaged frames as on others from here on.
+    pub fn use_damaged(&mut self, uses_damaged: bool) {
+        self.uses_damaged = uses_damaged;
+    }
+
     /// Damaged frames met so far.
     pub fn damaged(&self) -> &BTreeSet<FrameIdx> {
         &self.damaged

@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn request(objects: Vec<ObjectPrompts>, first: u32, last: u32, direction: TrackDirection) -> TrackRequest {
-        TrackRequest { objects, first: FrameIdx(first), last: FrameIdx(last), direction }
+        TrackRequest { objects, first: FrameIdx(first), last: FrameIdx(last), direction, uses_damaged: false }
     }
 
     #[test]

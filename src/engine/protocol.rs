@@ -111,6 +111,8 @@ pub struct TrackRequest {
     pub last: FrameIdx,
     /// Which way.
     pub direction: TrackDirection,
+    /// Whether the model runs on damaged frames as on others; else they get no mask.
+    pub uses_damaged: bool,
 }
 
 impl TrackRequest {

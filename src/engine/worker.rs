@@ -229,7 +229,11 @@ impl Worker {
     }
 
     fn track(&mut self, generation: Generation, request: &TrackRequest) {
-        match self.with_model(generation, |model, frames| model.start(frames, request)) {
+        let started = self.with_model(generation, |model, frames| {
+            frames.use_damaged(request.uses_damaged);
+            model.start(frames, request)
+        });
+        match started {
             Ok(()) => self.run = Some(Run { generation, is_ready: false }),
             Err(error) => self.tell(EngineEvent::TrackFinished { generation, end: TrackEnd::Failed(error) }),
         }

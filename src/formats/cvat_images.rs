@@ -5,8 +5,10 @@
 //! images/CLIP_00000.png   where pictures are wanted
 //! ```
 //!
-//! Packed as a zip it is what CVAT imports. Masks carry the attributes `track_id` and `name`; CVAT keeps them where the
-//! task's labels have such attributes. A mask that CVAT's users add has no track: it is an object by itself.
+//! Packed as a zip it is what CVAT imports. It goes by the images' names, and where its task has no such names, as that of
+//! a video, by their ids: the frames' numbers in the clip, or a running number where there are several clips.
+//! Masks carry the attributes `track_id` and `name`; CVAT keeps them where the task's labels have such attributes. A mask
+//! that CVAT's users add has no track: it is an object by itself.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -28,13 +30,16 @@ pub(super) fn write(dataset: &Dataset<'_>, output: &mut Output<'_>) -> Result<()
     let size = is_one_size.then(|| (first.size().width, first.size().height));
     let count = dataset.frame_count() as usize;
     cvat_meta::write_head(&mut file, &first.facts().name, "annotation", count, size, &dataset.classes)?;
-    let mut id = 0;
+    let is_one_clip = dataset.clips.len() == 1;
+    let mut images_before = 0;
     for clip in &dataset.clips {
         for frame in &clip.frames {
+            // CVAT takes it for the frame where the name matches none, so it is not the place among those exported.
+            let id = if is_one_clip { frame.idx.0 } else { images_before };
             let name = escaped(&format!("{}{}", frame.name, output.image_ending(clip, frame)));
             let (width, height) = (clip.size().width, clip.size().height);
             file.text(&format!("<image id=\"{id}\" name=\"{name}\" width=\"{width}\" height=\"{height}\">\n"))?;
-            id += 1;
+            images_before += 1;
             for (object, mask) in clip.masks_on(frame.idx)? {
                 let shape = cvat_rle::attributes(&mask).expect("it is not empty");
                 file.text(&format!(

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::file_names::stem;
+use super::file_names::{prefix, stem};
 use super::files;
 use super::manifest::{ManifestClip, ManifestFrame};
 use super::reading::FrameId;
@@ -46,9 +46,10 @@ impl FrameFinder {
     }
 
     /// For what our own export says of a folder whose files are others now: each frame is where its file is. `None`
-    /// where the export does not say what the files were called.
+    /// where the export does not say what the files were called, or is one of a video.
     pub fn moved(clip: &ManifestClip, numbers_frames: bool, file_names: &[String]) -> Option<Self> {
-        if numbers_frames && clip.frames.iter().any(|frame| frame.file.is_none()) {
+        let has_files = clip.frames.iter().all(|frame| frame.file.is_some());
+        if !has_files && (numbers_frames || is_called_as_a_video(clip)) {
             return None;
         }
         let now = by_stem(file_names.iter().map(String::as_str).zip(0..));
@@ -88,11 +89,14 @@ impl FrameFinder {
         }
     }
 
-    /// The number that a frame is found by, where another program chose how to count.
-    pub fn foreign_number(&self, id: FrameId<'_>) -> Option<u32> {
+    /// The number that a frame is found by, where another program chose how to count, and the one its name says.
+    pub fn foreign_numbers(&self, id: FrameId<'_>) -> Option<(u32, Option<u32>)> {
         match (id, &self.names) {
-            (FrameId::Number(number), Names::Folder(_) | Names::Video) => Some(number),
-            (FrameId::File { name, index: None }, Names::Video) => number_of(name),
+            (FrameId::Number(number), Names::Folder(_) | Names::Video) => Some((number, None)),
+            (FrameId::File { name, index }, Names::Video) => {
+                let in_name = number_of(name);
+                index.or(in_name).map(|used| (used, in_name))
+            }
             _ => None,
         }
     }
@@ -138,6 +142,15 @@ fn by_stem<'n>(frames: impl Iterator<Item = (&'n str, u32)>) -> HashMap<String, 
         found.entry(stem(name).to_owned()).and_modify(|known| *known = None).or_insert(Some(FrameIdx(idx)));
     }
     found
+}
+
+/// Whether an export that says no files names a clip's frames as those of a video: by the clip and their numbers. A file
+/// of a folder that ends with such a number need not be that frame.
+fn is_called_as_a_video(clip: &ManifestClip) -> bool {
+    let before = format!("{}_", prefix(&clip.name_in_files));
+    let is_numbered =
+        |frame: &ManifestFrame| before_digits(&frame.name) == before && number_of(&frame.name) == Some(frame.index);
+    clip.frames.iter().all(is_numbered)
 }
 
 /// The number at the end of a name.

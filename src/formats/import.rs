@@ -9,6 +9,7 @@ use super::dataset::{ClipFacts, NO_CLASS};
 use super::file_names::safe_name;
 use super::frame_finder::FrameFinder;
 use super::manifest::{Manifest, ManifestClip, ManifestObject};
+use super::numbering::Numbering;
 use super::reading::{FrameRef, ObjectKey, ObjectRef, Place, Sink};
 use super::{FormatError, FormatId, registry};
 use crate::label::{FrameIdx, FrameSize, Mask};
@@ -123,8 +124,8 @@ struct CollectSink<'a> {
     errors: Vec<ItemError>,
     error_count: u64,
     notices: Vec<String>,
-    /// The lowest and the highest number that another program gave a frame.
-    numbers: Option<(u32, u32)>,
+    /// How another program counted the frames.
+    numbering: Numbering,
     progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
     /// Steps since `progress` was called last.
     steps: u32,
@@ -181,7 +182,7 @@ impl<'a> CollectSink<'a> {
             errors: Vec::new(),
             error_count: 0,
             notices,
-            numbers: None,
+            numbering: Numbering::default(),
             progress,
             steps: 0,
         })
@@ -192,24 +193,15 @@ impl<'a> CollectSink<'a> {
         if (self.progress)(self.masks).is_break() { Err(FormatError::Cancelled) } else { Ok(()) }
     }
 
-    /// Refuses frames that were counted from 1: every mask would lie one frame late. Says so where it cannot be told.
+    /// Refuses frames that were counted from 1, and says so where it cannot be told.
     fn check_numbers(&mut self) -> Result<(), FormatError> {
-        let Some((lowest, highest)) = self.numbers.filter(|(lowest, _)| *lowest > 0) else { return Ok(()) };
-        let last = self.target.frame_count.saturating_sub(1);
-        if highest == last + 1 {
-            let cause = format!(
-                "its frames are numbered {lowest} to {highest}, the clip's 0 to {last}; number them from 0 and import it \
-                 again"
-            );
-            return Err(FormatError::Dataset { path: self.path.to_owned(), format: self.format, cause });
-        }
-        if self.format.may_count_from_one() {
-            self.notice(format!(
-                "its lowest frame number is {lowest}; numbers were taken as counted from 0, so look whether the masks lie \
-                 on their frames"
-            ));
-        }
+        let told = self.numbering.finish(self.target.frame_count, self.format.may_count_from_one());
+        told.map_err(|cause| self.unusable(cause))?.into_iter().for_each(|notice| self.notice(notice));
         Ok(())
+    }
+
+    fn unusable(&self, cause: String) -> FormatError {
+        FormatError::Dataset { path: self.path.to_owned(), format: self.format, cause }
     }
 
     fn finish(self) -> Imported {
@@ -383,9 +375,8 @@ impl Sink for CollectSink<'_> {
 
     fn locate(&mut self, frame: &FrameRef<'_>) -> Result<Option<Place>, FormatError> {
         self.keep_going()?;
-        if let Some(number) = self.frames.foreign_number(frame.id) {
-            let (lowest, highest) = self.numbers.unwrap_or((number, number));
-            self.numbers = Some((lowest.min(number), highest.max(number)));
+        if let Some((used, in_name)) = self.frames.foreign_numbers(frame.id) {
+            self.numbering.note(&frame.shown(), used, in_name).map_err(|cause| self.unusable(cause))?;
         }
         match self.frames.find(frame.id) {
             Ok(idx) => Ok(Some(Place { clip: 0, frame: idx, size: self.target.size })),
@@ -404,11 +395,9 @@ impl Sink for CollectSink<'_> {
         self.look()?;
         self.runs += mask.runs().len();
         if self.runs > MAX_RUNS {
-            return Err(FormatError::Dataset {
-                path: self.path.to_owned(),
-                format: self.format,
-                cause: format!("its masks have more than {MAX_RUNS} runs; import fewer frames at a time"),
-            });
+            return Err(
+                self.unusable(format!("its masks have more than {MAX_RUNS} runs; import fewer frames at a time"))
+            );
         }
         let position = self.object_position(place, object);
         let (_, object) = &mut self.objects[position];
@@ -444,7 +433,7 @@ impl Sink for CollectSink<'_> {
 }
 
 /// A foreign text may be of any length.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const MAX_CHARS: usize = 300;
     match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),

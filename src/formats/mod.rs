@@ -44,6 +44,7 @@ pub mod npy;
 mod npy_frames;
 mod npy_header;
 mod npy_stack;
+mod numbering;
 mod outline;
 mod output;
 mod overlap;

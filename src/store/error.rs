@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use crate::label::MaskId;
+use super::PROJECT_EXTENSION;
+use crate::label::{MaskId, counted};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +77,20 @@ pub enum StoreError {
         /// The clip that was to be opened.
         given: PathBuf,
     },
+    /// The clip is a folder of more or fewer images than the project's labels are for.
+    #[error("{}: the labels are for the {} of {}, and {} has {given_count}. If pictures were added to the folder or taken from it, put it back as it was and the labels are there again; or start a separate project", path.display(), counted(*recorded_count, "picture"), recorded.display(), given.display())]
+    OtherPictures {
+        /// The project file.
+        path: PathBuf,
+        /// Where the project's own clip was.
+        recorded: PathBuf,
+        /// Frames of that.
+        recorded_count: u32,
+        /// The folder that was to be opened.
+        given: PathBuf,
+        /// Images in it.
+        given_count: u32,
+    },
     /// The clip is the project's own, but its frames are counted otherwise than when they were labelled.
     #[error("{}: the frames of this clip are counted otherwise than when it was labelled, by another version of the program or of ffmpeg; open it with that one, or link the labels to it all the same and look whether they lie on their frames", path.display())]
     OtherFrames {
@@ -91,7 +106,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The project's clip is not where it could be.
-    #[error("{}: its clip is not there, neither {} nor {}; put it back, or open the clip where it is now", path.display(), beside.display(), recorded.display())]
+    #[error("{}: its clip is not there, neither {} nor {}; put the clip back, or move this project beside it and name it after it, as film.mp4.{PROJECT_EXTENSION} for film.mp4", path.display(), beside.display(), recorded.display())]
     NoClip {
         /// The project file.
         path: PathBuf,

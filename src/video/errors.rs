@@ -90,6 +90,16 @@ pub enum VideoError {
         /// The limit.
         limit: String,
     },
+    /// The container's header asks for more than we give.
+    #[error("{path}: its header asks for more than {streams} streams or {mebibytes} MiB of memory. Copy the pictures alone into a new file, for example `ffmpeg -i IN -map 0:v:0 -c copy OUT.mkv`", path = path.display())]
+    HeaderTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Most streams a file may have.
+        streams: u32,
+        /// Most memory for one thing in it.
+        mebibytes: usize,
+    },
     /// A folder without pictures.
     #[error("{path}: no images in this folder (png, jpg, webp, bmp, tiff, gif). Choose the folder that holds the frames", path = path.display())]
     EmptyFolder {
@@ -195,7 +205,7 @@ pub enum Notice {
     },
     /// Jumping is slow: the file cannot be sought, so a jump back decodes from the start.
     SequentialOnly,
-    /// The order of the frames was found by decoding once, because the file has no usable timestamps.
+    /// The order of the frames was found by decoding once, because the file's timestamps do not tell it.
     OrderFoundByDecoding,
     /// More than one video stream; the best one was taken, or the one asked for.
     SeveralVideoStreams {
@@ -213,7 +223,7 @@ pub enum Notice {
         /// The first one.
         first_name: String,
     },
-    /// Animated images give their first picture only.
+    /// Animated images and images of several pages give their first picture only.
     AnimatedImages {
         /// How many.
         count: u32,
@@ -239,7 +249,7 @@ impl fmt::Display for Notice {
             }
             Notice::SequentialOnly => f.write_str("the file cannot be sought: jumping back decodes from the start"),
             Notice::OrderFoundByDecoding => {
-                f.write_str("no usable timestamps: the order of the frames was found by decoding once")
+                f.write_str("the timestamps do not tell the order of the frames: it was found by decoding once")
             }
             Notice::SeveralVideoStreams { count, chosen } => {
                 write!(f, "{count} video streams: stream {chosen} is shown")
@@ -249,7 +259,8 @@ impl fmt::Display for Notice {
                 write!(f, "{} unreadable and marked as damaged (first: {first_name})", counted(*count, "image"))
             }
             Notice::AnimatedImages { count } => {
-                write!(f, "{}: only the first picture of each is used", counted(*count, "animated image"))
+                let images = counted(*count, "image");
+                write!(f, "{images} with several pictures: only the first of each is used")
             }
             Notice::LeadingPicturesDropped { count } => {
                 write!(f, "{} before the first key frame, not decodable and not counted", counted(*count, "picture"))

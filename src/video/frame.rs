@@ -99,7 +99,7 @@ pub struct Plane<'a> {
 pub enum Damage {
     /// The decoder gave nothing; the last good picture stands in.
     Missing,
-    /// The decoder patched parts of the picture, or its reference pictures are missing.
+    /// The decoder patched parts of the picture, or pictures it may be predicted from are damaged or missing.
     Concealed,
     /// The picture has another size than the clip; the last good picture stands in.
     OtherSize {

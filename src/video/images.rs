@@ -4,7 +4,7 @@
 //! gaps and sort as a person expects. Called by [`open`](super::open) and by [`Reader`](super::Reader).
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::errors::{Notice, VideoError};
 use super::frame::{Damage, Frame, Picture, RgbImage};
 use super::identity::ClipIdentity;
 use super::index::{FrameEntry, FrameIndex, TimeBase};
+use super::jpeg;
 use super::limits;
 use super::natural_order;
 use crate::label::{FrameIdx, FrameSize};
@@ -26,6 +27,7 @@ use crate::label::{FrameIdx, FrameSize};
 const NOMINAL_TIME_BASE: TimeBase = TimeBase { num: 1, den: 25 };
 const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "webp", "bmp", "tif", "tiff", "gif"];
 const HEAD_BYTES: u64 = 1024;
+const JPEG_START: &[u8] = &[0xff, 0xd8];
 
 /// Whether a path names a still image we read ourselves. A lone GIF is a video: it may be animated.
 pub(super) fn is_still_image(path: &Path) -> bool {
@@ -165,10 +167,12 @@ impl ImageFrames {
     pub fn frame(&mut self, list: &ImageList, index: &FrameIndex, idx: FrameIdx) -> Result<Frame, VideoError> {
         let path = &list.files[idx.as_usize()];
         let (picture, damage) = match decode(path, self.size) {
-            Ok(image) => {
+            Ok(Decoded { image, is_whole }) => {
                 let picture = Arc::new(Picture::from_rgb(image));
-                self.last_good = Some((idx, Arc::clone(&picture)));
-                (picture, None)
+                if is_whole {
+                    self.last_good = Some((idx, Arc::clone(&picture)));
+                }
+                (picture, (!is_whole).then_some(Damage::Concealed))
             }
             Err(Fault::Damaged(damage)) => (self.good_picture_before(list, idx), Some(damage)),
             Err(Fault::OutOfReach(source)) => return Err(VideoError::Io { path: path.clone(), source }),
@@ -183,7 +187,7 @@ impl ImageFrames {
             {
                 return Arc::clone(picture);
             }
-            if let Ok(image) = decode(&list.files[earlier.as_usize()], self.size) {
+            if let Ok(Decoded { image, is_whole: true }) = decode(&list.files[earlier.as_usize()], self.size) {
                 let picture = Arc::new(Picture::from_rgb(image));
                 self.last_good = Some((earlier, Arc::clone(&picture)));
                 return picture;
@@ -251,7 +255,20 @@ impl From<image::ImageError> for Fault {
     }
 }
 
-fn decode(path: &Path, expected: FrameSize) -> Result<RgbImage, Fault> {
+impl From<io::Error> for Fault {
+    fn from(source: io::Error) -> Self {
+        Fault::OutOfReach(source)
+    }
+}
+
+/// What the decoder made of an image.
+struct Decoded {
+    image: RgbImage,
+    /// Nothing of it was filled in by the decoder, as far as can be told.
+    is_whole: bool,
+}
+
+fn decode(path: &Path, expected: FrameSize) -> Result<Decoded, Fault> {
     let mut decoder = decoder_of(path)?;
     let (width, height) = decoder.dimensions();
     // The file may have been replaced since the folder was opened: check again before allocating.
@@ -265,7 +282,18 @@ fn decode(path: &Path, expected: FrameSize) -> Result<RgbImage, Fault> {
     if size != expected {
         return Err(Fault::Damaged(Damage::OtherSize { found: size }));
     }
-    Ok(RgbImage { size, pixels: pixels.into_raw() })
+    Ok(Decoded { image: RgbImage { size, pixels: pixels.into_raw() }, is_whole: is_whole(path)? })
+}
+
+/// Only the JPEG decoder fills in what is missing; the others refuse such a file.
+fn is_whole(path: &Path) -> io::Result<bool> {
+    let mut file = BufReader::new(File::open(path)?);
+    if !file.fill_buf()?.starts_with(JPEG_START) {
+        return Ok(true);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(jpeg::is_whole(&bytes))
 }
 
 fn decoder_of(path: &Path) -> image::ImageResult<impl ImageDecoder + use<>> {
@@ -278,7 +306,8 @@ fn decoder_of(path: &Path) -> image::ImageResult<impl ImageDecoder + use<>> {
     reader.into_decoder()
 }
 
-/// Looks for the marks of APNG, animated WebP and looping GIF near the start; a wrong guess costs a notice, no pixels.
+/// Looks for the marks of APNG, animated WebP and looping GIF near the start, and for a TIFF's second page; a wrong guess
+/// costs a notice, no pixels.
 fn is_animated(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
@@ -286,7 +315,34 @@ fn is_animated(path: &Path) -> bool {
     read.is_ok()
         && ((head.starts_with(b"\x89PNG") && has(b"acTL"))
             || (head.starts_with(b"RIFF") && has(b"ANIM"))
-            || (head.starts_with(b"GIF8") && has(b"NETSCAPE2.0")))
+            || (head.starts_with(b"GIF8") && has(b"NETSCAPE2.0"))
+            || File::open(path).is_ok_and(|file| second_tiff_page(BufReader::new(file)).is_some_and(|page| page != 0)))
+}
+
+/// Where a TIFF's second page is described, 0 where there is none; `None` where it is no TIFF, or a damaged one.
+fn second_tiff_page(mut file: impl Read + Seek) -> Option<u64> {
+    let mut read = |position: Option<u64>, count: usize, is_little: bool| {
+        if let Some(position) = position {
+            file.seek(SeekFrom::Start(position)).ok()?;
+        }
+        let mut bytes = [0; 8];
+        file.read_exact(&mut bytes[..count]).ok()?;
+        Some(if is_little { u64::from_le_bytes(bytes) } else { u64::from_be_bytes(bytes) >> (64 - 8 * count) })
+    };
+    let is_little = match read(Some(0), 2, false)? {
+        0x4949 => true,
+        0x4d4d => false,
+        _ => return None,
+    };
+    // A page: how many entries, the entries, where the next page is. BigTIFF has the same with wider numbers.
+    let (first, count_bytes, entry_bytes, place_bytes) = match read(None, 2, is_little)? {
+        42 => (read(None, 4, is_little)?, 2, 12, 4),
+        43 => (read(Some(8), 8, is_little)?, 8, 20, 8),
+        _ => return None,
+    };
+    let entries = read(Some(first), count_bytes, is_little)?;
+    let end = first.checked_add(count_bytes as u64)?.checked_add(entries.checked_mul(entry_bytes)?)?;
+    read(Some(end), place_bytes, is_little)
 }
 
 fn is_wanted(path: &Path) -> bool {
@@ -314,5 +370,20 @@ impl Ord for NaturalName {
 impl PartialOrd for NaturalName {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_page_of_a_tiff_is_found() {
+        let page = |bytes: &[u8]| second_tiff_page(io::Cursor::new(bytes));
+        let little = b"II\x2a\0\x08\0\0\0\x01\0............\x07\0\0\0";
+        let big = b"MM\0\x2a\0\0\0\x08\0\x01............\0\0\0\0";
+        let wide = b"II\x2b\0\x08\0\0\0\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0....................\x09\0\0\0\0\0\0\0";
+        assert_eq!([page(little), page(big), page(wide)], [Some(7), Some(0), Some(9)]);
+        assert_eq!([page(b"II\x2a\0\xff\0\0\0"), page(b"GIF89a"), page(b"")], [None; 3]);
     }
 }

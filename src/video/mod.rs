@@ -19,6 +19,7 @@ mod frame;
 mod identity;
 mod images;
 mod index;
+mod jpeg;
 #[cfg_attr(not(feature = "video"), allow(dead_code, reason = "most limits are for containers"))]
 mod limits;
 mod natural_order;
@@ -39,6 +40,7 @@ pub use frame::{Damage, Frame, Layout, Plane, PlaneFormat, RgbImage};
 pub use identity::ClipIdentity;
 pub use images::holds_images;
 pub use index::{FrameEntry, FrameIndex, TimeBase};
+pub use limits::is_video_name;
 pub use natural_order::compare as natural_order;
 pub use reader::Reader;
 pub use worker::{Generation, SameClip, VideoCommand, VideoEvent, VideoThread, WorkerOptions};

@@ -74,6 +74,14 @@ impl Lab {
         self.app.update();
     }
 
+    /// Sends actions that come in one update: nothing a thread brings lies between them.
+    pub fn act_at_once(&mut self, actions: impl IntoIterator<Item = Action>) {
+        for action in actions {
+            self.app.world_mut().resource_mut::<ActionQueue>().send(action);
+        }
+        self.app.update();
+    }
+
     /// Lets updates pass until something holds; the threads' wakers say when to look again.
     pub fn wait(&mut self, what: &str, holds: impl Fn(&World) -> bool) {
         loop {

@@ -144,7 +144,7 @@ pub fn object(object: ObjectId, prompts: &[(u32, FramePrompt)], has: &[(u32, u32
 }
 
 pub fn run(objects: Vec<ObjectPrompts>, first: u32, last: u32, direction: TrackDirection) -> TrackRequest {
-    TrackRequest { objects, first: FrameIdx(first), last: FrameIdx(last), direction }
+    TrackRequest { objects, first: FrameIdx(first), last: FrameIdx(last), direction, uses_damaged: false }
 }
 
 /// A rectangle of a clip's frame.

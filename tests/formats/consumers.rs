@@ -65,6 +65,9 @@ fn write_exports_for_their_consumers() {
         });
         fs::write(out.join(format!("{format}.report.json")), told.to_string()).expect("writable");
     }
+    let mut part = clips[3].plan();
+    part.frames.every = 3;
+    export_quietly(FormatId::CvatImages, part, &out.join("part-cvat-images")).expect("a new folder");
     let many = many_objects();
     write_truth(&out, "many", &[&many]);
     export_quietly(FormatId::Davis, many.plan(), &out.join("many-davis")).expect("254 objects fit");

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use label_hub::formats::{FormatError, FormatId, FrameChoice, FramesWith, ImageChoice, Split, export};
+use label_hub::formats::{ExportPlan, FormatError, FormatId, FrameChoice, FramesWith, ImageChoice, Split, export};
 use label_hub::label::{FrameIdx, ObjectId};
 
 use super::made_up::{MadeUp, Pictures, difficult, export_quietly, plan};
@@ -108,7 +108,7 @@ fn what_an_export_leaves_out_or_fills_up_is_told() {
         export_quietly(format, plan, &folder.path().join(name)).expect(name).notes.join("; ")
     };
     let all = notes(FormatId::Coco, FramesWith::Anything, "all");
-    assert!(all.starts_with("6 frames have no mask") && !all.contains("left out,"), "{all}");
+    assert!(all.starts_with("6 frames without a mask") && !all.contains("left out,"), "{all}");
     let some = notes(FormatId::Coco, FramesWith::Masks, "some");
     assert_eq!(some, "two: left out, none of its frames meets the choice");
     assert_eq!(notes(FormatId::Npy, FramesWith::Anything, "npy"), "", "no file is no claim");
@@ -147,6 +147,21 @@ fn tracks_for_cvat_end_where_the_next_frame_is_not_exported() {
     let masks: Vec<_> = text.lines().filter(|line| line.starts_with("<mask")).filter_map(mask).collect();
     let expected = [("0", "0"), ("1", "1"), ("3", "0"), ("4", "1")];
     assert_eq!(masks, expected.map(|(frame, outside)| (frame.to_owned(), outside.to_owned())));
+}
+
+#[test]
+fn images_for_cvat_have_their_frames_for_ids() {
+    let clips = [difficult("one", 13, 9), difficult("two", 13, 9)];
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ids = |mut plan: ExportPlan<'_>, name: &str| -> Vec<String> {
+        plan.frames.every = 3;
+        export_quietly(FormatId::CvatImages, plan, &folder.path().join(name)).expect("a new folder");
+        let text = fs::read_to_string(folder.path().join(name).join("annotations.xml")).expect("written");
+        text.lines().filter_map(|line| Some(line.strip_prefix("<image id=\"")?.split_once('"')?.0.to_owned())).collect()
+    };
+    assert_eq!(ids(clips[0].plan(), "one"), ["0", "3", "6"]);
+    // No two images may share one.
+    assert_eq!(ids(plan(&clips.each_ref()), "both"), ["0", "1", "2", "3", "4", "5"]);
 }
 
 #[test]

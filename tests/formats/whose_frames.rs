@@ -205,6 +205,62 @@ fn exports_of_another_video_are_told_from_those_of_this_one() {
 }
 
 #[test]
+fn files_of_a_folder_are_not_taken_for_the_frames_of_a_video_that_end_with_the_same_number() {
+    let video = bars("clip", 12, 0);
+    let names: Vec<String> = (1..14).map(|number| format!("{number:05}.png")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let pictures = bars("pictures", 12, 0).with_names(&names[..12]);
+    let more = bars("pictures", 13, 0).with_names(&names);
+    let part = (FrameIdx(3), FrameIdx(6));
+    for (format, range) in NAMED.into_iter().flat_map(|format| [(format, None), (format, Some(part))]) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = folder.path().join("out");
+        let mut plan = video.plan();
+        plan.frames.range = range;
+        export_quietly(format, plan, &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let mut expected = masks_of(&video);
+        expected.retain(|frame, _| range.is_none_or(|(first, last)| (first.0..=last.0).contains(frame)));
+        let imported = read(format, &target, &pictures).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!((imported.errors.as_slice(), masks_in(&imported)), (&[][..], expected), "{format}, {range:?}");
+        assert!(imported.notices[0].contains("another clip"), "{format}: {:?}", imported.notices);
+        let message = read(format, &target, &more).expect_err("of another length").to_string();
+        assert!(message.contains("12 frames, this one 13"), "{format}: {message}");
+    }
+}
+
+#[test]
+fn numbers_that_contradict_the_names_are_refused() {
+    let video = bars("clip", 12, 0);
+    let all: Vec<String> = (0..12).map(|number| format!("frame_{number:06}.png")).collect();
+    let folder_of_all = bars("clip", 12, 0).with_names(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    for format in [FormatId::Datumaro, FormatId::Coco, FormatId::LabelStudio] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let export = |name: &str, clip: &MadeUp| {
+            let target = folder.path().join(name);
+            export_quietly(format, clip.plan(), &target).unwrap_or_else(|e| panic!("{format}: {e}"));
+            without_manifest(&target);
+            target
+        };
+        // As CVAT exports a task of chosen pictures: the number is the place in the task.
+        let chosen = bars("clip", 3, 0).with_names(&["frame_000000.png", "frame_000003.png", "frame_000006.png"]);
+        let target = export("chosen", &chosen);
+        let message = read(format, &target, &video).expect_err("nothing says which number counts").to_string();
+        assert!(message.contains("frame_000003: its name says 3, its frame number 1"), "{format}: {message}");
+        let imported = read(format, &target, &folder_of_all).unwrap_or_else(|e| panic!("{format}: {e}"));
+        let expected = [0, 1, 2].map(|frame| (3 * frame, masks_of(&chosen)[&frame].clone()));
+        assert_eq!(masks_in(&imported), BTreeMap::from(expected), "{format}");
+        // Names counted from 1 say the same as the numbers.
+        let target = export("from-one", &bars("clip", 3, 0).with_names(&["a_1.png", "a_2.png", "a_3.png"]));
+        let imported = read(format, &target, &video).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!(masks_in(&imported), masks_of(&bars("clip", 3, 0)), "{format}");
+        assert!(imported.notices[0].contains("its name says 1, its frame number 0"), "{:?}", imported.notices);
+        let target = export("same", &bars("clip", 3, 0));
+        let imported = read(format, &target, &video).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!((masks_in(&imported), imported.notices), (masks_of(&bars("clip", 3, 0)), Vec::new()), "{format}");
+    }
+}
+
+#[test]
 fn frames_counted_from_one_are_refused_or_told() {
     let clip = bars("clip", 4, 0);
     let image = |number: u32| {
@@ -243,6 +299,22 @@ fn frames_counted_from_one_are_refused_or_told() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn numbers_beside_the_names_are_not_counted_from_one_in_silence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("x.json");
+    for (numbers, is_refused) in [(1..5, true), (1..4, false)] {
+        let image = |number: u32| json!({"id": number, "file_name": "frame.jpg", "frame_index": number});
+        let images: Vec<_> = numbers.map(image).collect();
+        let coco = json!({"images": images, "annotations": [], "categories": []});
+        fs::write(&path, coco.to_string()).expect("writable");
+        match read(FormatId::Coco, &path, &bars("clip", 4, 0)) {
+            Ok(imported) => assert!(!is_refused && imported.notices[0].contains("number is 1"), "{imported:?}"),
+            Err(error) => assert!(is_refused && error.to_string().contains("numbered 1 to 4"), "{error}"),
         }
     }
 }

@@ -151,6 +151,7 @@ impl Action {
             TrackScope::From(Backward),
             TrackScope::From(Both),
             TrackScope::ThisFrame,
+            TrackScope::DamagedToo,
             TrackScope::Anew,
         ];
         all.extend(scopes.map(Action::Track));

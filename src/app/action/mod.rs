@@ -53,6 +53,8 @@ pub enum TrackScope {
     From(TrackDirection),
     /// The whole in/out range, both ways, where masks are stale or missing.
     StaleOrMissing,
+    /// The same, and the model runs on damaged frames as on others.
+    DamagedToo,
     /// The current frame only.
     ThisFrame,
     /// The whole in/out range again from the same prompts, as after a larger model was loaded. What was painted or

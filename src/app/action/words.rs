@@ -14,6 +14,7 @@ fn track_label(scope: TrackScope) -> &'static str {
         TrackScope::From(TrackDirection::Backward) => "Track backward",
         TrackScope::From(TrackDirection::Both) => "Track both ways",
         TrackScope::StaleOrMissing => "Track what is stale or missing",
+        TrackScope::DamagedToo => "Track damaged frames too",
         TrackScope::ThisFrame => "Track this frame only",
         TrackScope::Anew => "Track everything again",
     }
@@ -40,6 +41,7 @@ impl Action {
             TrackScope::From(TrackDirection::Both) => "both",
             TrackScope::StaleOrMissing => "stale",
             TrackScope::ThisFrame => "frame",
+            TrackScope::DamagedToo => "damaged_too",
             TrackScope::Anew => "anew",
         };
         let name = match self {

@@ -349,6 +349,8 @@ fn load_model(world: &mut World, choice: ModelChoice) {
 }
 
 fn save(world: &mut World, folder: PathBuf) {
+    let Some(clip) = world.resource::<OpenClip>().clip() else { return };
+    let (clip, identity) = (clip.path().to_owned(), clip.identity().clone());
     let index = world.resource::<LabelIndex>();
     let mut masks = Vec::new();
     for (object, entity) in index.objects() {
@@ -359,7 +361,7 @@ fn save(world: &mut World, folder: PathBuf) {
     let total = masks.len();
     let is_stopped = Arc::new(AtomicBool::new(false));
     let store = world.resource::<StoreLink>().clone();
-    let job = SaveJob { folder: folder.clone(), masks, store, is_stopped: is_stopped.clone() };
+    let job = SaveJob { folder: folder.clone(), clip, identity, masks, store, is_stopped: is_stopped.clone() };
     match spawn(job, world.resource::<Waker>().0.clone()) {
         Ok(progress) => {
             let mut saving = world.resource_mut::<Saving>();

@@ -1,15 +1,17 @@
 //! Undo, redo, reset.
 
+use std::collections::BTreeSet;
+
 use bevy::prelude::*;
 
 use crate::engine::EngineCommand;
-use crate::label::{Change, Edit, Provenance, counted};
+use crate::label::{Change, Edit, ObjectId, Provenance, counted};
 
 use super::super::action::Action;
 use super::super::history::{History, Joins};
 use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
-use super::super::state::{Answers, CurrentRun, EngineLink, Tracking};
+use super::super::state::{Answers, CurrentRun, EngineLink, Selection, Tracking};
 use super::{commit, make, objects, owns_run, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
@@ -51,6 +53,7 @@ pub(in super::super) fn newest_run(world: &World) -> Option<&Tracking> {
 /// and so is one whose answer never came; one that gets its mask back is not.
 fn make_again(world: &mut World, edit: &Edit) {
     make(world, edit);
+    select_returned(world, edit);
     for change in &edit.changes {
         let Change::Mark { object, frame, before, after } = change else { continue };
         let key = (*object, *frame);
@@ -71,6 +74,19 @@ fn make_again(world: &mut World, edit: &Edit) {
             _ => None,
         });
         world.resource_mut::<Answers>().wanted.extend(said.filter(|key| open.contains(key)));
+    }
+}
+
+/// Whoever brings an object back wants to go on with it. Of several the first is taken, where none is selected.
+fn select_returned(world: &mut World, edit: &Edit) {
+    let returned = edit.changes.iter().filter_map(|change| match change {
+        Change::Object { id, before: None, after: Some(_) } => Some(*id),
+        _ => None,
+    });
+    let returned: BTreeSet<ObjectId> = returned.collect();
+    let is_any_selected = world.resource::<Selection>().0.is_some();
+    if let Some(first) = returned.first().filter(|_| returned.len() == 1 || !is_any_selected) {
+        objects::select(world, *first);
     }
 }
 

@@ -11,7 +11,7 @@ use bevy::prelude::*;
 use crate::engine::{EngineEvent, Generation, ObjectResult, TrackEnd};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance, counted};
 
-use super::super::action::Action;
+use super::super::action::{Action, TrackScope};
 use super::super::history::History;
 use super::super::labels;
 use super::super::notices::{Notices, Severity};
@@ -172,9 +172,7 @@ fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut sup
 
 fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: Vec<ObjectResult>) {
     let run = world.resource::<CurrentRun>().0.as_ref().filter(|run| run.generation == generation && !run.is_disowned);
-    let Some((name, is_anew, revisions)) = run.map(|run| (run.name.clone(), run.is_anew, run.revisions.clone())) else {
-        return;
-    };
+    let Some(run) = run.cloned() else { return };
     let mut changes = Vec::new();
     for result in results {
         let object = result.object;
@@ -184,14 +182,16 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
         // What the labeller made or approved stays; a prompt whose mask is still the old track is answered by the run.
         let is_own = |mark: FrameMark| match mark.provenance {
             Provenance::Painted => true,
-            Provenance::Prompted => mark.is_approved || (is_prompted && !is_anew),
+            Provenance::Prompted => {
+                mark.is_approved || (is_prompted && (!run.is_anew || run.reworded.contains(&(object, frame))))
+            }
             Provenance::Tracked => mark.is_approved,
         };
         if is_protected || before.is_some_and(is_own) {
             continue;
         }
         let provenance = if is_prompted { Provenance::Prompted } else { Provenance::Tracked };
-        let Some(revision) = revisions.get(&object) else { continue };
+        let Some(revision) = run.revisions.get(&object) else { continue };
         let after = mark_of(world, &result, provenance, *revision);
         changes.push(Change::Mark { object, frame, before, after: Some(after) });
     }
@@ -199,8 +199,8 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
         return;
     }
     let count = changes.len();
-    make(world, &Edit { name: name.clone(), changes: changes.clone() });
-    world.resource_mut::<History>().follow_run(generation, &name, changes);
+    make(world, &Edit { name: run.name.clone(), changes: changes.clone() });
+    world.resource_mut::<History>().follow_run(generation, &run.name, changes);
     with_run(world, generation, |run| run.masks += count);
 }
 
@@ -209,12 +209,12 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     let Some(run) = world.resource_mut::<CurrentRun>().0.take_if(|_| is_this) else { return };
     let asked = clips::going_on(&run);
     world.resource_mut::<Notices>().dismiss_where(|notice| notice.text.starts_with(&asked));
-    let damaged = match run.damaged.len() {
-        0 => String::new(),
-        n => {
-            let first = run.damaged.first().expect("not empty");
-            format!(" Left out as damaged: {}, the first is {first}.", counted(n, "frame"))
-        }
+    let (damaged, offers) = match run.damaged.first() {
+        None => (String::new(), Vec::new()),
+        Some(first) => (
+            format!(" Left out as damaged: {}, the first is {first}.", counted(run.damaged.len(), "frame")),
+            vec![("Track them too".to_owned(), Action::Track(TrackScope::DamagedToo))],
+        ),
     };
     let (visited, secs) = (run.total - run.remaining.min(run.total), run.since.elapsed().as_secs_f32());
     if visited >= LEAST_MEASURED_FRAMES {
@@ -228,10 +228,13 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
                 world,
                 Severity::Info,
                 format!("Nothing to do: all masks in the range are up to date.{damaged}"),
-                Vec::new(),
+                offers,
             );
         }
-        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{damaged}"), Vec::new()),
+        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{damaged}"), offers),
+        TrackEnd::Stopped if run.is_disowned => {
+            tell(world, Severity::Info, "Tracking was stopped and its masks are taken back.", Vec::new());
+        }
         TrackEnd::Stopped => {
             tell(world, Severity::Info, format!("Stopped; kept {new}.{damaged}"), Vec::new());
         }
@@ -243,5 +246,5 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
 }
 
 fn track_again() -> Action {
-    Action::Track(super::super::action::TrackScope::StaleOrMissing)
+    Action::Track(TrackScope::StaleOrMissing)
 }

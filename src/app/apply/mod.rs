@@ -234,6 +234,10 @@ fn ask_about(world: &mut World, edit: &Edit) {
         match change {
             Change::Object { id, after: None, .. } => {
                 world.resource::<EngineLink>().0.send(EngineCommand::Forget { object: *id });
+                // What the run still brings of it must not reach the next object of that number.
+                if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut() {
+                    run.revisions.remove(id);
+                }
             }
             Change::Prompt { object, frame, after: None, .. } => {
                 world.resource::<EngineLink>().0.send(EngineCommand::ClearPrompt { object: *object, frame: *frame });
@@ -242,6 +246,7 @@ fn ask_about(world: &mut World, edit: &Edit) {
         }
         let Change::Prompt { object, frame, .. } = change else { continue };
         let key = (*object, *frame);
+        reword_run(world, key);
         let needs_answer = labels::is_unanswered(world, *object, *frame);
         let mut answers = world.resource_mut::<Answers>();
         answers.pending.remove(&key);
@@ -251,6 +256,17 @@ fn ask_about(world: &mut World, edit: &Edit) {
         } else {
             answers.wanted.remove(&key);
         }
+    }
+}
+
+/// What a run brings after its object's prompts changed is stale whatever comes of the change: undone, it gives the object
+/// its revision back, but the run was led by the words that are gone, or by the lack of those that are back.
+fn reword_run(world: &mut World, (object, frame): (ObjectId, FrameIdx)) {
+    let revision = world.resource_mut::<super::state::Revisions>().give();
+    let Some(run) = world.resource_mut::<CurrentRun>().into_inner().0.as_mut() else { return };
+    if let Some(of_run) = run.revisions.get_mut(&object) {
+        *of_run = revision;
+        run.reworded.insert((object, frame));
     }
 }
 

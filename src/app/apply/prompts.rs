@@ -44,6 +44,10 @@ pub(super) fn perform(world: &mut World, action: Action) {
             }
         }),
         Action::SetBox(bounds) => {
+            let said = selected(world).and_then(|object| labels::frame_prompt(world, object, frame));
+            if said.is_some_and(|said| matches!(said.prompt.as_ref(), Prompt::Mask(_))) {
+                tell_replaced(world, "box");
+            }
             let points = clicks(world, frame);
             say(world, frame, "box", Prompt::Clicks { points, bounds: Some(bounds) }, None);
         }
@@ -117,8 +121,7 @@ fn add_point(world: &mut World, frame: FrameIdx, point: Point) {
     let (mut points, bounds, candidate) = match said.as_ref().map(|said| (said.prompt.as_ref(), said.candidate)) {
         Some((Prompt::Clicks { points, bounds }, candidate)) => (points.clone(), *bounds, candidate),
         Some((Prompt::Mask(_), _)) => {
-            let text = "The click replaced the painted mask of this frame.";
-            tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
+            tell_replaced(world, "click");
             (Vec::new(), None, None)
         }
         None => (Vec::new(), None, None),
@@ -134,6 +137,11 @@ fn add_point(world: &mut World, frame: FrameIdx, point: Point) {
     }
     points.push(point);
     say(world, frame, "click", Prompt::Clicks { points, bounds }, candidate);
+}
+
+fn tell_replaced(world: &mut World, by: &str) {
+    let text = format!("The {by} replaced the painted mask of this frame.");
+    tell(world, Severity::Info, text, vec![("Undo".to_owned(), Action::Undo)]);
 }
 
 /// Changes the list of clicks; without clicks and box nothing is said any more.
@@ -241,6 +249,7 @@ fn cycle_candidate(world: &mut World, frame: FrameIdx) {
 }
 
 /// Approves the objects' masks from `first` to `last`; when all of them are approved, takes that back. Says which it did.
+/// A mask whose prompt the model has not answered is not what the labeller asked for, and is left alone.
 fn approve(
     world: &mut World,
     objects: impl IntoIterator<Item = ObjectId>,
@@ -251,6 +260,17 @@ fn approve(
     let found: Vec<(ObjectId, FrameIdx, FrameMark)> = marks
         .flat_map(|(object, marks)| marks.frames.range(first..=last).map(move |(f, m)| (object, *f, *m)))
         .collect();
+    let answers = world.resource::<Answers>();
+    let is_open = |(object, frame, _): &(ObjectId, FrameIdx, FrameMark)| {
+        let key = (*object, *frame);
+        answers.pending.contains_key(&key) || answers.wanted.contains(&key)
+    };
+    let (open, found): (Vec<_>, Vec<_>) = found.into_iter().partition(is_open);
+    if !open.is_empty() {
+        let masks = counted(open.len(), "mask");
+        let text = format!("{masks} left as before: the model has not answered the prompt there yet.");
+        tell(world, Severity::Info, text, Vec::new());
+    }
     let is_approved = !found.iter().all(|(.., mark)| mark.is_approved);
     let changing = found.into_iter().filter(|(.., mark)| mark.is_approved != is_approved);
     let changes = changing.map(|(object, frame, mark)| {
@@ -270,6 +290,9 @@ fn approve_range(world: &mut World) {
     let range = world.resource::<InOut>().0;
     let (first, last) = range.unwrap_or((FrameIdx(0), FrameIdx(last)));
     let (is_approved, count) = approve(world, [object], first, last);
+    if count == 0 {
+        return;
+    }
     let name = labels::facts(world, object).map_or_else(String::new, |facts| facts.name.clone());
     let place = if range.is_some() { "in the range" } else { "in the whole clip" };
     let frames = counted(count, "frame");

@@ -1,6 +1,6 @@
 //! Starting and stopping runs: which objects, which frames, and what the model need not bring again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::super::history::History;
 use super::super::labels::{self, InOut, LabelIndex, PromptContent};
 use super::super::notices::Severity;
 use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, StoreLink, Tracking};
-use super::{playhead, tell};
+use super::{owns_run, playhead, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
     match action {
@@ -32,7 +32,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
 }
 
 fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
-    if world.resource::<CurrentRun>().0.is_some() {
+    if owns_run(world) {
         // The big verb and its key are also the stop: one press ends what the other began.
         world.resource::<EngineLink>().0.send(EngineCommand::StopTracking);
         return;
@@ -83,7 +83,8 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     };
     let revision_of = |object: &ObjectPrompts| Some((object.object, labels::facts(world, object.object)?.revision));
     let revisions = objects.iter().filter_map(revision_of).collect();
-    let request = TrackRequest { objects, first, last, direction };
+    let uses_damaged = scope == TrackScope::DamagedToo;
+    let request = TrackRequest { objects, first, last, direction, uses_damaged };
     let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
     world.resource_mut::<History>().await_run(generation);
     world.resource_mut::<CurrentRun>().0 = Some(Tracking {
@@ -92,9 +93,10 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         total: 0,
         remaining: 0,
         revisions,
+        reworded: BTreeSet::new(),
         is_anew: scope == TrackScope::Anew,
         masks: 0,
-        damaged: std::collections::BTreeSet::new(),
+        damaged: BTreeSet::new(),
         since: Instant::now(),
         is_disowned: false,
     });
@@ -193,9 +195,10 @@ fn span(
     match scope {
         TrackScope::From(TrackDirection::Forward) => (here, last.max(here), TrackDirection::Forward),
         TrackScope::From(TrackDirection::Backward) => (first.min(here), here, TrackDirection::Backward),
-        TrackScope::From(TrackDirection::Both) | TrackScope::StaleOrMissing | TrackScope::Anew => {
-            (first, last, TrackDirection::Both)
-        }
+        TrackScope::From(TrackDirection::Both)
+        | TrackScope::StaleOrMissing
+        | TrackScope::DamagedToo
+        | TrackScope::Anew => (first, last, TrackDirection::Both),
         TrackScope::ThisFrame => {
             let starts_later = |prompts: &ObjectPrompts| prompts.frames.keys().next().is_some_and(|f| *f > here);
             let is_backward = objects.iter().all(starts_later);

@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     /// What is rare enough to be found in the palette, or needs a deliberate hand.
-    const PALETTE_ONLY: [&str; 29] = [
+    const PALETTE_ONLY: [&str; 31] = [
         "save_masks",
         "stop_saving",
         "save_project_copy",
@@ -208,6 +208,8 @@ mod tests {
         "retry_model",
         "reset_all",
         "track_both",
+        "track_damaged_too",
+        "track_selected_damaged_too",
         "track_selected_stale",
         "track_selected_forward",
         "track_selected_backward",

@@ -102,6 +102,9 @@ pub fn next_click_hint(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<St
         (ClipState::Open, Some(object)) => {
             format!("Only object {object} is shown{}. {hint}", key(&Action::ToggleSolo(None)))
         }
+        (ClipState::Open, None) if facts.is_selected_hidden => {
+            format!("The selected object is hidden{}. {hint}", key(&Action::ToggleHidden(None)))
+        }
         (ClipState::Open, None) => hint,
     }
 }
@@ -220,6 +223,7 @@ mod tests {
             (AppFacts { largest_side: Some(8192), ..selected.clone() }, "too large"),
             (AppFacts { is_overlay_off: true, ..selected.clone() }, "All masks are hidden. Click"),
             (AppFacts { solo: Some(ObjectId(3)), ..selected.clone() }, "Only object 3 is shown. Click"),
+            (AppFacts { is_selected_hidden: true, ..selected.clone() }, "object is hidden. Click"),
             (AppFacts { panel: Some(Panel::Settings), ..selected.clone() }, "A window is open"),
             (AppFacts { model: ModelState::None, ..open.clone() }, "clicks wait for one"),
             (AppFacts { model: ModelState::Loading, ..open.clone() }, "is loading"),

@@ -176,6 +176,7 @@ fn track_button(ui: &mut Ui, cx: &UiContext, cost: &dyn Fn() -> Option<String>, 
         use TrackDirection::{Backward, Both, Forward};
         for (text, scope) in [
             ("Stale or missing, whole range", TrackScope::StaleOrMissing),
+            ("Damaged frames too", TrackScope::DamagedToo),
             ("Forward from here", TrackScope::From(Forward)),
             ("Backward from here", TrackScope::From(Backward)),
             ("Both ways, whole range", TrackScope::From(Both)),
@@ -188,6 +189,7 @@ fn track_button(ui: &mut Ui, cx: &UiContext, cost: &dyn Fn() -> Option<String>, 
         ui.label(RichText::new("Selected object only").small());
         for (text, scope) in [
             ("Stale or missing", TrackScope::StaleOrMissing),
+            ("Damaged frames too", TrackScope::DamagedToo),
             ("Forward from here", TrackScope::From(Forward)),
             ("Backward from here", TrackScope::From(Backward)),
             ("This frame", TrackScope::ThisFrame),

@@ -60,6 +60,13 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Option<Result<ClipRecor
     row.optional()
 }
 
+/// Reads where the clip was last, and its identity, without its times and without their checksum: enough to look for a
+/// project. `None` when there is no row.
+pub fn read_place(connection: &Connection) -> rusqlite::Result<Option<(PathBuf, String)>> {
+    let read = |row: &rusqlite::Row| Ok((path_from_bytes(row.get_ref(0)?.as_bytes()?), row.get(1)?));
+    connection.query_row("SELECT path, identity FROM clip WHERE id = 1", [], read).optional()
+}
+
 /// Most bytes of a number: a step between two times may be any of 64 bits.
 const MOST_BYTES: u32 = 10;
 

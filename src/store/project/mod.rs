@@ -14,6 +14,7 @@
 //! | `schema`, `records`, `blob`, `clip`, `snapshot` | what is in it, and how it is read |
 //! | `unit`, `steps`, `queue`, `writer` | the way of a change into it |
 //! | `copy`, `backups`, `clock` | complete copies, and the rolling ones |
+//! | `renamed` | labels of a clip that has another name now |
 //! | `recover`, `salvage`, `leaves` | what can be read of a damaged file, into a new one |
 
 mod backups;
@@ -33,6 +34,7 @@ mod queue;
 mod reading;
 mod records;
 mod recover;
+mod renamed;
 mod salvage;
 mod schema;
 mod snapshot;
@@ -43,8 +45,11 @@ mod writer;
 
 pub use front::{ProjectHandle, ProjectStore};
 pub use notice::{OnOtherClip, OpenNotice, OpenOptions};
-pub use paths::{EXTENSION as PROJECT_EXTENSION, project_path, separate_project_path};
+pub use paths::{
+    EXTENSION as PROJECT_EXTENSION, is_project_there, named_as_project, project_path, separate_project_path,
+};
 pub use reading::{ProjectClip, ProjectCopy, project_clip};
+pub use renamed::projects_without_clip;
 
 use std::sync::Arc;
 

@@ -48,6 +48,21 @@ pub enum OpenNotice {
         /// The one that is open.
         recovered: PathBuf,
     },
+    /// The project is gone; what was recovered from it before is open now.
+    OpenedInPlaceOf {
+        /// Where it was.
+        gone: PathBuf,
+        /// The one that is open.
+        recovered: PathBuf,
+    },
+    /// It is new, and other projects in the clip's folder hold labels of the same content; their own clip is gone, as
+    /// when it was given another name without its project.
+    LabelsElsewhere {
+        /// The new project.
+        path: PathBuf,
+        /// The others.
+        projects: Vec<PathBuf>,
+    },
     /// It is open for reading only.
     ReadOnly {
         /// The file.
@@ -90,6 +105,11 @@ pub enum OpenNotice {
     },
 }
 
+fn listed(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}
+
 impl fmt::Display for OpenNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let backup = |newest: &Option<PathBuf>| {
@@ -111,6 +131,20 @@ impl fmt::Display for OpenNotice {
                 "{}: the project is damaged; what was recovered from it earlier, {}, is open instead.",
                 damaged.display(),
                 recovered.display()
+            ),
+            OpenNotice::OpenedInPlaceOf { gone, recovered } => write!(
+                f,
+                "{}: the project is not there any more; what was recovered from it earlier, {}, is open instead.",
+                gone.display(),
+                recovered.display()
+            ),
+            OpenNotice::LabelsElsewhere { path, projects } => write!(
+                f,
+                "{}: a new project, but there are labels of this same clip in {}. To go on with them, open that, or \
+                 close this clip and rename that to {}.",
+                path.display(),
+                listed(projects),
+                path.display()
             ),
             OpenNotice::ReadOnly { path, reason } => write!(
                 f,
@@ -134,8 +168,7 @@ impl fmt::Display for OpenNotice {
                 )
             }
             OpenNotice::SetAside { files } => {
-                let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-                write!(f, "Files of an earlier project whose main file is gone were renamed: {}.", names.join(", "))
+                write!(f, "Files of an earlier project whose main file is gone were renamed: {}.", listed(files))
             }
             OpenNotice::NotLocked { path, reason } => write!(
                 f,

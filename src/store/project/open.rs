@@ -20,7 +20,7 @@ use super::snapshot::{LoadError, Loaded, load};
 use super::unit::Op;
 use super::whose::check_clip;
 use super::writer::Writer;
-use super::{ClipRecord, Snapshot, copy, create, filesystem, paths, recover};
+use super::{ClipRecord, Snapshot, copy, create, filesystem, paths, recover, renamed};
 use crate::store::{Durability, LabelStore, StoreError};
 
 /// Messages that may wait for the store's thread; units do not travel here.
@@ -65,6 +65,16 @@ struct Sound {
     protection: Option<String>,
 }
 
+/// What there is to be opened.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Project,
+    /// One that was just made.
+    New,
+    /// The project is gone, and what was recovered of it is there.
+    RecoveryOnly,
+}
+
 /// Why a project of ours could not be opened as it is.
 enum Trouble {
     Damaged(String),
@@ -101,8 +111,13 @@ pub fn open(
     let backup_folder = data_folder.map(|folder| backups::folder(folder, given, path));
     let mut opening = Opening { given, options, around, backup_folder, notices: Vec::new() };
     let mut claimed = opening.claim(path)?;
-    let is_new = opening.make_where_there_is_none(&claimed)?;
-    let (sound, is_recovered) = match opening.open_sound(&claimed) {
+    let found = opening.find_or_make(&claimed)?;
+    let is_new = found == Found::New;
+    let opened = match found {
+        Found::RecoveryOnly => Err(Trouble::Damaged("it is not there any more".to_owned())),
+        Found::New | Found::Project => opening.open_sound(&claimed),
+    };
+    let (sound, is_recovered) = match opened {
         Ok(sound) => (sound, false),
         Err(Trouble::Store(error)) => return Err(error),
         Err(Trouble::Damaged(cause)) => {
@@ -177,13 +192,13 @@ impl Opening<'_> {
         Ok(Claimed { path, lock, protection })
     }
 
-    /// Makes a new project where there is no file, or an empty one; refuses a file of another origin. Says whether there
-    /// is a new one.
-    fn make_where_there_is_none(&mut self, claimed: &Claimed) -> Result<bool, StoreError> {
+    /// Makes a new project where there is no file, or an empty one; refuses a file of another origin.
+    fn find_or_make(&mut self, claimed: &Claimed) -> Result<Found, StoreError> {
         let path = &claimed.path;
         match create::look(path).map_err(|error| Self::failed(path, error))? {
             create::Kind::Foreign(cause) => return Err(StoreError::Foreign { path: path.clone(), cause }),
-            create::Kind::Ours => return Ok(false),
+            create::Kind::Ours => return Ok(Found::Project),
+            create::Kind::Absent if paths::is_project_there(path) => return Ok(Found::RecoveryOnly),
             create::Kind::Absent => {}
             create::Kind::Empty => {
                 let newest_backup = self.newest_backup();
@@ -198,7 +213,11 @@ impl Opening<'_> {
             self.notices.push(OpenNotice::SetAside { files });
         }
         create::create(path, self.given, &self.around.schema).map_err(|cause| Self::failed(path, cause))?;
-        Ok(true)
+        let elsewhere = renamed::projects_without_clip(self.given);
+        if !elsewhere.is_empty() {
+            self.notices.push(OpenNotice::LabelsElsewhere { path: path.clone(), projects: elsewhere });
+        }
+        Ok(Found::New)
     }
 
     /// Opens a file, or a private copy of one that must not be written, and reads it.
@@ -303,7 +322,7 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// Opens what was recovered from a damaged project earlier, or recovers it now.
+    /// Opens what was recovered earlier from a project that is damaged or gone, or recovers it now.
     fn recovered(&mut self, damaged: &Claimed, cause: &str) -> Result<(Claimed, Sound), StoreError> {
         let newest_backup = self.newest_backup();
         let unrecoverable = |cause: String| StoreError::Unrecoverable {
@@ -311,27 +330,36 @@ impl Opening<'_> {
             cause,
             newest_backup: newest_backup.clone(),
         };
-        if let Some(protection) = &damaged.protection {
-            return Err(unrecoverable(format!("{cause}; {protection}, so nothing can be written beside it")));
-        }
-        let (earlier, number) = recover::earlier_recovery(&damaged.path);
+        let is_gone = !damaged.path.exists();
+        // Of what cannot be read nothing new can be recovered: any earlier recovery will do.
+        let mut made_of = recover::fingerprint(&damaged.path).ok();
+        let (earlier, number) = recover::earlier_recovery(&damaged.path, made_of.as_deref());
         let mut source = damaged.path.clone();
         if let Some(path) = earlier {
             let claimed = self.claim(&path)?;
             match self.open_sound(&claimed) {
                 Ok(sound) => {
-                    let (damaged, recovered) = (damaged.path.clone(), claimed.path.clone());
-                    self.notices.push(OpenNotice::OpenedRecovered { damaged, recovered });
+                    let (path, recovered) = (damaged.path.clone(), claimed.path.clone());
+                    self.notices.push(match is_gone {
+                        true => OpenNotice::OpenedInPlaceOf { gone: path, recovered },
+                        false => OpenNotice::OpenedRecovered { damaged: path, recovered },
+                    });
                     return Ok((claimed, sound));
                 }
                 Err(Trouble::Store(error)) => return Err(error),
                 // Damaged as well: the work of the time since is in there, not in the first one.
-                Err(Trouble::Damaged(_)) => source = path,
+                Err(Trouble::Damaged(_)) => {
+                    made_of = made_of.or_else(|| recover::made_of(&path));
+                    source = path;
+                }
             }
+        }
+        if let Some(protection) = &damaged.protection {
+            return Err(unrecoverable(format!("{cause}; {protection}, so nothing can be written beside it")));
         }
         let target = recover::recovered_path(&damaged.path, number);
         let claimed = self.claim(&target)?;
-        let lost = recover::recover(&source, &claimed.path, self.given, &self.around.schema)
+        let lost = recover::recover(&source, &claimed.path, made_of.as_deref(), self.given, &self.around.schema)
             .map_err(|why| unrecoverable(format!("{cause}; {why}")))?;
         let recovered = claimed.path.clone();
         self.notices.push(OpenNotice::Recovered {

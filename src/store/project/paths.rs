@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::recover;
 use crate::label::{chosen_stream, clip_name};
 
 /// What every project file's name ends in.
@@ -23,7 +24,7 @@ pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf 
         None => with_suffix(&clip, EXTENSION),
         Some(stream) => with_suffix(&with_suffix(&clip, &format!("{STREAM}{stream}")), EXTENSION),
     };
-    if beside.exists() {
+    if is_project_there(&beside) {
         return beside;
     }
     let folder = data_folder.join("projects");
@@ -34,6 +35,17 @@ pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf 
         return beside;
     }
     separate_project_path(&clip, data_folder, identity)
+}
+
+/// Whether there is something to open at a project's path: the project, or what was recovered of one that is gone.
+pub fn is_project_there(project: &Path) -> bool {
+    project.exists() || recover::earlier_recovery(project, None).0.is_some()
+}
+
+/// The path with a project's ending, which it may have already.
+pub fn named_as_project(path: PathBuf) -> PathBuf {
+    let has_ending = path.extension().is_some_and(|ending| ending == EXTENSION);
+    if has_ending { path } else { with_suffix(&path, EXTENSION) }
 }
 
 /// The clip that a project would lie beside, and the stream of it that the project's name speaks of.

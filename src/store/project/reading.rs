@@ -44,12 +44,14 @@ impl Private {
 pub struct ProjectCopy {
     /// The project it was taken of.
     project: PathBuf,
+    /// The project in whose place this one is read, because it is gone and this was recovered from it.
+    gone: Option<PathBuf>,
     private: Private,
 }
 
 impl ProjectCopy {
-    /// Copies a project. Where another program has it open, what that one has saved so far is copied, in one piece. Not
-    /// to be called by the program that has it open.
+    /// Copies a project, or what was recovered from one that is gone. Where another program has it open, what that one
+    /// has saved so far is copied, in one piece. Not to be called by the program that has it open.
     ///
     /// # Errors
     /// When there is none, it is not a project, it cannot be read, or whoever has it open lets nobody read it.
@@ -59,7 +61,11 @@ impl ProjectCopy {
         match create::look(&project).map_err(|error| failed(error.to_string()))? {
             create::Kind::Ours => {}
             create::Kind::Foreign(cause) => return Err(StoreError::Foreign { path: project, cause }),
-            create::Kind::Absent => return Err(failed("there is no such file".to_owned())),
+            create::Kind::Absent => {
+                let recovered = recover::earlier_recovery(&project, None).0;
+                let recovered = recovered.ok_or_else(|| failed("there is no such file".to_owned()))?;
+                return Ok(ProjectCopy { gone: Some(project), ..Self::take(&recovered)? });
+            }
             create::Kind::Empty => return Err(failed("it is empty".to_owned())),
         }
         let files = || Private::of_files(&project).map_err(|error| failed(format!("no copy to read: {error}")));
@@ -72,7 +78,7 @@ impl ProjectCopy {
             Err(locked @ StoreError::Locked { .. }) => saved_so_far(&project).map_err(|_| locked)?,
             Err(other) => return Err(other),
         };
-        Ok(ProjectCopy { project, private })
+        Ok(ProjectCopy { project, gone: None, private })
     }
 
     /// The clip the labels are of.
@@ -99,9 +105,12 @@ impl ProjectCopy {
         clip: &ClipRecord,
         options: &OpenOptions,
     ) -> Result<(ProjectStore, Snapshot, Vec<OpenNotice>), StoreError> {
-        let ProjectCopy { project, private } = self;
+        let ProjectCopy { project, gone, private } = self;
         let opened = open_copy(&project, private, clip, options, &Surroundings::default())?;
-        opened.or_else(|damage| open_recovered(&project, &damage, clip, options))
+        let (store, snapshot, mut notices) =
+            opened.or_else(|damage| open_recovered(&project, &damage, clip, options))?;
+        notices.extend(gone.map(|gone| OpenNotice::OpenedInPlaceOf { gone, recovered: project }));
+        Ok((store, snapshot, notices))
     }
 
     fn damaged(&self, cause: &str, newest_backup: Option<PathBuf>) -> StoreError {
@@ -163,7 +172,8 @@ fn open_recovered(
     clip: &ClipRecord,
     options: &OpenOptions,
 ) -> Result<Opened, StoreError> {
-    let Some(recovered) = recover::earlier_recovery(project).0 else {
+    let made_of = recover::fingerprint(project).ok();
+    let Some(recovered) = recover::earlier_recovery(project, made_of.as_deref()).0 else {
         let folder = options.data_folder.as_deref().map(|data| backups::folder(data, clip, project));
         let newest_backup = folder.and_then(|folder| backups::newest(&folder));
         return Err(damaged(project, damage, newest_backup));

@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
+use sha2::{Digest, Sha256};
 
 use super::front::mask_from;
 use super::leaves::{self, Found};
@@ -21,7 +22,10 @@ use super::schema::{self, Schema};
 use super::snapshot::{self, LoadError, column, mark_from, object_from, prompt_from};
 use super::unit::{self, write_meta};
 use super::{ClipRecord, blob, clip, copy, paths};
-use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, MaskId, ObjectFacts, ObjectId, palette};
+use crate::label::{Change, FrameIdx, FrameMark, FramePrompt, MaskId, ObjectFacts, ObjectId, hex, palette};
+
+/// The fact of a recovery that says which damage it is of.
+const MADE_OF: &str = "made_of";
 
 /// Where the copy of a project lies in a folder of its own.
 pub fn copied_path(folder: &Path) -> PathBuf {
@@ -65,18 +69,24 @@ struct Salvaged {
     lost: Vec<String>,
 }
 
-/// Recovers `damaged` into a new file at `target`; says what was lost.
+/// Recovers `damaged` into a new file at `target`, which remembers the fingerprint `made_of`; says what was lost.
 ///
 /// # Errors
 /// A text, when nothing could be read or the new file cannot be written; there is then none.
-pub fn recover(damaged: &Path, target: &Path, given: &ClipRecord, schema: &Schema) -> Result<Vec<String>, String> {
+pub fn recover(
+    damaged: &Path,
+    target: &Path,
+    made_of: Option<&str>,
+    given: &ClipRecord,
+    schema: &Schema,
+) -> Result<Vec<String>, String> {
     let beside = target.parent().ok_or("it has no folder")?;
     let folder = tempfile::Builder::new().prefix(".labelhub-").tempdir_in(beside);
     let folder = folder.map_err(|e| format!("no room for a copy of it: {e}"))?;
     let path = copy_with_companions(damaged, folder.path()).map_err(|e| format!("it cannot be copied: {e}"))?;
     let source = open_copy(&path, folder.path(), schema)?;
     let part = copy::part_path(target);
-    let recovered = write_recovered((&source, &path), &part, given, schema)
+    let recovered = write_recovered((&source, &path), &part, made_of, given, schema)
         .and_then(|lost| fs::rename(&part, target).map_err(|e| e.to_string()).map(|()| lost));
     if recovered.is_err() {
         // The first error is what matters; a `.part` that stays is overwritten next time.
@@ -96,7 +106,7 @@ fn open_copy(path: &Path, folder: &Path, schema: &Schema) -> Result<Connection, 
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         // Into one file, where what cannot be reached is looked for page by page.
-        connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(())).ok();
+        schema::checkpoint(&connection).ok();
         let version = schema::version(&connection)?;
         if (1..schema.version()).contains(&version) {
             schema.migrate(&mut connection, version)?;
@@ -143,6 +153,7 @@ fn give_new_first_page(path: &Path, folder: &Path, schema: &Schema) -> Result<()
 fn write_recovered(
     (source, source_path): (&Connection, &Path),
     part: &Path,
+    made_of: Option<&str>,
     given: &ClipRecord,
     schema: &Schema,
 ) -> Result<Vec<String>, String> {
@@ -162,6 +173,9 @@ fn write_recovered(
     }
     complete(&mut found);
     write_tables(&transaction, &found, given).map_err(|e| e.to_string())?;
+    if let Some(made_of) = made_of {
+        write_meta(&transaction, MADE_OF, made_of).map_err(|e| e.to_string())?;
+    }
     transaction.commit().map_err(|e| e.to_string())?;
     connection.close().map_err(|(_, e)| e.to_string())?;
     File::open(part).and_then(|file| file.sync_all()).map_err(|e| e.to_string())?;
@@ -381,11 +395,38 @@ pub fn recovered_path(path: &Path, number: u32) -> PathBuf {
     paths::with_mark(path, &format!("recovered-{number}"))
 }
 
-/// The newest earlier recovery of a project, and the number of the next.
-pub fn earlier_recovery(path: &Path) -> (Option<PathBuf>, u32) {
-    let mut number = 1;
-    while recovered_path(path, number).exists() {
-        number += 1;
+/// The newest earlier recovery of a project as it is damaged now, and the number of the next.
+///
+/// One that was made of other bytes is passed over: the project was put back since, worked on and damaged again, and
+/// that work is not in there. Where either is not known, as when the project is gone, the newest is taken.
+pub fn earlier_recovery(path: &Path, damaged: Option<&str>) -> (Option<PathBuf>, u32) {
+    let next = (1..).find(|number| !recovered_path(path, *number).exists()).expect("numbers do not end");
+    let is_of_it = |recovery: &PathBuf| match (damaged, made_of(recovery)) {
+        (Some(damaged), Some(made_of)) => damaged == made_of,
+        (None, _) | (_, None) => true,
+    };
+    ((1..next).rev().map(|number| recovered_path(path, number)).find(is_of_it), next)
+}
+
+/// What a damaged file is known by: SHA-256 of its bytes, in hex. Its log's do not count: that may go when somebody
+/// tidies up.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn fingerprint(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut hasher, mut chunk) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(hex(hasher.finalize())),
+            Ok(count) => hasher.update(&chunk[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    ((number > 1).then(|| recovered_path(path, number - 1)), number)
+}
+
+/// The fingerprint of what a recovery was made of; `None` where it cannot be read, or was made before that was noted.
+pub fn made_of(recovery: &Path) -> Option<String> {
+    let connection = schema::open_unlocked(recovery).ok()?;
+    snapshot::read_meta(&connection, MADE_OF).ok()?
 }

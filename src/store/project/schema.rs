@@ -2,7 +2,7 @@
 //!
 //! | table | a row is |
 //! |---|---|
-//! | `meta` | one fact about the whole project: in and out, classes, session, highest revision and mask id ever given, count of commits |
+//! | `meta` | one fact about the whole project: in and out, classes, session, highest revision and mask id ever given, count of commits, of which damaged file it was recovered |
 //! | `clip` | the clip the labels are of (one row) |
 //! | `object` | an object |
 //! | `prompt` | what is said about an object on a frame |
@@ -146,6 +146,16 @@ fn guard(connection: &Connection) -> rusqlite::Result<()> {
 pub fn checkpoint_on_close(connection: &Connection, is_allowed: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_allowed)?;
     Ok(())
+}
+
+/// Folds the WAL into the database as far as nobody reads in it; says whether all of it is there now, as it is where
+/// there is none. Waits for nobody and takes nothing from the WAL, so what is saved stays saved whatever happens.
+pub fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
+    // Written out, because rusqlite refuses a pragma's name with an argument in it. The second and third are the frames
+    // in the WAL and those of them in the database; both are -1 without a WAL.
+    let (in_wal, folded): (i64, i64) =
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    Ok(in_wal == folded)
 }
 
 /// What `quick_check` finds wrong, a few lines at most; `None` when the file is sound.

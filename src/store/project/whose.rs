@@ -20,6 +20,16 @@ pub fn check_clip(
     let has_other_content = recorded.identity != given.identity;
     let last_frame = last_frame(snapshot);
     let is_other = has_other_content || last_frame.is_some_and(|last| are_frames_elsewhere(recorded, given, last));
+    // Labels are found by their frame's number, so not even with consent would they come to lie on their own pictures.
+    if has_other_content && recorded.frame_count != given.frame_count && given.path.is_dir() {
+        return Err(StoreError::OtherPictures {
+            path: path.to_owned(),
+            recorded: recorded.path.clone(),
+            recorded_count: recorded.frame_count,
+            given: given.path.clone(),
+            given_count: given.frame_count,
+        });
+    }
     if is_other && on_other_clip == OnOtherClip::Refuse {
         if !has_other_content {
             return Err(StoreError::OtherFrames { path: path.to_owned() });

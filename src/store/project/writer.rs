@@ -26,6 +26,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 const SEAL_DELAY: Duration = Duration::from_millis(500);
 /// While batched commits go on and on, one as often as this is durable.
 const LONGEST_UNSEALED: Duration = Duration::from_secs(1);
+/// After so long a silence the log is folded into the database, once: the file that somebody takes along after a crash,
+/// without its log, then lacks the last moments at most. Doubled each time that a reader keeps some of it out.
+const FOLD_DELAY: Duration = Duration::from_secs(2);
 
 /// What the thread is asked beside the queue.
 pub enum Control {
@@ -64,7 +67,12 @@ pub struct Writer {
     retry_at: Option<Instant>,
     /// Since when the last commits are not yet safe over a power cut.
     unsealed_since: Option<Instant>,
+    fold_delay: Duration,
+    /// When the log is to be folded in; `None` when it holds nothing that the database does not, as far as is known.
+    fold_at: Option<Instant>,
     file: FileId,
+    /// Commits go into a log beside the database, and readers hold none of them up.
+    has_log: bool,
     /// Something was written since a backup was last thought of.
     has_news: bool,
     is_to_be_removed: bool,
@@ -82,8 +90,10 @@ impl Writer {
         let commits = connection
             .query_row("SELECT value FROM meta WHERE key = 'commits'", [], |row| row.get(0))
             .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(0) } else { Err(error) })?;
+        let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         Ok(Writer {
             file: FileId::of(&path),
+            has_log: journal == "wal",
             connection,
             path,
             shared,
@@ -97,6 +107,9 @@ impl Writer {
             retry_delay: FIRST_RETRY,
             retry_at: None,
             unsealed_since: None,
+            fold_delay: FOLD_DELAY,
+            // A crash may have left a log with something in it.
+            fold_at: Some(Instant::now() + FOLD_DELAY),
             has_news: false,
             is_to_be_removed: false,
         })
@@ -166,7 +179,7 @@ impl Writer {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.retry_at.or_else(|| self.unsealed_since.map(|since| since + SEAL_DELAY))
+        self.retry_at.or_else(|| self.unsealed_since.map(|since| since + SEAL_DELAY)).or(self.fold_at)
     }
 
     /// Writes the next transaction, if there is one; says whether it did.
@@ -209,6 +222,7 @@ impl Writer {
     fn succeeded(&mut self, is_durable: bool) {
         (self.retry_delay, self.retry_at) = (FIRST_RETRY, None);
         self.unsealed_since = if is_durable { None } else { self.unsealed_since.or(Some(Instant::now())) };
+        (self.fold_delay, self.fold_at) = (FOLD_DELAY, Some(Instant::now() + FOLD_DELAY));
         self.has_news = true;
         self.shared.settle(is_durable);
         if self.file.is_gone(&self.path) {
@@ -227,13 +241,23 @@ impl Writer {
         (self.waker)();
     }
 
-    /// Time to try again, or to make batched commits durable because nothing came after them for a while.
+    /// Time to try again, or to make batched commits durable because nothing came after them for a while, or, after a
+    /// longer while, to fold the log in.
     fn act_on_deadline(&mut self) {
         if self.retry_at.is_some() {
             self.try_again();
         } else if self.unsealed_since.is_some() {
             self.seal();
+        } else if self.fold_at.take().is_some() && self.is_half_folded() {
+            self.fold_delay *= 2;
+            self.fold_at = Some(Instant::now() + self.fold_delay);
         }
+    }
+
+    /// Folds the log in; whether somebody who reads in it keeps some of it from that.
+    fn is_half_folded(&self) -> bool {
+        // Where the disk refuses, everything is in the log as before; the next commit, or closing, leads here again.
+        schema::checkpoint(&self.connection).is_ok_and(|is_whole| !is_whole)
     }
 
     /// The loop tries what is in hand; without anything, a commit of nothing shows whether the file can be written.
@@ -255,8 +279,12 @@ impl Writer {
         }
     }
 
-    /// Makes a backup while this thread goes on writing: a copy of a long project takes seconds.
+    /// Makes a backup while this thread goes on writing: a copy of a long project takes seconds. Without a log the copy
+    /// would hold up every commit in that time; then there is one on opening only.
     fn back_up_beside(&mut self) {
+        if !self.has_log {
+            return;
+        }
         if let Some(done) = self.backing_up.take_if(|backing_up| backing_up.thread.is_finished()) {
             match done.thread.join() {
                 Ok(backups) => self.backups = Some(backups),
@@ -330,7 +358,7 @@ impl Writer {
         let is_clean = self.shared.lock().in_hand.is_empty() && self.refusal.is_none();
         // Where this fails, the WAL stays beside the database and is folded in when it is next opened.
         if is_clean && schema::checkpoint_on_close(&self.connection, true).is_ok() {
-            self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(())).ok();
+            schema::checkpoint(&self.connection).ok();
         }
         let is_unused = self.is_to_be_removed && self.commits == 0 && is_clean && !self.file.is_gone(&self.path);
         let unused = is_unused.then(|| self.path.clone());

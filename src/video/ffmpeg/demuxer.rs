@@ -2,7 +2,7 @@
 //!
 //! The scan and every decoder run open their own. It interprets nothing but the choice of stream and its metadata.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -63,6 +63,17 @@ pub(super) enum Read1 {
     End,
     /// This part of the file is unreadable; reading on may work.
     Damaged,
+}
+
+/// What a parser reads from a packet's own bytes.
+pub(super) struct Parsed {
+    pub size: Option<FrameSize>,
+    /// One of the two fields of a picture, not both.
+    pub is_field: bool,
+    /// Predicted from one side. Neither this nor the next is set for other pictures, nor by parsers that do not look.
+    pub is_p: bool,
+    /// Predicted from both sides.
+    pub is_b: bool,
 }
 
 /// An opened container and the video stream chosen in it.
@@ -173,17 +184,53 @@ impl Demuxer {
         &self.video_streams
     }
 
-    /// Width and height the stream's parser saw last; only some containers have a parser.
-    pub fn parsed_size(&self) -> Option<(i32, i32)> {
+    /// What the stream's parser read last; only some containers and codecs have a parser.
+    pub fn parsed(&self) -> Option<Parsed> {
         // SAFETY: the stream belongs to the open input; the parser, where there is one, lives as long as the stream.
-        unsafe {
-            let parser = ffi::av_stream_get_parser(self.stream().as_ptr());
-            if parser.is_null() || (*parser).width <= 0 || (*parser).height <= 0 {
-                None
-            } else {
-                Some(((*parser).width, (*parser).height))
-            }
+        let parser = unsafe { ffi::av_stream_get_parser(self.stream().as_ptr()).as_ref() }?;
+        let size = FrameSize { width: parser.width.max(0).unsigned_abs(), height: parser.height.max(0).unsigned_abs() };
+        let is = |kind: ffi::AVPictureType| parser.pict_type == kind as i32;
+        Some(Parsed {
+            size: (size.width > 0 && size.height > 0).then_some(size),
+            is_field: matches!(
+                parser.picture_structure,
+                ffi::AVPictureStructure::AV_PICTURE_STRUCTURE_TOP_FIELD
+                    | ffi::AVPictureStructure::AV_PICTURE_STRUCTURE_BOTTOM_FIELD
+            ),
+            is_p: is(ffi::AVPictureType::AV_PICTURE_TYPE_P),
+            is_b: is(ffi::AVPictureType::AV_PICTURE_TYPE_B),
+        })
+    }
+
+    /// Width to height of a pixel on screen, as numerator and denominator; `None` where neither the container nor the
+    /// codec says. The container's word comes first, as in players.
+    pub fn sample_aspect_ratio(&mut self) -> Option<(u32, u32)> {
+        // SAFETY: the stream belongs to the open input; without a frame the answer is made from the two alone.
+        let aspect = unsafe {
+            let context = self.input.as_mut_ptr();
+            let stream = *(*context).streams.add(self.stream);
+            ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut())
+        };
+        match (u32::try_from(aspect.num), u32::try_from(aspect.den)) {
+            (Ok(num), Ok(den)) if num > 0 && den > 0 => Some((num, den)),
+            _ => None,
         }
+    }
+
+    /// How long the container says our stream goes on, in seconds from its clock's zero. Matroska has it per track, where
+    /// the writer put it. What may stand beside it is not asked, the number of frames and the same again with a language:
+    /// ffmpeg writes this one anew when it cuts and copies those as they were.
+    pub fn announced_track_secs(&self) -> Option<f64> {
+        let stream = self.stream();
+        // SAFETY: the tags belong to the open input. A tag's value ends in a zero byte; whether it is text is checked.
+        let clock = unsafe {
+            let tags = (*stream.as_ptr()).metadata;
+            let tag = ffi::av_dict_get(tags, c"DURATION".as_ptr(), ptr::null(), 0);
+            CStr::from_ptr(tag.as_ref()?.value).to_str().ok()?
+        };
+        let mut parts = clock.splitn(3, ':').map(|part| part.parse::<f64>().ok());
+        let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
+        Some((hours * 60.0 + minutes) * 60.0 + seconds).filter(|&secs| secs > 0.0 && secs.is_finite())
     }
 
     /// How to turn pictures for display; `None` when the matrix is no right angle.
@@ -222,7 +269,8 @@ fn open_input(path: &Path, watch: &Arc<Watch>) -> Result<Input, Error> {
     let url = CString::new(url).map_err(|_| Error::InvalidData)?;
     let mut options = Dictionary::new();
     options.set("protocol_whitelist", limits::PROTOCOL_WHITELIST);
-    options.set("format_whitelist", &limits::FORMAT_WHITELIST.join(","));
+    let formats: Vec<&str> = limits::FORMAT_WHITELIST.iter().map(|(name, _)| *name).collect();
+    options.set("format_whitelist", &formats.join(","));
     options.set("max_streams", &limits::MAX_STREAMS.to_string());
     // Only image2 knows this one: a `%d` in a name is a letter, not a request for more files.
     options.set("pattern_type", "none");
@@ -324,6 +372,12 @@ fn explain_open_error(path: &Path, error: Error) -> VideoError {
         Error::Other { errno } if errno == ffmpeg_next::error::EINVAL => {
             VideoError::NotAVideo { path: path.to_owned(), detail: "its format is not on the list".to_owned() }
         }
+        // So ffmpeg answers to a stream too many as well as to an allocation too large.
+        Error::Other { errno } if errno == ffmpeg_next::error::ENOMEM => VideoError::HeaderTooLarge {
+            path: path.to_owned(),
+            streams: limits::MAX_STREAMS,
+            mebibytes: limits::MAX_ALLOC_BYTES >> 20,
+        },
         other => VideoError::NotAVideo { path: path.to_owned(), detail: other.to_string() },
     }
 }

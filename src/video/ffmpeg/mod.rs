@@ -1,13 +1,16 @@
 //! The only place that speaks to ffmpeg. Nothing of ffmpeg's leaves it but counted picture buffers inside a
 //! [`Frame`](super::Frame).
 //!
-//! `demuxer` opens files safely, `scan` makes the index, `packets` says which packet holds which frame, `run` decodes
-//! forward, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
+//! `demuxer` opens files safely, `scan` makes the index, `keys` and `visibility` look into packets, `packets` says which
+//! packet holds which frame, `run` decodes forward, `references` says which damage stays in its own picture, `source`
+//! finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
 
 mod demuxer;
 mod encode;
+mod keys;
 mod packets;
 mod pixels;
+mod references;
 mod run;
 mod scan;
 mod source;

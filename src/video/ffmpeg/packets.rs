@@ -4,6 +4,8 @@
 //! decoder as the timestamp, so a picture says exactly which packet it came from, whatever the file's own timestamps
 //! are worth. Pure data, no ffmpeg calls.
 
+use std::collections::BTreeSet;
+
 /// Rank of a packet that holds no frame of its own.
 pub(super) const NO_FRAME: u32 = u32::MAX;
 
@@ -21,6 +23,8 @@ pub(super) struct PacketFact {
     pub is_discarded: bool,
     /// Holds no picture to show (an alternate reference, an empty packet).
     pub is_invisible: bool,
+    /// No other picture is predicted from what it holds.
+    pub is_disposable: bool,
 }
 
 /// Recognises a packet after a seek.
@@ -55,11 +59,20 @@ pub(super) struct PacketTable {
     ranks: Vec<u32>,
     /// Per packet: size, to notice that reading lost its place.
     byte_counts: Vec<u32>,
+    /// Per packet: whether no other picture is predicted from what it holds.
+    is_disposable: Vec<bool>,
+    /// Packets of which the demuxer knows that bytes are missing or wrong.
+    corrupt: BTreeSet<u32>,
     /// Per frame: its packet.
     frame_packets: Vec<u32>,
     keys: Vec<KeyPacket>,
     can_seek: bool,
+    palettes: Palettes,
+    is_parsed: bool,
 }
+
+/// Colours of a stream of numbered ones: the first packet of each palette, and its bytes.
+pub(super) type Palettes = Vec<(u32, Vec<u8>)>;
 
 /// A frame as the ordering found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,10 +119,26 @@ impl PacketTable {
         PacketTable {
             ranks,
             byte_counts: facts.iter().map(|fact| fact.byte_count).collect(),
+            is_disposable: facts.iter().map(|fact| fact.is_disposable).collect(),
+            corrupt: (0..).zip(facts).filter(|(_, fact)| fact.is_corrupt).map(|(packet, _)| packet).collect(),
             frame_packets: frames.iter().map(|frame| frame.packet).collect(),
             keys,
             can_seek,
+            palettes: Palettes::new(),
+            is_parsed,
         }
+    }
+
+    /// The same for a stream with palettes, in the order of their packets.
+    pub fn with_palettes(self, palettes: Palettes) -> Self {
+        PacketTable { palettes, ..self }
+    }
+
+    /// The colours a packet is decoded with. Demuxers give them with the first packet that has them, which is not met
+    /// where decoding starts after a seek.
+    pub fn palette_of(&self, packet: u32) -> Option<&[u8]> {
+        let behind = self.palettes.partition_point(|(first, _)| *first <= packet);
+        behind.checked_sub(1).map(|last| self.palettes[last].1.as_slice())
     }
 
     pub fn packet_count(&self) -> u32 {
@@ -121,8 +150,27 @@ impl PacketTable {
         self.ranks.get(packet as usize).copied().filter(|&rank| rank != NO_FRAME)
     }
 
+    /// The packet of the frame at `rank`, which there is.
+    pub fn packet_of(&self, rank: u32) -> u32 {
+        self.frame_packets[rank as usize]
+    }
+
+    pub fn frame_count(&self) -> u32 {
+        as_u32(self.frame_packets.len())
+    }
+
     pub fn byte_count_of(&self, packet: u32) -> Option<u32> {
         self.byte_counts.get(packet as usize).copied()
+    }
+
+    /// Whether no other picture is predicted from what the packet holds.
+    pub fn is_disposable(&self, packet: u32) -> bool {
+        self.is_disposable.get(packet as usize).is_some_and(|&is_disposable| is_disposable)
+    }
+
+    /// Packets of which the demuxer knows that bytes are missing or wrong.
+    pub fn corrupt(&self) -> &BTreeSet<u32> {
+        &self.corrupt
     }
 
     pub fn keys(&self) -> &[KeyPacket] {
@@ -132,6 +180,11 @@ impl PacketTable {
     /// Whether keys can be told apart and asked for.
     pub fn can_seek(&self) -> bool {
         self.can_seek
+    }
+
+    /// Whether what is read after a seek is what is read in turn, damaged data included.
+    pub fn can_seek_amid_damage(&self) -> bool {
+        self.can_seek && !self.is_parsed
     }
 
     /// The last key from which the frame at `rank` decodes exactly: before it in the file, and not after it on screen.
@@ -158,17 +211,31 @@ pub(super) fn first_key(facts: &[PacketFact]) -> usize {
     facts.iter().position(|fact| fact.is_key && fact.byte_count > 0).unwrap_or(0)
 }
 
+/// How far a clock has to jump back for a new segment to start, in ticks. At a key frame a little is enough: nothing that
+/// is decoded before it is shown after it. Elsewhere it may be a muxer's carelessness.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Jump {
+    pub at_key: i64,
+    pub anywhere: i64,
+}
+
+/// Whether the timestamps give the order of decoding alone, as where a stream was copied from a container that has no
+/// others. Known only if every packet has both and they are always the same.
+pub(super) fn are_times_of_decoding(facts: &[PacketFact]) -> bool {
+    facts.iter().all(|fact| fact.pts.is_some() && fact.pts == fact.dts)
+}
+
 /// Packets that hold frames, by presentation time. `None` when timestamps are missing and the decoder has to be asked.
 ///
-/// Where the clock jumps back by more than `jump_ticks` (a spliced transport stream), later packets continue after
-/// earlier ones instead of being mixed among them.
-pub(super) fn order_by_time(facts: &[PacketFact], can_reorder: bool, jump_ticks: i64) -> Option<Vec<Placed>> {
+/// Where the clock jumps back (a spliced transport stream), later packets continue after earlier ones instead of being
+/// mixed among them.
+pub(super) fn order_by_time(facts: &[PacketFact], can_reorder: bool, jump: Jump) -> Option<Vec<Placed>> {
     let mut frames = Vec::new();
-    let (mut last_dts, mut shift, mut end) = (None, 0, i64::MIN);
+    let (mut last_dts, mut shift, mut end): (Option<i64>, i64, i64) = (None, 0, i64::MIN);
     let mut segment_start = 0;
     for (packet, fact) in facts.iter().enumerate().skip(first_key(facts)) {
         if let (Some(dts), Some(last)) = (fact.dts, last_dts)
-            && dts < last - jump_ticks
+            && dts < last.saturating_sub(if fact.is_key { jump.at_key } else { jump.anywhere })
         {
             frames[segment_start..].sort_by_key(|frame: &Placed| frame.pts);
             segment_start = frames.len();
@@ -209,8 +276,11 @@ mod tests {
             is_corrupt: false,
             is_discarded: false,
             is_invisible: false,
+            is_disposable: false,
         }
     }
+
+    const JUMP: Jump = Jump { at_key: 1, anywhere: 50 };
 
     fn packets(frames: &[Placed]) -> Vec<u32> {
         frames.iter().map(|frame| frame.packet).collect()
@@ -222,7 +292,7 @@ mod tests {
         let facts =
             [(0, 0, true), (2, 1, false), (1, 2, false), (5, 3, true), (3, 4, false), (4, 5, false), (6, 6, false)]
                 .map(|(pts, dts, is_key)| fact(pts, dts, is_key));
-        let frames = order_by_time(&facts, true, 100).expect("all have pts");
+        let frames = order_by_time(&facts, true, JUMP).expect("all have pts");
         assert_eq!(packets(&frames), [0, 2, 1, 4, 5, 3, 6]);
         let table = PacketTable::new(&facts, &frames, false);
         let anchors: Vec<usize> = (0..7).map(|rank| table.anchor_of(rank)).collect();
@@ -236,7 +306,7 @@ mod tests {
             .map(|(pts, dts, is_key)| fact(pts, dts, is_key));
         facts[1].is_discarded = true;
         facts[3].is_invisible = true;
-        let frames = order_by_time(&facts, true, 100).expect("all have pts");
+        let frames = order_by_time(&facts, true, JUMP).expect("all have pts");
         assert_eq!(packets(&frames), [2, 4]);
         let table = PacketTable::new(&facts, &frames, false);
         assert_eq!((table.rank_of(0), table.rank_of(1), table.rank_of(4)), (None, None, Some(1)));
@@ -245,19 +315,37 @@ mod tests {
     }
 
     #[test]
+    fn a_palette_holds_until_the_next() {
+        let table = PacketTable::new(&[], &[], false).with_palettes(vec![(2, vec![1]), (5, vec![2])]);
+        let palettes: Vec<_> = [0, 2, 4, 5, 9].map(|packet| table.palette_of(packet).map(|bytes| bytes[0])).into();
+        assert_eq!(palettes, [None, Some(1), Some(1), Some(2), Some(2)]);
+    }
+
+    #[test]
     fn a_clock_that_jumps_back_starts_a_new_segment() {
         let facts = [(100, 100, true), (101, 101, false), (0, 0, true), (1, 1, false)]
             .map(|(pts, dts, is_key)| fact(pts, dts, is_key));
-        let frames = order_by_time(&facts, true, 50).expect("all have pts");
+        let frames = order_by_time(&facts, true, JUMP).expect("all have pts");
         assert_eq!(packets(&frames), [0, 1, 2, 3]);
         assert!(frames.is_sorted_by(|a, b| a.pts < b.pts), "{frames:?}");
+    }
+
+    #[test]
+    fn a_small_jump_back_is_a_splice_at_a_key_frame_only() {
+        let facts = |is_key| {
+            [(10, 10, true), (11, 11, false), (12, 12, false), (10, 10, is_key), (11, 11, false)]
+                .map(|(pts, dts, is_key)| fact(pts, dts, is_key))
+        };
+        let order = |is_key| packets(&order_by_time(&facts(is_key), true, JUMP).expect("all have pts"));
+        assert_eq!(order(true), [0, 1, 2, 3, 4]);
+        assert_eq!(order(false), [0, 3, 1, 4, 2]);
     }
 
     #[test]
     fn missing_timestamps_are_not_guessed_where_pictures_reorder() {
         let mut facts = [fact(0, 0, true), fact(1, 1, false)];
         facts[1].pts = None;
-        assert_eq!(order_by_time(&facts, true, 50), None);
-        assert_eq!(packets(&order_by_time(&facts, false, 50).expect("dts will do")), [0, 1]);
+        assert_eq!(order_by_time(&facts, true, JUMP), None);
+        assert_eq!(packets(&order_by_time(&facts, false, JUMP).expect("dts will do")), [0, 1]);
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ffmpeg_next::codec::packet::Packet;
+use ffmpeg_next::codec::packet::{Packet, side_data};
 use ffmpeg_next::codec::{Context, Flags, Id, decoder};
 use ffmpeg_next::{Error, ffi, frame};
 
@@ -158,7 +158,7 @@ impl Run {
     }
 
     fn feed(&mut self) -> Result<Option<Step>, VideoError> {
-        let packet = match self.waiting.take() {
+        let mut packet = match self.waiting.take() {
             Some(packet) => packet,
             None => {
                 let mut packet = Packet::empty();
@@ -190,6 +190,11 @@ impl Run {
                 packet
             }
         };
+        if let (Some(table), Some(number)) = (&self.table, packet.pts())
+            && let Some(palette) = u32::try_from(number).ok().and_then(|number| table.palette_of(number))
+        {
+            set_palette(&mut packet, palette);
+        }
         match self.decoder.send_packet(&packet) {
             Ok(()) => Ok(None),
             Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
@@ -198,6 +203,12 @@ impl Run {
             }
             Err(_) => Ok(Some(self.trouble())),
         }
+    }
+
+    /// Whether a sound packet may give neither a picture nor an error: the second field of a picture, or a frame that is
+    /// "not coded". Damaged ones are refused by these decoders.
+    pub fn may_pass_over(&self) -> bool {
+        matches!(self.demuxer.parameters().id(), Id::H264 | Id::MPEG4)
     }
 
     fn trouble(&self) -> Step {
@@ -271,11 +282,30 @@ impl Run {
     }
 }
 
+/// The palette a packet brings along.
+pub(super) fn palette_of(packet: &Packet) -> Option<Vec<u8>> {
+    let mut side_data = packet.side_data();
+    side_data.find(|data| data.kind() == side_data::Type::Palette).map(|palette| palette.data().to_vec())
+}
+
+/// Gives a packet its palette, in place of one that it has. Without memory for it the decoder keeps the one it knows.
+fn set_palette(packet: &mut Packet, palette: &[u8]) {
+    use ffmpeg_next::codec::packet::Mut as _;
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_PALETTE;
+    // SAFETY: the packet is ours; the answer is null or as many bytes as were asked for, which belong to the packet.
+    unsafe {
+        let bytes = ffi::av_packet_new_side_data(packet.as_mut_ptr(), kind, palette.len());
+        if !bytes.is_null() {
+            bytes.copy_from_nonoverlapping(palette.as_ptr(), palette.len());
+        }
+    }
+}
+
 /// The facts of a packet just read, before its timestamps are replaced.
 pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
     use ffmpeg_next::codec::packet::Ref as _;
     // SAFETY: reads a plain field of the packet we borrow.
-    let is_discarded = unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 };
+    let flags = unsafe { (*packet.as_ptr()).flags };
     PacketFact {
         pts: packet.pts(),
         dts: packet.dts(),
@@ -283,8 +313,9 @@ pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
         byte_count: u32::try_from(packet.size()).expect("packets are limited to 2 GiB"),
         is_key: packet.is_key(),
         is_corrupt: packet.is_corrupt(),
-        is_discarded,
+        is_discarded: flags & ffi::AV_PKT_FLAG_DISCARD != 0,
         is_invisible,
+        is_disposable: flags & ffi::AV_PKT_FLAG_DISPOSABLE != 0,
     }
 }
 
@@ -308,7 +339,8 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
         );
         let threads = if patches_alone { 1 } else { threads };
         (*raw).thread_count = i32::try_from(threads).unwrap_or(0);
-        if threads != 1 && reports_damage {
+        // Motion JPEG is patched in silence unless asked; its pictures stand alone, so refusing one loses no other.
+        if (threads != 1 && reports_damage) || codec == Id::MJPEG {
             (*raw).err_recognition |= ffi::AV_EF_EXPLODE;
         }
     }

@@ -1,7 +1,7 @@
 //! Opening a video file: one pass over its packets makes the index, one picture says what frames look like.
 //!
-//! Called by [`open`](crate::video::open). Nothing is decoded but the first picture, unless the file has no usable
-//! timestamps; then everything is decoded once to learn the order.
+//! Called by [`open`](crate::video::open). Nothing is decoded but the first picture, unless the timestamps do not give the
+//! order of the frames; then everything is decoded once to learn it.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,11 +12,12 @@ use ffmpeg_next::codec::packet::Packet;
 use ffmpeg_next::{ffi, frame};
 
 use super::demuxer::{Demuxer, Read1, Watch};
-use super::packets::{self, PacketFact, PacketTable, Placed};
-use super::pixels;
+use super::packets::{self, Jump, PacketFact, PacketTable, Palettes, Placed};
+use super::references::References;
 use super::run::{self, Run, Step};
 use super::source::Shared;
 use super::visibility;
+use super::{keys, pixels};
 use crate::label::FrameSize;
 use crate::video::clip::StreamFacts;
 use crate::video::errors::{Notice, VideoError};
@@ -27,8 +28,12 @@ use crate::video::{IndexProgress, limits};
 
 /// Packets between two calls of the progress callback.
 const PROGRESS_PACKETS: usize = 64;
-/// A clock that jumps back further than this starts a new segment.
+/// A clock that jumps back further than this starts a new segment, wherever it does.
 const JUMP_SECS: f64 = 1.0;
+/// The same at a key frame, in frames.
+const JUMP_FRAMES: i64 = 1;
+/// Pictures may end this much before the time their track announces.
+const END_TOLERANCE_SECS: f64 = 0.2;
 /// Assumed where a file says nothing.
 const FALLBACK_RATE: f64 = 25.0;
 
@@ -51,21 +56,25 @@ pub(in crate::video) fn open_video(
 ) -> Result<OpenedVideo, VideoError> {
     let io_error = |source| VideoError::Io { path: path.to_owned(), source };
     let mut demuxer = Demuxer::open(path, stream, Watch::new())?;
-    let header = Header::of(&demuxer);
-    let scanned = read_packets(&mut demuxer, &header, progress)?;
+    let header = Header::of(&mut demuxer);
+    let mut scanned = read_packets(&mut demuxer, &header, progress)?;
     let mut notices = Vec::new();
-    let mut frames = place_frames(path, &header, &scanned.facts, &mut notices, progress)?;
+    let mut frames = place_frames(path, &header, &scanned, &mut notices, progress)?;
     if frames.is_empty() {
         return Err(VideoError::NoFrames { path: path.to_owned() });
     }
-    let table = Arc::new(PacketTable::new(&scanned.facts, &frames, header.is_elementary));
+    let table = scanned.table_of(&frames, &header);
     let probe = probe_first_picture(path, header.stream, &table, progress)?;
     let table = if probe.lost_leading.is_empty() {
         table
     } else {
         notices.push(Notice::LeadingPicturesDropped { count: packets::as_u32(probe.lost_leading.len()) });
+        // They are damaged, and nothing shown after the key frame is predicted from them.
+        for &lost in &probe.lost_leading {
+            scanned.facts[table.packet_of(lost) as usize].is_disposable = true;
+        }
         frames.retain(|frame| table.rank_of(frame.packet).is_none_or(|rank| !probe.lost_leading.contains(&rank)));
-        Arc::new(PacketTable::new(&scanned.facts, &frames, header.is_elementary))
+        scanned.table_of(&frames, &header)
     };
 
     let of_file = ClipIdentity::of_file(path).map_err(io_error)?;
@@ -78,7 +87,7 @@ pub(in crate::video) fn open_video(
     if count > 1 && stream.is_none() {
         notices.push(Notice::SeveralVideoStreams { count, chosen: header.stream });
     }
-    if !table.can_seek() && table.keys().len() > 1 {
+    if scanned.has_unknown_keys || (!table.can_seek() && table.keys().len() > 1) {
         notices.push(Notice::SequentialOnly);
     }
 
@@ -124,22 +133,25 @@ struct Header {
     rate: Option<f64>,
     announced_packets: Option<u64>,
     can_reorder: bool,
+    /// The decoder holds pictures back before it shows them.
+    has_delay: bool,
     /// Packets are cut out of a byte stream by a parser.
     is_elementary: bool,
-    has_field_packets: bool,
+    is_avi: bool,
     is_interlaced: bool,
     sample_aspect_ratio: (u32, u32),
 }
 
 impl Header {
-    fn of(demuxer: &Demuxer) -> Self {
+    fn of(demuxer: &mut Demuxer) -> Self {
+        let sample_aspect_ratio = demuxer.sample_aspect_ratio().unwrap_or((1, 1));
         let stream = demuxer.stream();
         let parameters = demuxer.parameters();
         let codec = parameters.id();
         // SAFETY: plain fields of structures owned by the open input.
-        let (delay, field_order, aspect) = unsafe {
+        let (delay, field_order) = unsafe {
             let raw = parameters.as_ptr();
-            ((*raw).video_delay, (*raw).field_order, (*raw).sample_aspect_ratio)
+            ((*raw).video_delay, (*raw).field_order)
         };
         let rates = [stream.avg_frame_rate(), stream.rate()];
         let rate = rates
@@ -150,12 +162,8 @@ impl Header {
         let is_interlaced =
             !matches!(field_order, ffi::AVFieldOrder::AV_FIELD_UNKNOWN | ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE);
         let format = demuxer.format_name();
-        let is_elementary = ["mpegts", "h264", "hevc", "mpeg"].iter().any(|name| format.split(',').any(|f| f == *name));
+        let is_one_of = |names: &[&str]| format.split(',').any(|name| names.contains(&name));
         let reorders = matches!(codec, Id::H264 | Id::HEVC | Id::VC1 | Id::MPEG4 | Id::MPEG2VIDEO);
-        let sample_aspect_ratio = match (u32::try_from(aspect.num), u32::try_from(aspect.den)) {
-            (Ok(num), Ok(den)) if num > 0 && den > 0 => (num, den),
-            _ => (1, 1),
-        };
         Header {
             stream: demuxer.stream_number(),
             codec,
@@ -163,9 +171,9 @@ impl Header {
             rate,
             announced_packets: u64::try_from(stream.frames()).ok().filter(|&count| count > 0),
             can_reorder: delay > 0 || reorders,
-            is_elementary,
-            // Only there do the two fields of a picture come as two packets.
-            has_field_packets: is_interlaced && is_elementary && matches!(codec, Id::H264 | Id::HEVC),
+            has_delay: delay > 0,
+            is_elementary: is_one_of(&["mpegts", "h264", "hevc", "mpeg"]),
+            is_avi: is_one_of(&["avi"]),
             is_interlaced,
             sample_aspect_ratio,
         }
@@ -179,14 +187,39 @@ impl Header {
 
 struct Scanned {
     facts: Vec<PacketFact>,
+    palettes: Palettes,
     other_size: Option<(FrameSize, FrameSize)>,
+    /// The two fields of a picture come as two packets.
+    has_field_packets: bool,
+    /// Nothing says that there are no pictures predicted from both sides.
+    may_have_b: bool,
+    /// Key frames cannot be told from others: all but the first count as others.
+    has_unknown_keys: bool,
+}
+
+impl Scanned {
+    fn table_of(&self, frames: &[Placed], header: &Header) -> Arc<PacketTable> {
+        let table = PacketTable::new(&self.facts, frames, header.is_elementary);
+        Arc::new(table.with_palettes(self.palettes.clone()))
+    }
+
+    /// Whether pictures are shown in another order than the timestamps say.
+    fn hides_order(&self, header: &Header) -> bool {
+        header.has_delay
+            && self.may_have_b
+            && self.facts.iter().any(|fact| !fact.is_key)
+            && packets::are_times_of_decoding(&self.facts)
+    }
 }
 
 fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) -> Result<Scanned, VideoError> {
     let path = demuxer.path().to_owned();
     let file_bytes = demuxer.byte_count();
-    let mut facts: Vec<PacketFact> = Vec::new();
+    let references = References::of(&demuxer.parameters());
+    let (mut facts, mut palettes) = (Vec::<PacketFact>::new(), Palettes::new());
     let (mut first_size, mut other_size, mut errors_in_a_row) = (None, None, 0);
+    let (mut has_parser, mut has_field_packets) = (false, false);
+    let (mut has_p, mut has_b, mut are_keys_told) = (false, false, false);
     let mut packet = Packet::empty();
     loop {
         match demuxer.read(&mut packet)? {
@@ -200,14 +233,29 @@ fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) 
                 continue;
             }
         }
-        let is_invisible = visibility::is_invisible(header.codec, packet.data().unwrap_or_default());
-        let fact = run::fact_of(&packet, is_invisible);
-        if let Some((width, height)) = demuxer.parsed_size() {
-            let size = FrameSize { width: width.unsigned_abs(), height: height.unsigned_abs() };
+        let data = packet.data().unwrap_or_default();
+        let mut fact = run::fact_of(&packet, visibility::is_invisible(header.codec, data));
+        fact.is_disposable |= references.is_disposable(data);
+        let (parsed, says_key) = (demuxer.parsed(), keys::is_key(header.codec, data));
+        // Where the packet itself says that it is none, the container's word does not count.
+        fact.is_key &= says_key.unwrap_or(true);
+        are_keys_told |= says_key.is_some();
+        has_parser |= parsed.is_some();
+        has_p |= parsed.as_ref().is_some_and(|parsed| parsed.is_p);
+        has_b |= parsed.as_ref().is_some_and(|parsed| parsed.is_b);
+        // Elsewhere a packet that starts with a field holds the other one as well; HEVC shows each by itself.
+        has_field_packets |=
+            header.is_elementary && header.codec == Id::H264 && parsed.as_ref().is_some_and(|parsed| parsed.is_field);
+        if let Some(size) = parsed.and_then(|parsed| parsed.size) {
             let first = *first_size.get_or_insert(size);
             if first != size && other_size.is_none() {
                 other_size = Some((first, size));
             }
+        }
+        if let Some(palette) = run::palette_of(&packet)
+            && palettes.last().is_none_or(|(_, known)| *known != palette)
+        {
+            palettes.push((packets::as_u32(facts.len()), palette));
         }
         facts.push(fact);
         if facts.len() > limits::MAX_PACKETS {
@@ -222,7 +270,14 @@ fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) 
             report(&path, facts.len(), fraction, progress)?;
         }
     }
-    Ok(Scanned { facts, other_size })
+    let has_unknown_keys = facts.len() > 1
+        && facts.iter().all(|fact| fact.is_key)
+        && !are_keys_told
+        && keys::are_doubtful(header.codec, header.is_avi && !has_parser);
+    if has_unknown_keys {
+        facts[1..].iter_mut().for_each(|fact| fact.is_key = false);
+    }
+    Ok(Scanned { facts, palettes, other_size, has_field_packets, may_have_b: has_b || !has_p, has_unknown_keys })
 }
 
 fn report(path: &Path, frames: usize, fraction: Option<f32>, progress: Progress<'_>) -> Result<(), VideoError> {
@@ -236,13 +291,15 @@ fn report(path: &Path, frames: usize, fraction: Option<f32>, progress: Progress<
 fn place_frames(
     path: &Path,
     header: &Header,
-    facts: &[PacketFact],
+    scanned: &Scanned,
     notices: &mut Vec<Notice>,
     progress: Progress<'_>,
 ) -> Result<Vec<Placed>, VideoError> {
-    if !header.has_field_packets {
-        let jump_ticks = header.time_base.ticks(JUMP_SECS).max(1);
-        if let Some(frames) = packets::order_by_time(facts, header.can_reorder, jump_ticks) {
+    let facts = &scanned.facts;
+    if !scanned.has_field_packets && !scanned.hides_order(header) {
+        let anywhere = header.time_base.ticks(JUMP_SECS).max(1);
+        let jump = Jump { at_key: (header.frame_ticks() * JUMP_FRAMES).min(anywhere), anywhere };
+        if let Some(frames) = packets::order_by_time(facts, header.can_reorder, jump) {
             return Ok(frames);
         }
     }
@@ -252,7 +309,9 @@ fn place_frames(
         // Threads drop frames near damage in ways that differ from run to run; the index must not.
         None => order_by_decoding(path, header.stream, facts, 1, progress)?.expect("a single thread takes what comes"),
     };
-    let mut times: Vec<Option<i64>> = order.iter().map(|&packet| facts[packet as usize].dts).collect();
+    let shown = || order.iter().map(|&packet| &facts[packet as usize]);
+    let have_pts = shown().all(|fact| fact.pts.is_some());
+    let mut times: Vec<Option<i64>> = shown().map(|fact| if have_pts { fact.pts } else { fact.dts }).collect();
     times.sort_unstable();
     let is_usable = times.windows(2).all(|pair| pair[0].is_some() && pair[0] < pair[1]);
     let placed = order.iter().zip(times).enumerate().map(|(rank, (&packet, time))| {
@@ -377,11 +436,13 @@ fn announced_frames(demuxer: &Demuxer, header: &Header, scanned: &Scanned, index
         let missing = announced.checked_sub(scanned.facts.len() as u64)?;
         return u32::try_from(u64::from(index.len()) + missing).ok();
     }
-    // Matroska's header has a duration for all tracks together; sound may well go on a little longer.
-    let announced_secs = demuxer.announced_secs()?;
+    if !demuxer.format_name().contains("matroska") {
+        return None;
+    }
+    // Matroska's header has a duration for all tracks together, and sound may well go on for longer than the pictures.
+    let of_only_track = || demuxer.announced_secs().filter(|_| demuxer.stream_count() == 1);
+    let announced_secs = demuxer.announced_track_secs().or_else(of_only_track)?;
     let missing_secs = announced_secs - (index.start_secs().max(0.0) + index.duration_secs());
-    let tolerance_secs = if demuxer.stream_count() == 1 { 0.2 } else { (announced_secs * 0.1).max(1.0) };
-    let is_matroska = demuxer.format_name().contains("matroska");
     let missing = (missing_secs * header.rate?).round();
-    (is_matroska && missing_secs > tolerance_secs).then(|| index.len() + missing as u32)
+    (missing_secs > END_TOLERANCE_SECS).then(|| index.len().saturating_add(missing as u32))
 }

@@ -4,13 +4,16 @@
 //! an error in a group of pictures, that group is decoded again by the *careful* one, with a single thread and from a key
 //! frame that is itself good, because threaded decoding of damaged data is not repeatable. So a frame is the same
 //! whichever way it is reached.
+//!
+//! Damage spreads: what a decoder predicts from a damaged picture it gives out as good. So every frame that comes after
+//! damage in the file is marked, up to the next good key frame, but for damage in packets that nothing is predicted from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::packets::PacketTable;
+use super::packets::{self, PacketTable};
 use super::pixels;
 use super::run::{Decoded, Run, Step};
 use crate::label::{FrameIdx, FrameSize};
@@ -63,11 +66,24 @@ struct Walk {
     early: BTreeMap<u32, Ready>,
     /// Packets the decoder reported errors in.
     refused_packets: BTreeSet<u32>,
+    /// Packets whose pictures are damaged or missing.
+    damaged_packets: BTreeSet<u32>,
 }
 
 struct Ready {
     picture: Option<Arc<Picture>>,
     damage: Option<Damage>,
+}
+
+/// What a step of the decoder gave.
+enum Advance {
+    Sound,
+    /// These packets are damaged, or one of them.
+    Hurt {
+        first: u32,
+        last: u32,
+    },
+    End,
 }
 
 enum Sought {
@@ -119,63 +135,48 @@ impl FrameSource {
                 self.start(run, anchor)?
             }
         };
-        walk.early = walk.early.split_off(&rank);
-        loop {
-            if let Some(ready) = walk.early.remove(&rank) {
-                let frame = self.shared.frame(rank, &mut walk, ready);
-                self.fast = Some(walk);
-                return Ok(Sought::Found(frame));
-            }
-            let decoded = match walk.run.step()? {
-                Step::Picture(decoded) => decoded,
-                Step::Trouble { first, last } => {
-                    (first..=last).for_each(|packet| self.note_trouble(packet));
-                    if self.troubled_keys.contains(&anchor) {
-                        self.fast = Some(walk);
+        for wanted in walk.next_rank()..=rank {
+            let group = shared.table.anchor_of(wanted);
+            while !self.troubled_keys.contains(&group) && !shared.is_settled(&walk, wanted) {
+                match shared.advance(&mut walk)? {
+                    Advance::Sound => {}
+                    Advance::Hurt { first, last } => (first..=last).for_each(|packet| self.note_trouble(packet)),
+                    Advance::End => {
+                        self.troubled_keys.insert(anchor);
                         return Ok(Sought::Troubled);
                     }
-                    continue;
                 }
-                Step::End => {
-                    self.troubled_keys.insert(anchor);
+                // Pictures come in order of display; a gap means that one is missing.
+                if shared.has_gap(&walk, wanted) {
+                    self.troubled_keys.insert(group);
+                }
+                if self.troubled_keys.contains(&anchor) {
+                    self.fast = Some(walk);
                     return Ok(Sought::Troubled);
                 }
-            };
-            let Some(found) = shared.table.rank_of(decoded.packet).filter(|&found| found >= walk.first_exact) else {
+            }
+            if self.troubled_keys.contains(&group) {
+                walk.skip(wanted);
+                continue;
+            }
+            let ready = shared.take(&mut walk, wanted);
+            if ready.damage.is_some() {
+                self.troubled_keys.insert(group);
+            }
+            let frame = shared.frame(wanted, &mut walk, ready);
+            let sought = if self.troubled_keys.contains(&anchor) {
+                Sought::Troubled
+            } else if wanted == rank {
+                Sought::Found(frame)
+            } else if !self.troubled_keys.contains(&group) && passed(frame).is_break() {
+                Sought::Stopped
+            } else {
                 continue;
             };
-            let packet = decoded.packet;
-            let ready = shared.ready(decoded);
-            if ready.damage.is_some() {
-                self.note_trouble(packet);
-            }
-            let found_anchor = shared.table.anchor_of(found);
-            // Pictures come in order of display; a gap means that one is missing.
-            for missing in walk.next_rank()..found {
-                self.troubled_keys.insert(shared.table.anchor_of(missing));
-            }
-            if found > rank {
-                walk.early.insert(found, ready);
-                self.troubled_keys.insert(anchor);
-                self.fast = Some(walk);
-                return Ok(Sought::Troubled);
-            }
-            let is_troubled = self.troubled_keys.contains(&found_anchor);
-            if found == rank {
-                let frame = shared.frame(rank, &mut walk, ready);
-                self.fast = Some(walk);
-                return Ok(if is_troubled { Sought::Troubled } else { Sought::Found(frame) });
-            }
-            let frame = shared.frame(found, &mut walk, ready);
-            if self.troubled_keys.contains(&anchor) {
-                self.fast = Some(walk);
-                return Ok(Sought::Troubled);
-            }
-            if !is_troubled && passed(frame).is_break() {
-                self.fast = Some(walk);
-                return Ok(Sought::Stopped);
-            }
+            self.fast = Some(walk);
+            return Ok(sought);
         }
+        unreachable!("the walk stands before the frame it was chosen for")
     }
 
     fn careful_frame(
@@ -221,7 +222,11 @@ impl FrameSource {
                 key -= 1;
                 continue;
             }
-            run.read_to_key(key)?;
+            if shared.table.can_seek_amid_damage() {
+                run.seek_to_key(key)?;
+            } else {
+                run.read_to_key(key)?;
+            }
             let mut walk = self.walk_from(run, key);
             walk.anchor = anchor;
             let ready = shared.await_rank(&mut walk, rank)?;
@@ -251,6 +256,7 @@ impl FrameSource {
             last_good: None,
             early: BTreeMap::new(),
             refused_packets: BTreeSet::new(),
+            damaged_packets: BTreeSet::new(),
         }
     }
 
@@ -274,52 +280,123 @@ impl Walk {
     fn next_rank(&self) -> u32 {
         self.last_rank.map_or(self.first_exact, |last| last + 1)
     }
+
+    /// Moves past the next frame, decoded or not.
+    fn skip(&mut self, rank: u32) {
+        self.early.remove(&rank);
+        self.last_rank = Some(rank);
+    }
 }
 
 impl Shared {
-    fn ready(&self, decoded: Decoded) -> Ready {
+    fn ready(&self, decoded: Decoded, is_hurt: bool) -> Ready {
         let found = FrameSize { width: decoded.frame.width(), height: decoded.frame.height() };
         if found != self.stored_size {
             return Ready { picture: None, damage: Some(Damage::OtherSize { found }) };
         }
         match pixels::picture_from(decoded.frame, self.orientation) {
-            Ok(picture) => {
-                Ready { picture: Some(Arc::new(picture)), damage: decoded.is_suspect.then_some(Damage::Concealed) }
-            }
+            Ok(picture) => Ready { picture: Some(Arc::new(picture)), damage: is_hurt.then_some(Damage::Concealed) },
             Err(_) => Ready { picture: None, damage: Some(Damage::Missing) },
         }
     }
 
-    /// Decodes until the frame of this rank is there or is known to be missing; others wait in `early`.
+    /// Decodes until the frame of this rank is there, and all that says whether it is sound, or is known to be missing;
+    /// others wait in `early`.
     fn await_rank(&self, walk: &mut Walk, rank: u32) -> Result<Ready, VideoError> {
-        loop {
-            if let Some(ready) = walk.early.remove(&rank) {
-                return Ok(ready);
-            }
-            if walk.early.len() >= PATIENCE {
-                return Ok(Ready { picture: None, damage: Some(Damage::Missing) });
-            }
-            match walk.run.step()? {
-                Step::Picture(decoded) => {
-                    if let Some(found) = self.table.rank_of(decoded.packet)
-                        && found >= walk.first_exact
-                        && walk.last_rank.is_none_or(|last| found > last)
-                    {
-                        let is_refused = walk.refused_packets.contains(&decoded.packet);
-                        let mut ready = self.ready(decoded);
-                        if is_refused && ready.damage.is_none() {
-                            ready.damage = Some(Damage::Concealed);
-                        }
-                        walk.early.entry(found).or_insert(ready);
-                    }
-                }
-                // With a single thread it is the packet just fed; what comes of it is not to be trusted.
-                Step::Trouble { last, .. } => {
-                    walk.refused_packets.insert(last);
-                }
-                Step::End => return Ok(Ready { picture: None, damage: Some(Damage::Missing) }),
+        while !self.is_settled(walk, rank) && walk.early.len() < PATIENCE {
+            if matches!(self.advance(walk)?, Advance::End) {
+                break;
             }
         }
+        Ok(self.take(walk, rank))
+    }
+
+    /// One step of the walk's decoder.
+    fn advance(&self, walk: &mut Walk) -> Result<Advance, VideoError> {
+        match walk.run.step()? {
+            Step::Picture(decoded) => {
+                let packet = decoded.packet;
+                let found = self.table.rank_of(packet);
+                if found.is_some_and(|found| found < walk.first_exact) {
+                    return Ok(Advance::Sound);
+                }
+                let is_known_damage = walk.refused_packets.contains(&packet) || self.table.corrupt().contains(&packet);
+                let is_hurt = decoded.is_suspect || is_known_damage;
+                if is_hurt {
+                    walk.damaged_packets.insert(packet);
+                }
+                if let Some(found) = found.filter(|&found| found >= walk.next_rank()) {
+                    walk.early.entry(found).or_insert_with(|| self.ready(decoded, is_hurt));
+                }
+                Ok(if is_hurt { Advance::Hurt { first: packet, last: packet } } else { Advance::Sound })
+            }
+            // With a single thread it is the packet just fed; what comes of it is not to be trusted.
+            Step::Trouble { first, last } => {
+                for packet in first..=last {
+                    walk.refused_packets.insert(packet);
+                    walk.damaged_packets.insert(packet);
+                }
+                Ok(Advance::Hurt { first, last })
+            }
+            Step::End => Ok(Advance::End),
+        }
+    }
+
+    /// The frame of this rank as it came, or as missing; damaged where it may be predicted from damage.
+    fn take(&self, walk: &mut Walk, rank: u32) -> Ready {
+        let missing: Vec<u32> = self.unsettled(walk, rank).collect();
+        if !walk.run.may_pass_over() {
+            walk.damaged_packets.extend(missing.into_iter().map(|missing| self.table.packet_of(missing)));
+        }
+        let mut ready = walk.early.remove(&rank).unwrap_or(Ready { picture: None, damage: Some(Damage::Missing) });
+        if ready.damage.is_none() && self.is_predicted_from_damage(walk, rank) {
+            ready.damage = Some(Damage::Concealed);
+        }
+        ready
+    }
+
+    /// Whether the frame of this rank is there, and all that says whether it is sound.
+    fn is_settled(&self, walk: &Walk, rank: u32) -> bool {
+        self.unsettled(walk, rank).next().is_none()
+    }
+
+    /// Whether a later picture came before one that this rank waits for.
+    fn has_gap(&self, walk: &Walk, rank: u32) -> bool {
+        let newest = walk.early.last_key_value().map(|(&newest, _)| newest);
+        self.unsettled(walk, rank).any(|awaited| newest.is_some_and(|newest| awaited < newest))
+    }
+
+    /// Those of [`needed`](Shared::needed) that did not come yet, and are not known to be damaged.
+    fn unsettled(&self, walk: &Walk, rank: u32) -> impl Iterator<Item = u32> {
+        self.needed(rank).filter(move |&needed| {
+            let is_known_damage = needed != rank && walk.damaged_packets.contains(&self.table.packet_of(needed));
+            !walk.early.contains_key(&needed) && !is_known_damage
+        })
+    }
+
+    /// The frame itself, and those shown later that it may be predicted from: decoders say of a picture that it is
+    /// damaged when they give it out.
+    fn needed(&self, rank: u32) -> impl Iterator<Item = u32> {
+        let key = self.table.keys()[self.table.anchor_of(rank)];
+        let before = key.packet..self.table.packet_of(rank);
+        let end = rank.saturating_add(1 + packets::as_u32(PATIENCE)).min(self.table.frame_count());
+        let later = (rank + 1..end).filter(move |&later| {
+            let packet = self.table.packet_of(later);
+            before.contains(&packet) && !self.table.is_disposable(packet)
+        });
+        std::iter::once(rank).chain(later)
+    }
+
+    /// Whether damage may have come into the frame: nothing before the key from which it is exact can.
+    fn is_predicted_from_damage(&self, walk: &Walk, rank: u32) -> bool {
+        let key = self.table.keys()[self.table.anchor_of(rank)];
+        let before = key.packet..self.table.packet_of(rank);
+        // Nothing shown after a key is predicted from what follows it in the file and is shown before it.
+        let spreads = |&packet: &u32| {
+            let is_leading = self.table.rank_of(packet).is_some_and(|leading| leading < key.rank && key.rank <= rank);
+            !is_leading && !self.table.is_disposable(packet)
+        };
+        walk.damaged_packets.range(before.clone()).any(spreads) || self.table.corrupt().range(before).any(spreads)
     }
 
     /// Makes the frame of a rank and moves the walk past it. Frames without a picture repeat the last good one.

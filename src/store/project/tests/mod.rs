@@ -2,6 +2,7 @@
 //! is in `tests/store_*.rs`.
 
 mod failures;
+mod folding;
 mod migration_kills;
 mod surroundings;
 

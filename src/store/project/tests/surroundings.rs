@@ -141,6 +141,34 @@ fn a_network_disk_gets_no_log() {
     assert_eq!(frames(&store, &snapshot), [1, 2]);
 }
 
+#[test]
+fn without_a_log_no_backup_holds_commits_up() {
+    let folder = folder();
+    let path = folder.path().join("p.labelhub");
+    let data_folder = folder.path().join("data");
+    let options = OpenOptions { data_folder: Some(data_folder.clone()), ..options(|| {}) };
+    let clock = SetClock::new();
+    let network = Surroundings { is_network: |_| true, ..clock.surroundings() };
+    let (mut store, ..) = open(&path, &clip(), &options, &network).expect("a new project");
+    click(&mut store, 0);
+    store.close().expect("a writable folder");
+    drop(store);
+    let (mut store, ..) = open(&path, &clip(), &options, &network).expect("a project");
+    store.handle().flush().expect("a writable folder");
+    assert_eq!(names(&backups::folder(&data_folder, &clip(), &path)).len(), 1, "on opening there is one");
+    // From now on every attempt would be told.
+    std::fs::remove_dir_all(&data_folder).expect("it is ours");
+    std::fs::write(&data_folder, "in the way").expect("writable");
+    for minutes in 1..4 {
+        clock.set(1_785_485_350, minutes * 600);
+        click(&mut store, minutes as u32);
+        store.handle().flush().expect("a writable folder");
+    }
+    let handle = store.handle();
+    store.close().expect("a writable folder");
+    assert_eq!(handle.backup_problem(), None, "nobody tried");
+}
+
 /// Clocks that the test sets.
 #[derive(Clone)]
 struct SetClock(Arc<Mutex<(u64, Duration)>>);
