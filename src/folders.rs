@@ -36,3 +36,8 @@ pub fn models_folder() -> Option<PathBuf> {
 pub fn cache_folder() -> Option<PathBuf> {
     folder("cache", |dirs| dirs.cache_dir().to_path_buf())
 }
+
+/// What trackers do not keep in memory while they run, a folder for each.
+pub fn states_folder() -> Option<PathBuf> {
+    Some(cache_folder()?.join("states"))
+}

@@ -3,12 +3,15 @@
 mod checkpoint_support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use candle_core::Device;
 use checkpoint_support::{
     Pickle, Tensor, on_disk, pt, pt_with_pickle, published_pickle, safetensors, two_tensors, zip_of,
 };
 use label_hub::sam2::checkpoint::{ArchiveError, Checkpoint, CheckpointError, PickleError, TensorFault};
+use label_hub::sam2::{Sam2, Sam2Error};
 
 /// Notes the largest single allocation, which is how a hostile length would show.
 struct Watching;
@@ -427,5 +430,60 @@ fn mutated_files_never_panic() {
         }
         // Most mutations hit something that matters; a reader that accepts everything would show here.
         assert!(refused > 500, "{name}: only {refused} of 1000 damaged files were refused");
+    }
+}
+
+/// The small test model with another description beside it.
+fn with_description(describe: impl FnOnce(&Path)) -> (tempfile::TempDir, PathBuf) {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("small.safetensors");
+    std::fs::copy(data.join("small.safetensors"), &path).expect("writable");
+    describe(&folder.path().join("small.toml"));
+    (folder, path)
+}
+
+#[test]
+fn descriptions_of_models_no_computer_holds_are_refused() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/small");
+    let sound = std::fs::read_to_string(data.join("small.toml")).expect("it is in the repository");
+    let cases = [("image_size", 4096, "embed_dim", 4096), ("image_size", 2048, "embed_dim", 2048)];
+    for (side, side_value, width, width_value) in cases {
+        let set = |text: &str, name: &str, value: usize| -> String {
+            let is_it = |line: &&str| line.starts_with(&format!("{name} ="));
+            let line = text.lines().find(is_it).expect("the description says it");
+            text.replace(line, &format!("{name} = {value}"))
+        };
+        let text = set(&set(&sound, side, side_value), width, width_value);
+        let (_folder, path) = with_description(|toml| std::fs::write(toml, &text).expect("writable"));
+        match Sam2::load(&path, None, &Device::Cpu).map(drop) {
+            Err(Sam2Error::BadConfig { reason, .. }) => {
+                assert!(reason.contains(width) && reason.contains("numbers"), "{reason}");
+            }
+            other => panic!("{width} = {width_value}: {other:?}"),
+        }
+    }
+    let largest = LARGEST_ALLOCATION_BYTES.load(Ordering::Relaxed);
+    assert!(largest < ALLOCATION_LIMIT_BYTES, "{largest} bytes were allocated at once");
+}
+
+#[test]
+#[cfg(unix)]
+fn descriptions_that_are_no_short_files_are_refused() {
+    type Describe = fn(&Path);
+    let cases: [(&str, Describe); 3] = [
+        ("a pipe", |toml| {
+            let made = std::process::Command::new("mkfifo").arg(toml).status().expect("it is on every Linux");
+            assert!(made.success());
+        }),
+        ("a device without end", |toml| std::os::unix::fs::symlink("/dev/zero", toml).expect("writable")),
+        ("far too long", |toml| std::fs::write(toml, "# nothing\n".repeat(200_000)).expect("writable")),
+    ];
+    for (name, describe) in cases {
+        let (_folder, path) = with_description(describe);
+        match Sam2::load(&path, None, &Device::Cpu).map(drop) {
+            Err(error @ Sam2Error::ReadConfig { .. }) => assert!(error.to_string().contains("small.toml"), "{error}"),
+            other => panic!("{name}: {other:?}"),
+        }
     }
 }

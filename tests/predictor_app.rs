@@ -8,7 +8,7 @@ use std::sync::Arc;
 use candle_core::Device;
 
 use label_hub::engine::ClipFrames;
-use label_hub::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
+use label_hub::label::{BoxPrompt, FrameIdx, FrameSize, Mask, ObjectId, Point, PointLabel};
 use label_hub::sam2::image::RgbFrame;
 use label_hub::sam2::predictor::{
     ClickPrompt, FrameMasks, FrameSource, Predictor, PredictorOptions, PropagationRequest,
@@ -227,6 +227,50 @@ fn a_click_during_a_run_reaches_later_frames_in_the_next_run() {
     let again = track(&mut predictor, &mut frames, &PropagationRequest::default());
     assert_eq!(again.len(), 20, "every frame is stale");
     assert!(rest.iter().any(|(f, _, mask)| of(&again, *f, A) != mask), "the clicks reach frames after them");
+}
+
+#[test]
+fn a_click_on_a_damaged_frame_during_a_run_that_is_taken_back_is_not_tracked() {
+    let mut frames = Frames::open();
+    frames.damaged = vec![12];
+    let mut predictor = predictor(&frames, PredictorOptions::app());
+    click(&mut predictor, &mut frames, 0, A, &[point(30.0, 40.0, PointLabel::Positive)]);
+    let mut run = predictor.start(&mut frames, &PropagationRequest::default()).expect("the run starts");
+    predictor.step(&mut run, &mut frames).expect("the frame is tracked");
+    let clicked = click(&mut predictor, &mut frames, 12, A, &[point(60.0, 20.0, PointLabel::Positive)]);
+    let mut shown = None;
+    while let Some(masks) = predictor.step(&mut run, &mut frames).expect("the frame is tracked") {
+        if masks.frame.0 == 12 {
+            shown = Some(predictor.video_masks(&masks));
+        }
+    }
+    assert_eq!(shown, Some(predictor.video_masks(&clicked)));
+    predictor.clear_prompts(FrameIdx(12), A);
+    assert!(predictor.mask_of(A, FrameIdx(12)).expect("states are there").is_none());
+    assert!(!predictor.is_current(A, FrameIdx(12)));
+}
+
+#[test]
+fn a_supplied_mask_of_a_few_pixels_is_there() {
+    /// Grey pictures much larger than the model's input.
+    struct Grey(FrameSize);
+    impl FrameSource for Grey {
+        fn frame(&mut self, _frame: FrameIdx) -> Result<RgbFrame, String> {
+            Ok(RgbFrame { size: self.0, pixels: vec![90; self.0.width as usize * self.0.height as usize * 3] })
+        }
+    }
+    let size = FrameSize { width: 1280, height: 720 };
+    let speck = Mask::from_fn(size, |i| (600..603).contains(&(i % 1280)) && (300..303).contains(&(i / 1280)));
+    let mut predictor = Predictor::new(model(), 1, size, PredictorOptions::app()).expect("a temporary folder");
+    let masks = predictor.add_mask(&mut Grey(size), FrameIdx(0), A, &speck).expect("the mask is taken");
+    assert!(masks.objects[0].object_score > 0.0, "{}", masks.objects[0].object_score);
+    assert_eq!(predictor.video_masks(&masks), std::slice::from_ref(&speck));
+    let none = predictor.add_mask(&mut Grey(size), FrameIdx(0), A, &Mask::empty(size)).expect("the mask is taken");
+    assert!(none.objects[0].object_score < 0.0, "an empty one says that it is not there");
+    // The reference loses it.
+    let mut upstream = Predictor::new(model(), 1, size, PredictorOptions::upstream()).expect("a temporary folder");
+    let masks = upstream.add_mask(&mut Grey(size), FrameIdx(0), A, &speck).expect("the mask is taken");
+    assert!(masks.objects[0].object_score < 0.0);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn loader() -> Loader {
             models::check_source(source, folder.as_ref(), &mut |_, _| ())
                 .map_err(|error| EngineError::Model(error.to_string()))?;
         }
-        engine::load_model(choice)
+        engine::load_model(choice, folders::states_folder().as_deref())
     })
 }
 

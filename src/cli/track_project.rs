@@ -23,8 +23,9 @@ use super::track_events::{self, Done, MaskMade, Start};
 use super::tracker::{DamagedFrames, Direction};
 use crate::engine::{
     EngineCommand, EngineError, EngineEvent, EngineThread, ModelChoice, ModelSource, ObjectPrompts, ObjectResult,
-    TrackDirection, TrackEnd, TrackRequest, lacking_frames, open_device,
+    TrackDirection, TrackEnd, TrackRequest, lacking_frames, lead_in_frames, load_model, open_device,
 };
+use crate::folders;
 use crate::formats::{
     ClipPlan, ExportPlan, ExportReport, FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle, Split,
     check_target,
@@ -113,13 +114,16 @@ fn track(
     for message in std::mem::take(&mut project.notices) {
         reporter.notice(&message)?;
     }
-    let objects = objects_to_track(args, project, reporter)?;
+    let mut objects = objects_to_track(args, project, reporter)?;
     let (first, last) = range(args, project)?;
     let direction = match args.direction {
         Some(Direction::Forward) => TrackDirection::Forward,
         Some(Direction::Backward) => TrackDirection::Backward,
         Some(Direction::Both) | None => TrackDirection::Both,
     };
+    for object in &mut objects {
+        add_held(project, object, lead_in_frames(first, last, direction, project.clip.frame_count()))?;
+    }
     let uses_damaged = match args.damaged {
         DamagedFrames::Skip => false,
         DamagedFrames::Use => true,
@@ -194,6 +198,23 @@ fn prompts_of(project: &Project, object: ObjectId, facts: &ObjectFacts) -> Resul
     Ok(ObjectPrompts { object, frames, masks, has })
 }
 
+/// Adds the masks that are up to date on these frames and answer no prompt.
+fn add_held(
+    project: &Project,
+    prompts: &mut ObjectPrompts,
+    frames: impl Iterator<Item = FrameIdx>,
+) -> Result<(), StoreError> {
+    for frame in frames {
+        if prompts.holds(frame)
+            && !prompts.frames.contains_key(&frame)
+            && let Some(mark) = project.marks.get(&(prompts.object, frame))
+        {
+            prompts.masks.insert(frame, Arc::new(project.store.get(mark.mask)?));
+        }
+    }
+    Ok(())
+}
+
 /// `--range`, or the project's in and out frames, or the whole clip.
 fn range(args: &TrackArgs, project: &Project) -> Result<(FrameIdx, FrameIdx), CliError> {
     check_range(args.range, project.clip.frame_count())?;
@@ -247,7 +268,8 @@ impl<'a, 'r> Run<'a, 'r> {
 
     /// Has the engine make the run and takes up what it brings, until it ends or somebody asks to stop.
     fn follow(mut self, model: ModelChoice, request: TrackRequest, stop: &StopFlag) -> Result<Ended, CliError> {
-        let engine = EngineThread::spawn(|| {})?;
+        let load = |choice: &ModelChoice| load_model(choice, folders::states_folder().as_deref());
+        let engine = EngineThread::spawn_with(Box::new(load), || {})?;
         engine.send(EngineCommand::UseClip(self.project.clip.clone()));
         engine.send(EngineCommand::Load(model));
         engine.send(EngineCommand::Track(request));

@@ -13,13 +13,14 @@ mod plan;
 mod protocol;
 mod sam2;
 mod segmenter;
+mod state_folder;
 mod test_engine;
 mod worker;
 
 pub use device::{device_words, open_device};
 pub use frames::ClipFrames;
 pub use memory::{available_kib, keep_freed, peak_mib, resident_kib};
-pub use plan::lacking_frames;
+pub use plan::{lacking_frames, lead_in_frames};
 pub use protocol::{
     DeviceChoice, EngineCommand, EngineError, EngineEvent, FramePrompt, Generation, ModelChoice, ModelInfo,
     ModelSource, ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,

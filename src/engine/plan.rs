@@ -5,10 +5,16 @@
 //! the app lacks in that direction, within the range. On the way there are frames the app holds: the model runs on
 //! those that are not current, because later frames attend to them, and their masks are not delivered. Frames that are
 //! current and held are not visited at all.
+//!
+//! A range that begins on the way is led in to: the frames just before it that the app holds and the model does not know
+//! are run as well, back to one it knows or to the origin, which makes the run what it would be without a break. Where
+//! that is too far, the model remembers the masks the app holds on the nearest of them: the run goes on from what is on
+//! the screen, close to what one run would bring, not the same.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use crate::label::{FrameIdx, ObjectId};
+use crate::label::{FrameIdx, Mask, ObjectId};
 
 use super::protocol::{EngineError, ObjectPrompts, TrackDirection, TrackRequest};
 
@@ -24,12 +30,38 @@ pub struct PlannedFrame {
 }
 
 /// An object on a frame to visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedObject {
     /// The object.
     pub object: ObjectId,
     /// Whether the app lacks its mask here.
     pub is_wanted: bool,
+    /// The app's mask, to be remembered as it is instead of a run.
+    pub held: Option<Arc<Mask>>,
+}
+
+/// Most frames that lead in to a range: as many as a frame of the published models attends to.
+const LEAD_IN: u32 = 16;
+
+/// The frames that may lead in to a range of a clip of `frame_count` frames; a request brings the masks along that the app
+/// holds there.
+pub fn lead_in_frames(
+    first: FrameIdx,
+    last: FrameIdx,
+    direction: TrackDirection,
+    frame_count: u32,
+) -> impl Iterator<Item = FrameIdx> {
+    let before = if direction == TrackDirection::Backward { 0..0 } else { first.0.saturating_sub(LEAD_IN)..first.0 };
+    let after = last.0.saturating_add(1)..last.0.saturating_add(1 + LEAD_IN).min(frame_count);
+    let after = if direction == TrackDirection::Forward { 0..0 } else { after };
+    before.chain(after).map(FrameIdx)
+}
+
+impl ObjectPrompts {
+    /// Whether the app holds an up-to-date mask on a frame.
+    pub fn holds(&self, frame: FrameIdx) -> bool {
+        self.has.iter().any(|(first, last)| (first..=last).contains(&&frame))
+    }
 }
 
 /// A run's frames.
@@ -41,8 +73,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a run through a clip of `frame_count` frames. `is_current` says where the model knows a mask that is made
-    /// from all that was said.
+    /// Plans a run through a clip of `frame_count` frames; `is_current` says where the model knows a mask that is made from
+    /// all that was said.
     ///
     /// # Errors
     /// When no object has a prompt, or the range is empty.
@@ -70,7 +102,9 @@ impl Plan {
         for &is_reverse in passes {
             let mut visits: BTreeMap<u32, Vec<PlannedObject>> = BTreeMap::new();
             for prompts in &objects {
-                for (frame, planned) in visits_of(prompts, request, last, is_reverse, is_current) {
+                let visited = visits_of(prompts, request, last, is_reverse, is_current);
+                let led_in = lead_in_to(&visited, prompts, request, is_reverse, is_current);
+                for (frame, planned) in led_in.into_iter().chain(visited) {
                     visits.entry(frame).or_default().push(planned);
                 }
             }
@@ -123,7 +157,7 @@ fn visits_of(
         return Vec::new();
     };
     let first = request.first.0;
-    let is_lacking = |frame: u32| !prompts.has.iter().any(|(from, to)| (from.0..=to.0).contains(&frame));
+    let is_lacking = |frame: u32| !prompts.holds(FrameIdx(frame));
     let reach = match (request.direction, is_reverse) {
         (TrackDirection::Both, true) => {
             // The forward pass has done everything from the first prompt on.
@@ -147,8 +181,41 @@ fn visits_of(
         }
     };
     reach
-        .map(|frame| (frame, PlannedObject { object: prompts.object, is_wanted: is_lacking(frame) }))
+        .map(|frame| (frame, PlannedObject { object: prompts.object, is_wanted: is_lacking(frame), held: None }))
         .filter(|(frame, planned)| planned.is_wanted || !is_current(prompts.object, FrameIdx(*frame)))
+        .collect()
+}
+
+/// The frames just before the first one visited that the app holds and the model does not know, as far back as one it
+/// knows or the object's origin: run where one of these is near and none is lacking on the way, else held as they are.
+fn lead_in_to(
+    visited: &[(u32, PlannedObject)],
+    prompts: &ObjectPrompts,
+    request: &TrackRequest,
+    is_reverse: bool,
+    is_current: &dyn Fn(ObjectId, FrameIdx) -> bool,
+) -> Vec<(u32, PlannedObject)> {
+    let frames = visited.iter().map(|(frame, _)| *frame);
+    let begin = if is_reverse { frames.max() } else { frames.min() };
+    // Both ways, what lies behind the first prompt is the forward pass's.
+    let is_from_last = is_reverse && request.direction != TrackDirection::Both;
+    let origin = if is_from_last { prompts.frames.keys().next_back() } else { prompts.frames.keys().next() };
+    let (Some(begin), Some(origin)) = (begin, origin) else { return Vec::new() };
+    let before = |back: u32| {
+        let frame = if is_reverse { begin.checked_add(back) } else { begin.checked_sub(back) }?;
+        let is_reached = if is_reverse { frame <= origin.0 } else { frame >= origin.0 };
+        is_reached.then_some(frame)
+    };
+    // A prompted frame conditions as it is, and says nothing of whether those behind it are known.
+    let is_prompted = |frame: u32| prompts.frames.contains_key(&FrameIdx(frame));
+    let is_unknown = |frame: &u32| is_prompted(*frame) || !is_current(prompts.object, FrameIdx(*frame));
+    let walked: Vec<u32> = (1..=LEAD_IN).map_while(before).take_while(is_unknown).collect();
+    let has_no_gap = walked.iter().all(|frame| is_prompted(*frame) || prompts.holds(FrameIdx(*frame)));
+    let is_near = walked.len() < LEAD_IN as usize || walked.last() == Some(&origin.0);
+    let held = |frame| prompts.masks.get(&frame).filter(|_| !(is_near && has_no_gap)).cloned();
+    let leads = walked.into_iter().map(FrameIdx).filter(|frame| prompts.holds(*frame) && !is_prompted(frame.0));
+    leads
+        .map(|frame| (frame.0, PlannedObject { object: prompts.object, is_wanted: false, held: held(frame) }))
         .collect()
 }
 
@@ -172,7 +239,7 @@ mod tests {
 
     /// Frame, and each object with whether it is wanted.
     fn planned(request: &TrackRequest, current: &[u32]) -> Vec<(u32, Vec<(u32, bool)>)> {
-        let plan = Plan::new(request, 20, &|_, frame| current.contains(&frame.0)).expect("a plan");
+        let plan = Plan::new(request, 60, &|_, frame| current.contains(&frame.0)).expect("a plan");
         let objects = |f: &PlannedFrame| f.objects.iter().map(|o| (o.object.0, o.is_wanted)).collect();
         plan.frames.iter().map(|f| (f.frame.0, objects(f))).collect()
     }
@@ -211,6 +278,54 @@ mod tests {
         assert_eq!(on_the_way, expected, "nothing after the last frame that is lacking");
         let current = forward(&[(0, 4)], &[2, 3, 4, 5]);
         assert_eq!(current.iter().map(|(f, _)| *f).collect::<Vec<_>>(), [5, 6, 7, 8], "5 is current but lacking");
+    }
+
+    #[test]
+    fn held_frames_just_before_the_range_lead_in_to_it() {
+        use TrackDirection::{Backward, Both, Forward};
+        type Case<'a> = (&'a str, TrackDirection, &'a [u32], &'a [(u32, u32)], &'a [u32], (u32, u32), bool);
+        // The range is 30 to 32. The frames that lead in to it, and whether they are run; 0, 0 is none.
+        let cases: [Case; 10] = [
+            ("from the origin, where it is near", Forward, &[14], &[(14, 29)], &[], (15, 29), true),
+            ("as they are, where it is far", Forward, &[13], &[(13, 29)], &[], (14, 29), false),
+            ("from what is known", Forward, &[0], &[(0, 29)], &[5, 14], (15, 29), true),
+            ("not where all is known", Forward, &[0], &[(0, 29)], &[29], (0, 0), true),
+            ("not where nothing is held", Forward, &[0], &[], &[], (0, 0), true),
+            ("over a prompt, which needs no run", Forward, &[0, 29], &[(0, 29)], &[29], (14, 28), false),
+            ("backward from the last prompt", Backward, &[3, 40], &[(33, 40)], &[], (33, 39), true),
+            ("backward from far", Backward, &[3, 50], &[(33, 50)], &[], (33, 48), false),
+            ("backward of both passes from the first", Both, &[35, 38], &[(33, 38)], &[], (33, 34), true),
+            ("forward of both", Both, &[0], &[(0, 29)], &[], (14, 29), false),
+        ];
+        for (name, direction, prompts, has, current, (from, to), is_run) in cases {
+            let mut prompts = object(1, prompts, has);
+            let mask = Arc::new(Mask::empty(crate::label::FrameSize { width: 4, height: 4 }));
+            let brought = lead_in_frames(FrameIdx(30), FrameIdx(32), direction, 60);
+            prompts.masks = brought.map(|frame| (frame, mask.clone())).collect();
+            let is_current = |_, frame: FrameIdx| current.contains(&frame.0);
+            let plan = Plan::new(&request(vec![prompts], 30, 32, direction), 60, &is_current).expect("a plan");
+            let led_in = plan.frames.iter().filter(|planned| !(30..=32).contains(&planned.frame.0));
+            let mut frames: Vec<u32> = led_in.clone().map(|planned| planned.frame.0).collect();
+            frames.sort_unstable();
+            let expected = if to == 0 { Vec::new() } else { (from..=to).collect() };
+            assert_eq!(frames, expected, "{name}");
+            for planned in led_in {
+                let [object] = &planned.objects[..] else { panic!("{name}: {planned:?}") };
+                assert!(!object.is_wanted, "{name}: not delivered again");
+                assert_eq!(object.held.is_none(), is_run, "{name}");
+            }
+            assert_eq!(plan.frames.len(), frames.len() + 3, "{name}");
+            let is_first = plan.frames.front().is_some_and(|planned| planned.is_reverse || planned.frame.0 <= 30);
+            assert!(is_first, "{name}: they come before the range");
+        }
+        let mut over_a_gap = object(1, &[25], &[(25, 27), (29, 29)]);
+        let mask = Arc::new(Mask::empty(crate::label::FrameSize { width: 4, height: 4 }));
+        over_a_gap.masks = [26, 27, 29].map(|frame| (FrameIdx(frame), mask.clone())).into();
+        let plan = Plan::new(&request(vec![over_a_gap], 30, 30, Forward), 60, &|_, _| false).expect("a plan");
+        let led_in = plan.frames.iter().map(|planned| (planned.frame.0, planned.objects[0].held.is_some()));
+        assert_eq!(led_in.collect::<Vec<_>>(), [(26, true), (27, true), (29, true), (30, false)], "over a gap");
+        let all_held = request(vec![object(1, &[0], &[(0, 59)])], 30, 32, Forward);
+        assert_eq!(planned(&all_held, &[]), [], "nothing to lead in to");
     }
 
     #[test]

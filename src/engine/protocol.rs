@@ -71,6 +71,7 @@ pub struct ObjectPrompts {
     pub frames: BTreeMap<FrameIdx, FramePrompt>,
     /// The masks of those frames that the app holds as the answer to exactly these words. A model that has not answered
     /// them itself takes these over and remembers them, instead of answering anew what the labeller has already accepted.
+    /// And those it holds on the other frames of [`lead_in_frames`](super::lead_in_frames), for such a model to go on from.
     pub masks: BTreeMap<FrameIdx, Arc<Mask>>,
     /// Frame ranges (both ends included, ascending, apart) whose masks the app holds and that are up to date. The model
     /// may have to run there for its memory, but they are not delivered again.

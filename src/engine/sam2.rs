@@ -8,9 +8,11 @@
 //! A prompt given during a run is shown when the run gets to its frame; other frames feel it in the next run.
 //!
 //! **What it does not remember.** A predictor that is new, because the program was started anew or another model loaded,
-//! takes over the masks that come with the request; it answers only what has no mask yet.
+//! takes over the masks that come with the request. Where its own answer is the same, it goes on from that, as if it had
+//! never been gone. Held frames just before a run's range lead in to it (see `plan.rs`).
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::label::{FrameIdx, ObjectId, Prompt};
@@ -25,6 +27,7 @@ use super::memory::keep_freed;
 use super::plan::{Plan, PlannedFrame};
 use super::protocol::{DeviceChoice, EngineError, FramePrompt, ModelInfo, ObjectResult, PromptRequest, TrackRequest};
 use super::segmenter::{Answered, Preparation, Segmenter, StepDone};
+use super::state_folder::StateFolder;
 
 /// Frames assumed to fit in the feature cache before the first one says how large they are.
 const CAPACITY_UNKNOWN: usize = 1;
@@ -35,6 +38,10 @@ pub struct Sam2Segmenter {
     info: ModelInfo,
     /// Made with the first request about a clip.
     predictor: Option<Predictor>,
+    /// Where folders of states are made; `None` is the system's place for temporary ones.
+    states_in: Option<PathBuf>,
+    /// The predictor's own.
+    states: Option<StateFolder>,
     plan: Plan,
     /// The run that is being prepared, and the prompts still to be gone through: frame, and place of the object in it.
     preparing: Option<(TrackRequest, VecDeque<(FrameIdx, usize)>)>,
@@ -57,14 +64,30 @@ impl Sam2Segmenter {
             resolution: u32::try_from(model.config().image_size).ok(),
             has_candidates: true,
         };
-        Ok(Sam2Segmenter { model: Arc::new(model), info, predictor: None, plan: Plan::default(), preparing: None })
+        Ok(Sam2Segmenter {
+            model: Arc::new(model),
+            info,
+            predictor: None,
+            states_in: None,
+            states: None,
+            plan: Plan::default(),
+            preparing: None,
+        })
+    }
+
+    /// What is not kept in memory goes to a folder of its own in this one, which a crash does not leave behind for good.
+    pub fn with_states_in(self, folder: Option<PathBuf>) -> Self {
+        Sam2Segmenter { states_in: folder, ..self }
     }
 
     fn predictor(&mut self, frames: &ClipFrames) -> Result<&mut Predictor, EngineError> {
         let predictor = match self.predictor.take() {
             Some(predictor) => predictor,
             None => {
-                let options = PredictorOptions::app();
+                // Where that folder cannot be used, the system's temporary one serves as well.
+                self.states = self.states_in.as_deref().and_then(|folder| StateFolder::make(folder).ok());
+                let spill_folder = self.states.as_ref().map(|states| states.path().to_owned());
+                let options = PredictorOptions { spill_folder, ..PredictorOptions::app() };
                 Predictor::new(self.model.clone(), frames.frame_count(), frames.size(), options).map_err(failed)?
             }
         };
@@ -108,6 +131,7 @@ impl Segmenter for Sam2Segmenter {
 
     fn forget_clip(&mut self) {
         self.predictor = None;
+        self.states = None;
         self.plan = Plan::default();
         self.preparing = None;
     }
@@ -132,8 +156,11 @@ impl Segmenter for Sam2Segmenter {
             result: results(predictor, request.frame, vec![answer.mask]).remove(0),
             candidates: results(predictor, request.frame, answer.candidates),
         };
-        if let Some((run, _)) = &mut self.preparing {
+        if let Some((run, prompts)) = &mut self.preparing {
             run.amend(request.object, request.frame, Some(&request.prompt));
+            // Taken up like those the run was asked for with: the plan counts on it.
+            let place = run.objects.iter().position(|prompts| prompts.object == request.object);
+            prompts.extend(place.map(|place| (request.frame, place)));
         }
         Ok(answered)
     }
@@ -206,6 +233,11 @@ impl Segmenter for Sam2Segmenter {
         let Some(PlannedFrame { frame, is_reverse, objects }) = self.plan.next().cloned() else { return Ok(None) };
         let run = self.plan.objects.clone();
         let predictor = self.predictor(frames)?;
+        for planned in &objects {
+            if let Some(mask) = &planned.held {
+                predictor.take_over(frames, frame, planned.object, mask, is_reverse).map_err(failed)?;
+            }
+        }
         let visited: Vec<ObjectId> = objects.iter().map(|planned| planned.object).collect();
         let mut made = predictor.visit(frames, frame, &visited, &run, is_reverse).map_err(failed)?;
         let wanted: Vec<ObjectId> = objects.iter().filter(|p| p.is_wanted).map(|p| p.object).collect();

@@ -8,6 +8,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -49,7 +50,7 @@ impl EngineThread {
     /// # Errors
     /// When the system gives no thread.
     pub fn spawn(waker: impl Fn() + Send + 'static) -> Result<Self, EngineError> {
-        Self::spawn_with(Box::new(load_model), waker)
+        Self::spawn_with(Box::new(|choice| load_model(choice, None)), waker)
     }
 
     /// [`EngineThread::spawn`] with a loader of one's own.
@@ -106,14 +107,18 @@ impl Drop for EngineThread {
     }
 }
 
-/// The program's own loader; [`EngineThread::spawn`] uses it as it is.
+/// The program's own loader; [`EngineThread::spawn`] uses it as it is. What the tracker does not keep in memory goes to a
+/// folder of its own in `states`; by default among the system's temporary files, where a crash leaves it.
 ///
 /// # Errors
 /// When the model cannot be read or the device cannot be used.
-pub fn load_model(choice: &ModelChoice) -> Result<Box<dyn Segmenter>, EngineError> {
+pub fn load_model(choice: &ModelChoice, states: Option<&Path>) -> Result<Box<dyn Segmenter>, EngineError> {
     Ok(match &choice.source {
         ModelSource::TestEngine => Box::new(TestEngine::new()),
-        ModelSource::Checkpoint(source) => Box::new(Sam2Segmenter::load(source, choice.device, choice.resolution)?),
+        ModelSource::Checkpoint(source) => {
+            let model = Sam2Segmenter::load(source, choice.device, choice.resolution)?;
+            Box::new(model.with_states_in(states.map(Path::to_path_buf)))
+        }
     })
 }
 

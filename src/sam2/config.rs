@@ -134,6 +134,9 @@ const PUBLISHED: [Published; 4] = [
     ("large", 144, 2, [2, 6, 36, 4], [23, 33, 43], [8, 4, 16, 8], 7),
 ];
 
+/// Most numbers a map of the first stage or of the features may have (half a GiB of them); the large model's has 9 million.
+const MAX_TABLE: usize = 1 << 27;
+
 /// Stride of the map the decoder and the memories work on.
 pub const BACKBONE_STRIDE: usize = 16;
 
@@ -239,6 +242,16 @@ impl ModelConfig {
         let multiple = |name: &str, value: usize, of: usize| {
             if value.is_multiple_of(of) { Ok(()) } else { Err(format!("{name} = {value} is not a multiple of {of}")) }
         };
+        // Tables of positions are made of this many numbers before a picture is seen.
+        for (name, side, channels) in
+            [("embed_dim", self.image_size / 4, encoder.embed_dim), ("d_model", self.feature_side(), encoder.d_model)]
+        {
+            let numbers = side * side * channels;
+            if numbers > MAX_TABLE {
+                let sizes = format!("image_size = {} with {name} = {channels}", self.image_size);
+                return Err(format!("{sizes} makes a map of {numbers} numbers, at most {MAX_TABLE} are taken"));
+            }
+        }
         multiple("image_size", self.image_size, 32)?;
         multiple("image_size / 4", self.image_size / 4, encoder.window_spec[0])?;
         multiple("embed_dim", encoder.embed_dim, encoder.num_heads)?;
@@ -290,12 +303,14 @@ mod tests {
     fn impossible_models_are_refused() {
         let good = ModelConfig::published().remove(0);
         type Spoil = fn(&mut ModelConfig);
-        let cases: [(&str, Spoil); 5] = [
+        let cases: [(&str, Spoil); 7] = [
             ("not a multiple of 32", |c| c.image_size = 1000),
             ("window 7 does not tile the first map", |c| c.image_encoder.window_spec[0] = 6),
             ("a block that does not exist", |c| c.image_encoder.global_att_blocks.push(99)),
             ("memories wider than the model", |c| c.memory_encoder.out_dim = 512),
             ("no memory", |c| c.memory.num_maskmem = 0),
+            ("a first map of 17 GB", |c| (c.image_size, c.image_encoder.embed_dim) = (4096, 4096)),
+            ("features of 1 GB", |c| (c.image_size, c.image_encoder.d_model) = (4096, 4096)),
         ];
         for (name, spoil) in cases {
             let mut config = good.clone();

@@ -107,8 +107,9 @@ fn keep_highest(lines: &mut [Vec<f32>]) {
     }
 }
 
-/// A mask prompt at the model's input size: antialiased bilinear, then thresholded at one half, 0.0 and 1.0.
-pub fn mask_at_input_size(mask: &Mask, side: usize) -> Vec<f32> {
+/// A mask prompt at the model's input size: antialiased bilinear, then thresholded at one half, 0.0 and 1.0. The
+/// reference loses a mask that covers no pixel by half; with `keeps_specks` what it covers most stands for it.
+pub fn mask_at_input_size(mask: &Mask, side: usize, keeps_specks: bool) -> Vec<f32> {
     let size = mask.size();
     let pixels: Vec<f32> = mask.to_pixels().into_iter().map(f32::from).collect();
     if (size.width as usize, size.height as usize) == (side, side) {
@@ -116,7 +117,9 @@ pub fn mask_at_input_size(mask: &Mask, side: usize) -> Vec<f32> {
     }
     let map = MapSize { height: size.height as usize, width: size.width as usize };
     let resized = resize_antialias(&pixels, map, MapSize::square(side));
-    resized.into_iter().map(|v| if v >= 0.5 { 1.0 } else { 0.0 }).collect()
+    let highest = resized.iter().copied().fold(0.0, f32::max);
+    let least = if keeps_specks && highest > 0.0 { highest.min(0.5) } else { 0.5 };
+    resized.into_iter().map(|v| if v >= least { 1.0 } else { 0.0 }).collect()
 }
 
 /// Bilinear resampling with antialiasing, as PyTorch's `interpolate(antialias=True)`.
@@ -225,6 +228,19 @@ mod tests {
         let union = free[0].area() + free[1].area() - free[0].intersection(&free[1]);
         assert_eq!(exclusive[0].area() + exclusive[1].area(), union);
         assert_eq!(a.mask(size), free[0]);
+    }
+
+    #[test]
+    fn a_speck_is_kept_where_it_is_wanted() {
+        let size = FrameSize { width: 128, height: 72 };
+        let speck = Mask::from_fn(size, |i| (i % 128, i / 128) == (40, 30));
+        assert!(mask_at_input_size(&speck, 32, false).iter().all(|v| *v == 0.0), "as the reference has it");
+        let kept = mask_at_input_size(&speck, 32, true);
+        let at: Vec<usize> = (0..kept.len()).filter(|i| kept[*i] > 0.0).collect();
+        assert_eq!(at, [13 * 32 + 10], "the pixel under it");
+        assert!(mask_at_input_size(&Mask::empty(size), 32, true).iter().all(|v| *v == 0.0), "nothing stays nothing");
+        let large = Mask::from_fn(size, |i| i % 128 < 61);
+        assert_eq!(mask_at_input_size(&large, 32, true), mask_at_input_size(&large, 32, false));
     }
 
     #[test]

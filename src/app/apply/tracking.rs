@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bevy::prelude::*;
 
-use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest};
+use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest, lead_in_frames};
 use crate::label::{FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Provenance};
 use crate::store::StoreError;
 
@@ -71,6 +71,12 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         return;
     }
     let (first, last, direction) = span(world, scope, frame_count, &objects);
+    for object in &mut objects {
+        let lead_in = lead_in_frames(first, last, direction, frame_count);
+        if let Err(error) = add_held(world, object, lead_in) {
+            return tell(world, Severity::Error, error.to_string(), Vec::new());
+        }
+    }
     let name = match objects.as_slice() {
         [one] => format!("track {}", labels::facts(world, one.object).map_or("object", |facts| facts.name.as_str())),
         several => format!("track {} objects", several.len()),
@@ -120,6 +126,24 @@ fn answers_of(world: &World, prompts: &ObjectPrompts) -> Result<BTreeMap<FrameId
         Some(store.get(mark.mask).map(|mask| (frame, Arc::new(mask))))
     };
     prompts.frames.keys().filter(|frame| !is_open(**frame)).filter_map(of_frame).collect()
+}
+
+/// Adds the masks on the screen that are up to date on these frames and answer no prompt.
+fn add_held(
+    world: &World,
+    prompts: &mut ObjectPrompts,
+    frames: impl Iterator<Item = FrameIdx>,
+) -> Result<(), StoreError> {
+    let store = world.resource::<StoreLink>().read();
+    for frame in frames {
+        if prompts.holds(frame)
+            && !prompts.frames.contains_key(&frame)
+            && let Some(mark) = labels::mark(world, prompts.object, frame)
+        {
+            prompts.masks.insert(frame, Arc::new(store.get(mark.mask)?));
+        }
+    }
+    Ok(())
 }
 
 /// The ranges of frames whose masks need not come again.

@@ -38,6 +38,8 @@ pub use source::{CheckpointSource, EmbeddedModel};
 
 /// Longest model file accepted, in bytes; the large model has 0.9 GB.
 const MAX_FILE_BYTES: u64 = 4 << 30;
+/// Longest description of a model accepted, in bytes; one has about a thousand.
+const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 /// How many times the file's length its tensors may take. The published files have one storage for each tensor; twice
 /// leaves room for weights that layers have in common.
 const MAX_SHARING: u64 = 2;
@@ -139,12 +141,12 @@ impl Checkpoint {
     /// it lies.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When it is there and cannot be read, or is far too long for a description.
     pub fn description(&self) -> Result<Option<(PathBuf, String)>, Sam2Error> {
         let path = self.path.with_extension("toml");
         match &self.source {
             CheckpointSource::Embedded(model) => Ok(Some((path, model.description.to_owned()))),
-            CheckpointSource::File(_) => match std::fs::read_to_string(&path) {
+            CheckpointSource::File(_) => match read_description(&path) {
                 Ok(text) => Ok(Some((path, text))),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(source) => Err(Sam2Error::ReadConfig { path, source }),
@@ -240,6 +242,17 @@ fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let file = File::open(path)?;
     let file_bytes = file.metadata()?.len();
     Ok((file, file_bytes))
+}
+
+fn read_description(path: &Path) -> io::Result<String> {
+    let (file, file_bytes) = open_regular(path)?;
+    if file_bytes > MAX_DESCRIPTION_BYTES {
+        let reason = format!("it has {file_bytes} bytes, a description has at most {MAX_DESCRIPTION_BYTES}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    let mut text = String::new();
+    file.take(MAX_DESCRIPTION_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn open_archive(

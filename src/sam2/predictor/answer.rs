@@ -13,7 +13,6 @@ use candle_core::Tensor;
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point};
 
 use super::super::error::Sam2Error;
-use super::super::masks::mask_at_input_size;
 use super::super::model::FrameFeatures;
 use super::super::prompt_encoder::{PointKind, PromptPoint};
 use super::spill::LOGIT_LIMIT;
@@ -81,7 +80,8 @@ impl Predictor {
     }
 
     /// Remembers a prompt with a mask that came of it elsewhere: from another model, or before the program was
-    /// started anew. The frame keeps exactly this mask.
+    /// started anew. The frame keeps exactly this mask. Where clicks have the same answer here, that is remembered, so
+    /// that frames are tracked from it as they were when it was given; elsewhere the mask is taken like a supplied one.
     ///
     /// # Errors
     /// As [`Predictor::answer`].
@@ -96,7 +96,15 @@ impl Predictor {
         let (points, context) = match *prompt {
             WholePrompt::Clicks { points, bounds, candidate, base } => {
                 let points = self.checked_points(frame, object, points, bounds)?;
-                (points, PromptContext { candidate, base: self.base(frame, object, base)? })
+                let context = PromptContext { candidate, base: self.base(frame, object, base)? };
+                let own = self.draft_clicks(frames, frame, object, points.clone(), context.clone());
+                // One that fails, for want of the chosen candidate, is another answer as well.
+                if let Ok(own) = own
+                    && own.state.object_mask(object, true)?.logits.mask(self.size) == **mask
+                {
+                    return self.keep_draft(frame, object, own);
+                }
+                (points, context)
             }
             WholePrompt::Mask(_) => (Vec::new(), PromptContext { candidate: None, base: None }),
         };
@@ -263,7 +271,7 @@ impl Predictor {
             let (low_res, is_reverse) = (Some(state.low_res.clone()), visit.is_reverse);
             return Ok(Some(Base { mask: mask.clone(), low_res, is_reverse }));
         }
-        let input = (!mask.is_empty()).then(|| mask_at_input_size(mask, self.model.config().image_size));
+        let input = (!mask.is_empty()).then(|| self.mask_at_input_size(mask));
         let low_res = input.map(|input| self.model.mask_logits(&input)).transpose()?;
         // A frame before all prompts would be reached from behind.
         let is_reverse = track.and_then(|track| track.cond_frames().next()).is_some_and(|first| frame.0 < first);

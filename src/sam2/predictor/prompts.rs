@@ -100,8 +100,14 @@ impl Predictor {
         self.check_size(frame, object, mask)?;
         self.check_frame(frame, object)?;
         let features = self.features.get(&self.model, frames, frame)?;
-        let input = mask_at_input_size(mask, self.model.config().image_size);
+        let input = self.mask_at_input_size(mask);
         Ok(self.model.take_mask(&features, &input)?)
+    }
+
+    /// A mask at the model's input size. For a labeller no object is too small to be there.
+    pub(super) fn mask_at_input_size(&self, mask: &Mask) -> Vec<f32> {
+        let keeps_specks = self.options.mode == Mode::App;
+        mask_at_input_size(mask, self.model.config().image_size, keeps_specks)
     }
 
     pub(super) fn check_size(&self, frame: FrameIdx, object: ObjectId, mask: &Mask) -> Result<(), Sam2Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::label::{FrameIdx, ObjectId};
+use crate::label::{FrameIdx, Mask, ObjectId};
 
 use super::super::error::Sam2Error;
 use super::super::model::{FrameFeatures, MemoryAt, PointerAt};
@@ -171,6 +171,35 @@ impl Predictor {
         Ok(masks)
     }
 
+    /// Remembers a mask as what an object was tracked to on a frame, where that is to be visited and not damaged: one from
+    /// before the program was started anew, or of another model. Frames are tracked from it as from a tracked one, but for
+    /// what a mask does not say: how sure the model was.
+    ///
+    /// # Errors
+    /// When the mask has another size than the clip, the frame cannot be read, or the model fails.
+    pub fn take_over(
+        &mut self,
+        frames: &mut dyn FrameSource,
+        frame: FrameIdx,
+        object: ObjectId,
+        mask: &Arc<Mask>,
+        is_reverse: bool,
+    ) -> Result<(), Sam2Error> {
+        let is_usable = frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })?;
+        if !is_usable || !self.has_work(object, frame.0, is_reverse) {
+            return Ok(());
+        }
+        let output = self.take_mask(frames, frame, object, mask)?;
+        let features = self.features.get(&self.model, frames, frame)?;
+        let memory = self.model.remember(&features, &output.low_res, output.object_score, false)?;
+        let mut state = self.settled(FrameState::new(output, Some(mask.clone())), frame, object)?;
+        state.memory = Some(memory);
+        let track = self.objects.iter_mut().find(|track| track.id == object).expect("an object with work exists");
+        track.store_other(frame.0, state, &self.spill)?;
+        track.tracked.insert(frame.0, Visit { is_reverse, revision: track.revision });
+        Ok(())
+    }
+
     /// Tracks a frame of these objects; on a damaged one only what the user prompted stands.
     fn track_objects(
         &mut self,
@@ -181,17 +210,28 @@ impl Predictor {
     ) -> Result<FrameMasks, Sam2Error> {
         self.correction = None;
         let mut skipped = Vec::new();
-        if !frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })? {
+        let is_usable = frames.is_usable(frame).map_err(|reason| Sam2Error::Frame { frame, reason })?;
+        if !is_usable {
             let is_prompted = |id: &ObjectId| self.objects.iter().any(|t| t.id == *id && t.is_prompted(frame.0));
             (objects, skipped) = objects.into_iter().partition(is_prompted);
         }
         let mut masks = Vec::with_capacity(objects.len());
+        let is_app = self.options.mode == Mode::App;
         for &object in &objects {
-            let state = self.track_frame(frames, object, frame, is_reverse)?;
-            let track = self.track_mut(object);
-            let revision = track.revision;
-            track.tracked.insert(frame.0, Visit { is_reverse, revision });
-            masks.push(state.object_mask(object, track.is_prompted(frame.0))?);
+            // An answer given while this run was under way is shown at once; the next run takes it up. The frame is
+            // tracked all the same: frames after it go by that, and it is what stands when the answer is taken back.
+            let answer = self.track_mut(object).pending(true, frame.0).filter(|_| is_app).cloned();
+            let shown = match answer {
+                Some(answer) if !is_usable => Arc::new(answer),
+                answer => {
+                    let tracked = self.track_frame(frames, object, frame, is_reverse)?;
+                    let track = self.track_mut(object);
+                    let revision = track.revision;
+                    track.tracked.insert(frame.0, Visit { is_reverse, revision });
+                    answer.map_or(tracked, Arc::new)
+                }
+            };
+            masks.push(shown.object_mask(object, self.track_mut(object).is_prompted(frame.0))?);
         }
         Ok(FrameMasks { frame, objects: masks, skipped })
     }
@@ -278,10 +318,6 @@ impl Predictor {
         let model = self.model.clone();
         let spill = &self.spill;
         let track = self.objects.iter_mut().find(|track| track.id == object).expect("the run's objects exist");
-        // An answer given while this run was under way is shown at once; the next run takes it up.
-        if let Some(state) = track.pending(true, frame.0).filter(|_| self.options.mode == Mode::App) {
-            return Ok(Arc::new(state.clone()));
-        }
         if let Some(state) = track.cond(frame.0, spill, model.device())? {
             return Ok(state);
         }
