@@ -102,16 +102,8 @@ impl History {
     }
 
     /// The answer to a prompt joins the step that last touched its object on its frame. Without such a step the prompt
-    /// cannot be undone, and neither can its answer. Undone steps that remove the object are gone: made again, they would
-    /// leave the answer behind.
+    /// cannot be undone, and neither can its answer.
     pub fn follow_prompt(&mut self, answer: Change) {
-        let removes = |change: &Change| match (change, place_of(&answer)) {
-            (Change::Object { id, after: None, .. }, Some((object, _))) => *id == object,
-            _ => false,
-        };
-        if self.undone.iter().flat_map(|step| &step.edit.changes).any(removes) {
-            self.clear_undone();
-        }
         if let Some(at) = self.newest_that_touches(&answer, 0) {
             self.extend(at, vec![answer]);
             self.shrink();

@@ -234,7 +234,10 @@ pub struct Classes(pub Arc<[String]>);
 
 /// Makes the world what the edit says. Called by the one writer and by undo, nobody else.
 pub fn apply(world: &mut World, edit: &Edit) {
-    for change in &edit.changes {
+    // Objects that appear come first: what joined their removal later stands before them when that is taken back.
+    let appears = |change: &&Change| matches!(change, Change::Object { before: None, after: Some(_), .. });
+    let others = edit.changes.iter().filter(|change| !appears(change));
+    for change in edit.changes.iter().filter(appears).chain(others) {
         match change {
             Change::Object { id, after, .. } => apply_object(world, *id, after.as_ref()),
             Change::Prompt { object, frame, after, .. } => apply_prompt(world, *object, *frame, after.as_ref()),

@@ -1,11 +1,11 @@
 //! Undo, redo, reset.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bevy::prelude::*;
 
 use crate::engine::EngineCommand;
-use crate::label::{Change, Edit, ObjectId, Provenance, counted};
+use crate::label::{Change, Edit, FrameIdx, ObjectId, Provenance, counted};
 
 use super::super::action::Action;
 use super::super::history::{History, Joins};
@@ -26,6 +26,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
         }
         Action::Redo => {
             for edit in world.resource_mut::<History>().take_redo() {
+                drop_left_over(world, &edit);
                 make_again(world, &edit);
                 drop_orphans(world, &edit);
             }
@@ -87,6 +88,37 @@ fn select_returned(world: &mut World, edit: &Edit) {
     let is_any_selected = world.resource::<Selection>().0.is_some();
     if let Some(first) = returned.first().filter(|_| returned.len() == 1 || !is_any_selected) {
         objects::select(world, *first);
+    }
+}
+
+/// A mask that came while the removal of its object was undone, and that the removal therefore does not name, goes with
+/// the object: it would be the next one's of that number.
+fn drop_left_over(world: &mut World, edit: &Edit) {
+    let removed = edit.changes.iter().filter_map(|change| match change {
+        Change::Object { id, after: None, .. } => Some(*id),
+        _ => None,
+    });
+    let removed: BTreeSet<ObjectId> = removed.collect();
+    if removed.is_empty() {
+        return;
+    }
+    let named = edit.changes.iter().filter_map(|change| match change {
+        Change::Mark { object, frame, .. } => Some((*object, *frame)),
+        _ => None,
+    });
+    let named: HashSet<(ObjectId, FrameIdx)> = named.collect();
+    let marks = removed.iter().filter_map(|id| Some((*id, labels::marks(world, *id)?)));
+    let marks = marks.flat_map(|(id, marks)| marks.frames.iter().map(move |(frame, mark)| (id, *frame, *mark)));
+    let left_over = marks.filter(|(object, frame, _)| !named.contains(&(*object, *frame)));
+    let changes: Vec<Change> = left_over
+        .map(|(object, frame, mark)| Change::Mark { object, frame, before: Some(mark), after: None })
+        .collect();
+    if changes.is_empty() {
+        return;
+    }
+    make(world, &Edit { name: edit.name.clone(), changes: changes.clone() });
+    for change in changes {
+        world.resource_mut::<History>().follow_prompt(change);
     }
 }
 
