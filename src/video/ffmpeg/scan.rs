@@ -233,7 +233,8 @@ fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) 
                 continue;
             }
         }
-        let data = packet.data().unwrap_or_default();
+        // A packet may have no bytes, as for a picture shown again: then there is nothing to read from them.
+        let data = packet.data().unwrap_or(&[]);
         let mut fact = run::fact_of(&packet, visibility::is_invisible(header.codec, data));
         fact.is_disposable |= references.is_disposable(data);
         let (parsed, says_key) = (demuxer.parsed(), keys::is_key(header.codec, data));
