@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use label_hub::cli::parity::{ParityArgs, Precision, Scenario, compare};
+use label_hub::cli::parity::{ParityArgs, Scenario, Thresholds, compare};
 use label_hub::engine::DeviceChoice;
 
 fn shared() -> PathBuf {
@@ -44,8 +44,8 @@ fn published_models_agree_with_the_reference_in_every_shared_scenario() {
             frames: shared().join("video/bedroom_png"),
             golden: folder.join(format!("goldens/{name}.safetensors")),
             scenario: path,
-            device: DeviceChoice::Cpu,
-            precision: Precision::F32,
+            device: DeviceChoice::CpuF32,
+            thresholds: Thresholds::F32,
         };
         let report = compare(&args).expect("the scenario runs");
         println!("{name}: {} ({:.0} s)", report.summary(), started.elapsed().as_secs_f64());

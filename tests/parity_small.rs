@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use label_hub::cli::parity::{ParityArgs, Precision, compare};
+use label_hub::cli::parity::{ParityArgs, Thresholds, compare};
 use label_hub::engine::DeviceChoice;
 
 fn data() -> PathBuf {
@@ -19,8 +19,8 @@ fn args(scenario: &str) -> ParityArgs {
         checkpoint: data.join(format!("{model}.safetensors")),
         frames: data.join("frames"),
         golden: data.join(format!("goldens/{scenario}.safetensors")),
-        device: DeviceChoice::Cpu,
-        precision: Precision::F32,
+        device: DeviceChoice::CpuF32,
+        thresholds: Thresholds::F32,
     }
 }
 

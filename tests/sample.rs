@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use label_hub::cli::prompt_file::read_prompt_file;
 use label_hub::cli::prompts::Statement;
+use label_hub::engine::{DeviceChoice, open_device};
 use label_hub::formats::Truth;
 use label_hub::label::{FrameIdx, FrameSize, Mask, ObjectId, Point, PointLabel};
 use label_hub::video::{Clip, RgbImage, open_quietly};
@@ -139,18 +140,51 @@ fn truth_lies_on_the_decoded_pictures_of_its_own_frames() {
     }
 }
 
+/// Tracks the duck from one click with the model that ships; returns what the program told.
+fn track_the_duck(device: &str, out: &Path) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_label-hub"));
+    command.arg("track").arg(folder().join("pond.mp4")).args(["--model", "starter", "--point", "0:3:594,150"]);
+    command.args(["--range", "0..20", "--json", "--device", device, "--truth"]).arg(folder().join("truth"));
+    let output = command.arg("--out").arg(out).output().expect("the program starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    told
+}
+
 #[test]
 fn the_starter_follows_the_duck_from_one_click() {
     let out = tempfile::tempdir().expect("a temporary folder");
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_label-hub"));
-    command.arg("track").arg(folder().join("pond.mp4")).args(["--model", "starter", "--point", "0:3:594,150"]);
-    command.args(["--range", "0..20", "--json", "--device", "cpu", "--truth"]).arg(folder().join("truth"));
-    let output = command.arg("--out").arg(out.path().join("masks")).output().expect("the program starts");
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let told = track_the_duck("cpu", &out.path().join("masks"));
     let lines = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"));
     let score = lines.into_iter().find(|line| line["event"] == "score").expect("a score");
     let j = score["j"].as_f64().expect("a number");
     // A model that finds nothing, or everything, is far below; which model it is exactly is the held-out table's matter.
     assert!(j > 0.8, "J is {j}");
+}
+
+#[test]
+fn rounded_products_find_the_same_duck() {
+    if open_device(DeviceChoice::CpuBf16).is_err() {
+        println!("SKIPPED: this processor has no instructions for bf16");
+        return;
+    }
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let folders = ["cpu:f32", "cpu:bf16"].map(|device| {
+        let masks = out.path().join(device.replace(':', "-"));
+        track_the_duck(device, &masks);
+        masks
+    });
+    let mut are_equal = true;
+    for frame in 0..=20 {
+        let [f32, bf16] = folders.each_ref().map(|folder| {
+            let path = folder.join(format!("{frame}_3.npy"));
+            let mask: ndarray::Array2<u8> = ndarray_npy::read_npy(&path).expect("a mask");
+            mask
+        });
+        let count = |of: fn(&u8, &u8) -> bool| f32.iter().zip(&bf16).filter(|(a, b)| of(a, b)).count() as f64;
+        let iou = count(|a, b| a & b > 0) / count(|a, b| a | b > 0);
+        assert!(iou >= 0.98, "frame {frame}: IoU {iou}");
+        are_equal &= f32 == bf16;
+    }
+    assert!(!are_equal, "nothing was rounded");
 }

@@ -163,11 +163,11 @@ class Run:
                 continue
             key = f"{prefix}.f{frame}.o{object_id}"
             video = logits[row, 0].float().numpy()
-            self.results[f"{key}.low_res_logits"] = found["pred_masks"][0, 0].numpy().astype(np.float16)
+            self.results[f"{key}.low_res_logits"] = found["pred_masks"][0, 0].float().numpy().astype(np.float16)
             self.results[f"{key}.video_logits"] = np.array(video[::8, ::8], np.float32, order="C")
             self.results[f"{key}.area"] = np.array([(video > 0).sum()], np.float32)
-            self.results[f"{key}.object_score"] = np.array(found["object_score_logits"].reshape(1), np.float32)
-            self.results[f"{key}.object_pointer"] = np.array(found["obj_ptr"][0], np.float32)
+            self.results[f"{key}.object_score"] = np.array(found["object_score_logits"].float().reshape(1), np.float32)
+            self.results[f"{key}.object_pointer"] = np.array(found["obj_ptr"][0].float(), np.float32)
 
     def find(self, object_id, frame):
         """The newest output kept for an object on a frame, or None."""

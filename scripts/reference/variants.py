@@ -10,6 +10,7 @@ scenario with one of these variants says how far the reference is from itself th
   there is to the exact result
 * `nearest-sign` - where a prompted mask is made black and white for its memory, the one value
   nearest to zero changes sides, if it is within 1e-5 of it: what a rounding error does to it
+* `bf16` - under PyTorch's autocast to bfloat16, as the reference's notebooks run it on a GPU
 
 Memories are rounded to bfloat16 in all of them, as the reference stores them, unless the scenario
 has `float32_memories`.
@@ -22,7 +23,7 @@ from torch import nn
 
 from sam2.modeling.sam2_utils import LayerNorm2d
 
-NAMES = ("no-onednn", "float64-layers", "float64", "nearest-sign")
+NAMES = ("no-onednn", "float64-layers", "float64", "nearest-sign", "bf16")
 
 _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.LayerNorm, LayerNorm2d)
 
@@ -57,6 +58,9 @@ def variant(name):
             yield widen
     elif name == "nearest-sign":
         yield _turn_nearest_sign
+    elif name == "bf16":
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            yield lambda predictor: None
     else:
         raise SystemExit(f"no variant is called {name!r}; there are {', '.join(NAMES)}")
 

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use bevy::prelude::*;
 
-use crate::engine::{DeviceChoice, ModelChoice, ModelSource, available_kib, device_words, open_device};
+use crate::engine::{DeviceChoice, ModelChoice, ModelSource, available_kib, open_device};
 use crate::models::{
     Entry, GetEvent, GetRequest, Getting, Got, HashStatus, Measured, ModelsError, ModelsFolder, Origin, Progress,
     Registry, STARTER_NAME, Speed, SpeedKey, Speeds, embedded, find, known,
@@ -134,7 +134,7 @@ impl ModelFiles {
     pub fn sensible(&self) -> Option<ModelChoice> {
         // A build that can use a GPU need not run where there is one: what opening it gives counts.
         let device = open_device(DeviceChoice::Auto).ok()?;
-        let id = self.sensible_on(&device_words(&device), !device.is_cpu());
+        let id = self.sensible_on(&device.words(), !device.device.is_cpu());
         choice_of(id.as_deref().unwrap_or(STARTER_NAME), self.folder.as_ref()).ok()
     }
 

@@ -15,7 +15,8 @@ use crate::engine::{self, ClipFrames, DeviceChoice};
 use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
 use crate::sam2::image::RgbFrame;
-use crate::sam2::model::{LoadOptions, Observation};
+use crate::sam2::kernels::Precision;
+use crate::sam2::model::Observation;
 use crate::sam2::predictor::{ClickPrompt, FrameSource, Predictor, PredictorOptions, PropagationRequest};
 
 use super::clip::open_clip;
@@ -36,7 +37,7 @@ pub struct BenchArgs {
     /// Video stream of the file, by its number; the one it shows by itself without.
     #[arg(long, value_name = "N")]
     pub stream: Option<u32>,
-    /// Device: auto, cpu, cuda:0, metal:0.
+    /// Device: auto, cpu, cpu:f32, cuda:0, metal:0.
     #[arg(long, default_value = "cpu", value_parser = DeviceChoice::parse)]
     pub device: DeviceChoice,
     /// Threads; all cores by default.
@@ -61,7 +62,7 @@ const FULL_BANK: usize = 8;
 pub struct BenchReport {
     /// The model's name.
     pub model: String,
-    /// Arithmetic.
+    /// Arithmetic of the large products.
     pub dtype: &'static str,
     /// Threads.
     pub threads: usize,
@@ -128,8 +129,8 @@ fn in_words(report: &BenchReport) -> String {
 fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let threads = super::threads::use_threads(args.threads.map(usize::from))?;
     let device = engine::open_device(args.device)?;
-    let options = LoadOptions { image_size: args.resolution.map(|side| side as usize), ..LoadOptions::default() };
-    let model = Arc::new(Sam2::from_checkpoint(&open_model(&args.model)?, &options, &device)?);
+    let options = device.load_options(args.resolution);
+    let model = Arc::new(Sam2::from_checkpoint(&open_model(&args.model)?, &options, &device.device)?);
     // Nobody asks this flag to stop: Ctrl-C ends a measurement at once.
     let mut clip = ClipFrames::of(open_clip(&args.frames, args.stream, &StopFlag::default())?, false)?;
     let available = clip.frame_count().min(args.count);
@@ -174,7 +175,10 @@ fn measure(args: &BenchArgs) -> anyhow::Result<BenchReport> {
     let track_ms = median(tracked.get(FULL_BANK..).unwrap_or(&[]));
     Ok(BenchReport {
         model: model.config().name.clone(),
-        dtype: "fp32",
+        dtype: match device.precision {
+            Precision::F32 => "fp32",
+            Precision::Bf16 => "bf16",
+        },
         threads,
         resolution: model.config().image_size,
         click_cached_ms: milliseconds(click),

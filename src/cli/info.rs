@@ -123,13 +123,14 @@ fn features() -> Vec<&'static str> {
 
 fn devices() -> Vec<Device> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let arithmetic = if open_device(DeviceChoice::CpuBf16).is_ok() { ", bf16 (cpu:f32 for f32)" } else { "" };
     let gpu = |is_compiled_in: bool, choice: DeviceChoice| match open_device(choice) {
         Ok(_) => "ready".to_owned(),
         Err(_) if !is_compiled_in => "not compiled in".to_owned(),
         Err(error) => error.to_string(),
     };
     vec![
-        Device { name: "cpu", detail: format!("{threads} threads") },
+        Device { name: "cpu", detail: format!("{threads} threads{arithmetic}") },
         Device { name: "cuda", detail: gpu(cfg!(feature = "cuda"), DeviceChoice::Cuda(0)) },
         Device { name: "metal", detail: gpu(cfg!(feature = "metal"), DeviceChoice::Metal(0)) },
     ]

@@ -8,7 +8,6 @@ use crate::engine::ClipFrames;
 use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
-use crate::sam2::model::LoadOptions;
 use crate::sam2::predictor::{FrameMasks, Predictor, PredictorOptions, WholePrompt};
 use crate::video::Clip;
 
@@ -55,8 +54,8 @@ impl Tracker for Sam2Tracker {
 
     fn start<'a>(&'a mut self, model: &Checkpoint, job: &'a TrackJob) -> Result<Box<dyn MaskStream + 'a>, CliError> {
         super::threads::use_threads(job.threads)?;
-        let options = LoadOptions { image_size: job.resolution.map(|side| side as usize), ..LoadOptions::default() };
-        let model = Arc::new(Sam2::from_checkpoint(model, &options, &job.device)?);
+        let options = job.device.load_options(job.resolution);
+        let model = Arc::new(Sam2::from_checkpoint(model, &options, &job.device.device)?);
         let options = PredictorOptions {
             spill_folder: Some(job.state_folder.clone()),
             non_overlapping: job.no_overlap,

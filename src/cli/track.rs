@@ -9,7 +9,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use candle_core::Device;
 use sha2::{Digest, Sha256};
 
 use super::exit::{CliError, Exit};
@@ -26,7 +25,7 @@ use super::track_events::{self, Done, MaskMade, Start};
 use super::tracker::{
     DamagedFrames, Direction, MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker, open_tracker,
 };
-use crate::engine::{DeviceChoice, device_words, open_device};
+use crate::engine::{DeviceChoice, OpenDevice, open_device};
 use crate::label::{FrameIdx, ObjectId, Prompt, chosen_stream};
 use crate::sam2::checkpoint::Checkpoint;
 
@@ -51,7 +50,8 @@ pub struct TrackArgs {
     /// engine
     #[arg(long, value_name = "NAME|PATH")]
     pub(super) model: PathBuf,
-    /// Where the model runs: auto, cpu, cuda:0, metal:0
+    /// Where the model runs: auto, cpu, cuda:0, metal:0; cpu:f32 does without the bf16 arithmetic that is quicker on some
+    /// processors
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
     pub(super) device: DeviceChoice,
     /// Click on an object; `:neg` beside it. Pixels from the top left. Where the object was tracked to the frame already,
@@ -237,7 +237,7 @@ fn manifest(
     args: &TrackArgs,
     clip: &TrackedClip,
     model: &Checkpoint,
-    device: &Device,
+    device: &OpenDevice,
     prompts: &JobPrompts,
 ) -> Result<Manifest, CliError> {
     let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -260,7 +260,7 @@ fn manifest(
             direction: args.direction(),
             resolution: args.resolution,
             damaged: args.damaged,
-            device: device_words(device),
+            device: device.words(),
             pad: args.pad,
             no_overlap: args.no_overlap,
         },
@@ -275,7 +275,7 @@ fn description_sha256(model: &Checkpoint) -> Result<Option<String>, CliError> {
     Ok(description.map(|(_, text)| crate::label::hex(Sha256::digest(text))))
 }
 
-fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, device: Device, folder: &RunFolder) -> TrackJob {
+fn job(args: &TrackArgs, prompts: JobPrompts, clip: &TrackedClip, device: OpenDevice, folder: &RunFolder) -> TrackJob {
     let last_of_clip = FrameIdx(clip.frame_count.saturating_sub(1));
     let (first, last) = prompts.range.unwrap_or((FrameIdx(0), last_of_clip));
     TrackJob {

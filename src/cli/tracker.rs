@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::exit::CliError;
 use super::prompts::JobPrompts;
 use super::signals::StopFlag;
+use crate::engine::OpenDevice;
 use crate::label::{FrameIdx, FrameSize, Mask, ObjectId};
 use crate::sam2::checkpoint::Checkpoint;
 
@@ -70,7 +70,7 @@ pub struct TrackJob {
     /// Whether a pixel belongs to one object at most.
     pub no_overlap: bool,
     /// Where the model runs; opened before anything was written.
-    pub device: Device,
+    pub device: OpenDevice,
     /// Threads to use; `None` leaves the choice to the model.
     pub threads: Option<usize>,
     /// Masks of an earlier, stopped run; they are not written again.

@@ -20,7 +20,7 @@ pub struct WindowArgs {
     /// Model for the window: a name (see `models list`), a path, or `fake` for the test engine; by default the one of last time
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// Where the model runs: auto, cpu, cuda:N or metal:N
+    /// Where the model runs: auto, cpu, cpu:f32, cuda:N or metal:N
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
     pub device: DeviceChoice,
     /// Side of the square the model sees: 1024, 768 or 512; by default the model's own

@@ -17,7 +17,7 @@ mod state_folder;
 mod test_engine;
 mod worker;
 
-pub use device::{device_words, open_device};
+pub use device::{OpenDevice, open_device};
 pub use frames::ClipFrames;
 pub use memory::{available_kib, keep_freed, peak_mib, resident_kib};
 pub use plan::{lacking_frames, lead_in_frames};

@@ -24,14 +24,18 @@ pub enum ModelSource {
     Checkpoint(CheckpointSource),
 }
 
-/// Where the model runs.
+/// Where the model runs, and on the processor in which arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// The first GPU this build can use, else the processor.
     #[default]
     Auto,
-    /// The processor.
+    /// The processor: large products in bf16 where it has instructions for that, else in f32.
     Cpu,
+    /// The processor, everything in f32.
+    CpuF32,
+    /// The processor, large products in bf16.
+    CpuBf16,
     /// An NVIDIA GPU by number.
     Cuda(usize),
     /// An Apple GPU by number.

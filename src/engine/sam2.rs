@@ -17,11 +17,10 @@ use std::sync::Arc;
 
 use crate::label::{FrameIdx, ObjectId, Prompt};
 use crate::sam2::checkpoint::{Checkpoint, CheckpointSource};
-use crate::sam2::model::LoadOptions;
 use crate::sam2::predictor::{FrameMasks, ObjectMask, Predictor, PredictorOptions, WholePrompt};
 use crate::sam2::{Sam2, Sam2Error};
 
-use super::device::{device_words, open_device};
+use super::device::open_device;
 use super::frames::ClipFrames;
 use super::memory::keep_freed;
 use super::plan::{Plan, PlannedFrame};
@@ -55,12 +54,12 @@ impl Sam2Segmenter {
     pub fn load(source: &CheckpointSource, device: DeviceChoice, resolution: Option<u32>) -> Result<Self, EngineError> {
         keep_freed();
         let device = open_device(device).map_err(cannot_load)?;
-        let options = LoadOptions { image_size: resolution.map(|side| side as usize), ..LoadOptions::default() };
         let checkpoint = Checkpoint::of(source).map_err(|e| cannot_load(e.into()))?;
-        let model = Sam2::from_checkpoint(&checkpoint, &options, &device).map_err(cannot_load)?;
+        let model = Sam2::from_checkpoint(&checkpoint, &device.load_options(resolution), &device.device)
+            .map_err(cannot_load)?;
         let info = ModelInfo {
             name: short_name(&model.config().name, source),
-            device: device_words(&device),
+            device: device.words(),
             resolution: u32::try_from(model.config().image_size).ok(),
             has_candidates: true,
         };

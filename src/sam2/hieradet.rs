@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::config::ModelConfig;
 use super::error::Sam2Error;
+use super::kernels::Precision;
 use super::kernels::conv::ConvShape;
 use super::kernels::linear::Activation;
 use super::kernels::resize::{MapSize, max_pool2};
@@ -108,6 +109,7 @@ struct Block {
     heads: usize,
     window: usize,
     pool: bool,
+    precision: Precision,
 }
 
 impl Block {
@@ -129,6 +131,7 @@ impl Block {
             heads,
             window,
             pool,
+            precision: w.precision(),
         })
     }
 
@@ -144,7 +147,8 @@ impl Block {
             out_map = map.halved();
         }
         let qkv = self.qkv.forward(&normed)?;
-        let attend = WindowAttention { map, window: self.window, heads: self.heads, pool: self.pool };
+        let attend =
+            WindowAttention { map, window: self.window, heads: self.heads, pool: self.pool, precision: self.precision };
         let mixed = attend.forward(&qkv, self.qkv.bias())?;
         let x = self.attention_out.forward_add(&mixed, &shortcut)?;
         let x = self.mlp.forward_add(&self.norm2.forward(&x)?, &x)?;

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::error::Sam2Error;
 use super::kernels::conv::ConvShape;
-use super::kernels::linear::{Activation, linear};
+use super::kernels::linear::{Activation, Weight, linear};
 use super::kernels::norm::layer_norm;
 use super::weights::Weights;
 
@@ -16,7 +16,7 @@ pub const EPS_TRANSFORMER: f64 = 1e-5;
 /// `x . weightᵀ + bias`.
 #[derive(Debug)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Weight,
     bias: Tensor,
 }
 
@@ -26,7 +26,7 @@ impl Linear {
     /// # Errors
     /// As [`Weights::get`].
     pub fn new(w: &Weights, input: usize, output: usize) -> Result<Self, Sam2Error> {
-        Ok(Linear { weight: w.get("weight", &[output, input])?, bias: w.get("bias", &[output])? })
+        Self::of(w, w.get("weight", &[output, input])?, output)
     }
 
     /// Reads a 1x1 convolution, which in our layout is a linear layer.
@@ -35,12 +35,16 @@ impl Linear {
     /// As [`Weights::get`].
     pub fn from_conv1x1(w: &Weights, input: usize, output: usize) -> Result<Self, Sam2Error> {
         let weight = w.get("weight", &[output, input, 1, 1])?.reshape((output, input))?;
-        Ok(Linear { weight, bias: w.get("bias", &[output])? })
+        Self::of(w, weight, output)
+    }
+
+    fn of(w: &Weights, weight: Tensor, output: usize) -> Result<Self, Sam2Error> {
+        Ok(Linear { weight: Weight::new(weight, w.precision())?, bias: w.get("bias", &[output])? })
     }
 
     /// From tensors: `weight` `[out, in]`, `bias` `[out]`.
     pub fn from_tensors(weight: Tensor, bias: Tensor) -> Self {
-        Linear { weight, bias }
+        Linear { weight: weight.into(), bias }
     }
 
     /// The bias, `[out]`.
@@ -146,7 +150,7 @@ impl Mlp {
 /// A convolution with its weight laid out for our kernel.
 #[derive(Debug)]
 pub struct Conv2d {
-    weight: Tensor,
+    weight: Weight,
     bias: Tensor,
     shape: ConvShape,
 }
@@ -158,7 +162,7 @@ impl Conv2d {
     /// As [`Weights::get`].
     pub fn new(w: &Weights, input: usize, output: usize, shape: ConvShape) -> Result<Self, Sam2Error> {
         let weight = w.get("weight", &[output, input, shape.kernel, shape.kernel])?;
-        Ok(Conv2d { weight: ConvShape::flatten_weight(&weight)?, bias: w.get("bias", &[output])?, shape })
+        Ok(Conv2d { weight: ConvShape::flatten_weight(&weight)?.into(), bias: w.get("bias", &[output])?, shape })
     }
 
     /// A map `[h * w, in]` to `[h' * w', out]`.

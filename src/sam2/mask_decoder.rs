@@ -143,7 +143,7 @@ impl MaskDecoder {
             .map(|(i, mlp)| mlp.forward(&mask_tokens.narrow(0, i, 1)?))
             .collect::<candle_core::Result<Vec<_>>>()?;
         // [low-res rows, 4] by a thin product, then mask by mask.
-        let masks = linear(&up, &Tensor::cat(&mixers, 0)?, None, Activation::None, None)?.t()?.contiguous()?;
+        let masks = linear(&up, &Tensor::cat(&mixers, 0)?.into(), None, Activation::None, None)?.t()?.contiguous()?;
         let ious = candle_nn::ops::sigmoid(&self.iou_head.forward(&tokens.narrow(0, 1, 1)?)?)?;
         let ious: Vec<f32> = ious.flatten_all()?.to_vec1()?;
         let object_score = self.score_head.forward(&tokens.narrow(0, 0, 1)?)?.flatten_all()?.to_vec1::<f32>()?[0];

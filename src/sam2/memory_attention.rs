@@ -8,6 +8,7 @@ use candle_core::Tensor;
 
 use super::config::ModelConfig;
 use super::error::Sam2Error;
+use super::kernels::Precision;
 use super::kernels::attention::attention;
 use super::kernels::linear::Activation;
 use super::kernels::rope::rotate;
@@ -111,6 +112,7 @@ struct Layer {
     norm3: LayerNorm,
     linear1: Linear,
     linear2: Linear,
+    precision: Precision,
 }
 
 impl Layer {
@@ -135,6 +137,7 @@ impl Layer {
             norm3: norm("norm3")?,
             linear1: Linear::new(&w.at("linear1"), width, hidden)?,
             linear2: Linear::new(&w.at("linear2"), hidden, width)?,
+            precision: w.precision(),
         })
     }
 
@@ -144,7 +147,7 @@ impl Layer {
         let q = rotary.rotate(&self.self_q.forward(&normed)?, rows)?;
         let k = rotary.rotate(&self.self_k.forward(&normed)?, rows)?;
         let v = self.self_v.forward(&normed)?;
-        self.self_out.forward_add(&attention(&q, &k, &v, 1)?, x)
+        self.self_out.forward_add(&attention(&q, &k, &v, 1, self.precision)?, x)
     }
 
     fn cross_attention(
@@ -160,7 +163,7 @@ impl Layer {
         let spatial_rows = k.dim(0)? - memories.pointer_rows;
         let k = rotary.rotate(&k, spatial_rows)?;
         // Memories are mixed before they become values (see the top of this file).
-        let mixed = attention(&q, &k, &memories.values, 1)?;
+        let mixed = attention(&q, &k, &memories.values, 1, self.precision)?;
         self.cross_out.forward_add(&self.cross_v.forward(&mixed)?, x)
     }
 

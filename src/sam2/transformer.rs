@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::error::Sam2Error;
+use super::kernels::Precision;
 use super::kernels::attention::attention;
 use super::kernels::linear::Activation;
 use super::layers::{EPS_TRANSFORMER, LayerNorm, Linear, Mlp};
@@ -34,7 +35,7 @@ impl Attention {
     }
 
     fn mix(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Result<Tensor> {
-        attention(&self.q_proj.forward(q)?, &self.k_proj.forward(k)?, &self.v_proj.forward(v)?, HEADS)
+        attention(&self.q_proj.forward(q)?, &self.k_proj.forward(k)?, &self.v_proj.forward(v)?, HEADS, Precision::F32)
     }
 
     fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Result<Tensor> {

@@ -8,12 +8,14 @@ use candle_core::{Device, Tensor};
 
 use super::checkpoint::Checkpoint;
 use super::error::Sam2Error;
+use super::kernels::Precision;
 
 /// A place in the tree of parameter names.
 #[derive(Clone)]
 pub struct Weights<'a> {
     root: &'a Root<'a>,
     prefix: String,
+    precision: Precision,
 }
 
 /// The checkpoint and what has been asked of it.
@@ -44,7 +46,7 @@ impl<'a> Root<'a> {
 
     /// The top of the tree.
     pub fn weights(&'a self) -> Weights<'a> {
-        Weights { root: self, prefix: String::new() }
+        Weights { root: self, prefix: String::new(), precision: Precision::F32 }
     }
 
     /// Compares what was asked for with what is there.
@@ -60,7 +62,17 @@ impl Weights<'_> {
     /// The subtree below `name`.
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
         let prefix = if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) };
-        Weights { root: self.root, prefix }
+        Weights { prefix, ..*self }
+    }
+
+    /// The same subtree, for a module whose large products are to be of that precision.
+    pub fn with_precision(&self, precision: Precision) -> Self {
+        Weights { prefix: self.prefix.clone(), precision, ..*self }
+    }
+
+    /// Precision of the module's large products.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The tensor `name` in f32. One that is missing or has another shape reads as zeros here and is reported by

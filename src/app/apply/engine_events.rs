@@ -90,7 +90,7 @@ fn model_failed(world: &mut World, error: &str) {
     world.resource_mut::<Model>().status = ModelStatus::Failed(error.to_owned());
     let mut ways_out = vec![("Try again".to_owned(), Action::RetryModel)];
     let choice = world.resource::<Model>().choice.clone();
-    if let Some(choice) = choice.filter(|choice| choice.device != crate::engine::DeviceChoice::Cpu) {
+    if let Some(choice) = choice.filter(|choice| !choice.device.is_processor()) {
         let on_cpu = crate::engine::ModelChoice { device: crate::engine::DeviceChoice::Cpu, ..choice };
         ways_out.push(("Use the processor".to_owned(), Action::LoadModel(on_cpu)));
     }

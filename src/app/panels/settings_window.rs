@@ -8,7 +8,7 @@ use super::super::facts::ModelState;
 use super::super::input::Preset;
 use super::UiContext;
 use super::models_list::{Asking, ModelsView, models_ui};
-use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use crate::engine::{DeviceChoice, ModelChoice, ModelSource, open_device};
 use crate::models;
 use crate::sam2::checkpoint::CheckpointSource;
 
@@ -224,6 +224,9 @@ fn choice_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
         ui.label("Device");
         ui.horizontal(|ui| {
             let mut devices = vec![(DeviceChoice::Auto, "automatic"), (DeviceChoice::Cpu, "processor")];
+            if open_device(DeviceChoice::CpuBf16).is_ok() {
+                devices.push((DeviceChoice::CpuF32, "processor, slower and a little more exact"));
+            }
             if cfg!(feature = "cuda") {
                 devices.push((DeviceChoice::Cuda(0), "CUDA"));
             }

@@ -61,7 +61,7 @@ pub struct RememberedModel {
     pub path: Option<PathBuf>,
     /// The name of a model that ships in the program.
     pub embedded: Option<String>,
-    /// `auto`, `cpu`, `cuda:0` …
+    /// `auto`, `cpu`, `cpu:f32`, `cuda:0` …
     pub device: String,
     /// Side of the square the model sees, in pixels.
     pub resolution: Option<u32>,
@@ -155,12 +155,7 @@ impl Settings {
             }
             ModelSource::Checkpoint(CheckpointSource::Embedded(model)) => (None, Some(model.name.to_owned())),
         };
-        let device = match choice.device {
-            DeviceChoice::Auto => "auto".to_owned(),
-            DeviceChoice::Cpu => "cpu".to_owned(),
-            DeviceChoice::Cuda(n) => format!("cuda:{n}"),
-            DeviceChoice::Metal(n) => format!("metal:{n}"),
-        };
+        let device = choice.device.to_string();
         self.model = Some(RememberedModel { path, embedded, device, resolution: choice.resolution });
     }
 

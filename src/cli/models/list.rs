@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{ListArgs, megabytes, shown};
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::threads;
-use crate::engine::{device_words, open_device};
+use crate::engine::open_device;
 use crate::models::{self, Entry, ModelsFolder, Origin, Registry, Speed, SpeedKey, Speeds};
 use crate::sam2::checkpoint::{Checkpoint, CheckpointSource};
 
@@ -60,12 +60,12 @@ pub fn run(args: &ListArgs) -> Result<Exit, CliError> {
     let mut rows = Vec::new();
     for entry in Registry::builtin().entries() {
         let mut row = row(entry, &folder)?;
-        let key = row.sha256.clone().map(|sha256| SpeedKey { sha256, device: device_words(&device), threads });
+        let key = row.sha256.clone().map(|sha256| SpeedKey { sha256, device: device.words(), threads });
         row.speed = key.as_ref().and_then(|key| speeds.get(key));
         rows.push(row);
     }
     let own_files = folder.own_files(Registry::builtin())?.into_iter().map(shown).collect();
-    let device = device_words(&device);
+    let device = device.words();
     let list = List { folder: shown(folder.path().to_owned()), device, threads, models: rows, own_files };
     let text = if args.json { serde_json::to_string(&list).expect("plain data") } else { in_words(&list) };
     writeln!(io::stdout(), "{text}").map_err(CliError::from_stdout)?;

@@ -9,10 +9,9 @@ use super::list::in_words_of_speed;
 use crate::cli::exit::{CliError, Exit};
 use crate::cli::model_file::open_model;
 use crate::cli::{tell, threads};
-use crate::engine::{device_words, open_device, peak_mib};
+use crate::engine::{open_device, peak_mib};
 use crate::models::{self, Measured, Speed, SpeedKey, Speeds};
 use crate::sam2::Sam2;
-use crate::sam2::model::LoadOptions;
 
 /// Runs `models measure`.
 pub fn run(args: &MeasureArgs) -> Result<Exit, CliError> {
@@ -20,8 +19,8 @@ pub fn run(args: &MeasureArgs) -> Result<Exit, CliError> {
     let checkpoint = open_model(&args.name)?;
     let key_of = |device| checkpoint.sha256().map(|sha256| SpeedKey { sha256, device, threads });
     let device = open_device(args.device)?;
-    let key = key_of(device_words(&device))?;
-    let model = Sam2::from_checkpoint(&checkpoint, &LoadOptions::default(), &device)?;
+    let key = key_of(device.words())?;
+    let model = Sam2::from_checkpoint(&checkpoint, &device.load_options(None), &device.device)?;
     let speed = models::measure_speed(Arc::new(model))?;
     let speed = Speed { memory_mib: peak_mib(), ..speed };
     if let Err(error) = Speeds::load().put(&key, speed) {

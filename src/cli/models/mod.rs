@@ -41,7 +41,7 @@ enum Verb {
 /// Arguments of `models list`.
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Where they were measured: auto, cpu, cuda:N or metal:N
+    /// Where they were measured: auto, cpu, cpu:f32, cuda:N or metal:N
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
     device: DeviceChoice,
     /// With how many processor threads
@@ -83,7 +83,7 @@ struct VerifyArgs {
 struct MeasureArgs {
     /// The model: a name, or a file
     name: PathBuf,
-    /// Where: auto, cpu, cuda:N or metal:N
+    /// Where: auto, cpu, cpu:f32, cuda:N or metal:N
     #[arg(long, default_value = "auto", value_parser = DeviceChoice::parse)]
     device: DeviceChoice,
     /// Processor threads to use

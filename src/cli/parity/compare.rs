@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Which thresholds apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Precision {
+pub enum Thresholds {
     /// Single precision.
     F32,
     /// Half precision: only masks are compared.
@@ -61,7 +61,7 @@ impl fmt::Display for KeyReport {
 }
 
 /// Compares one key.
-pub fn compare(name: &str, shape: &[usize], ours: &[f32], golden: &[f32], precision: Precision) -> KeyReport {
+pub fn compare(name: &str, shape: &[usize], ours: &[f32], golden: &[f32], thresholds: Thresholds) -> KeyReport {
     let mut report = KeyReport { name: name.to_owned(), max: 0.0, mean: 0.0, relative: 0.0, iou: None, failure: None };
     if ours.len() != golden.len() {
         report.failure = Some(format!("{} values, the golden has {shape:?}", ours.len()));
@@ -84,11 +84,11 @@ pub fn compare(name: &str, shape: &[usize], ours: &[f32], golden: &[f32], precis
         let any = pairs().filter(|(a, b)| *a > 0.0 || *b > 0.0).count();
         report.iou = Some(if any == 0 { 1.0 } else { both as f64 / any as f64 });
     }
-    report.failure = failure(&report, kind, is_step, golden, precision);
+    report.failure = failure(&report, kind, is_step, golden, thresholds);
     report
 }
 
-fn failure(report: &KeyReport, kind: &str, is_step: bool, golden: &[f32], precision: Precision) -> Option<String> {
+fn failure(report: &KeyReport, kind: &str, is_step: bool, golden: &[f32], thresholds: Thresholds) -> Option<String> {
     // NaN is not below anything.
     let below = |what: &str, value: f64, limit: f64| {
         let is_below = value < limit;
@@ -96,21 +96,21 @@ fn failure(report: &KeyReport, kind: &str, is_step: bool, golden: &[f32], precis
     };
     let iou_at_least =
         |limit: f64| report.iou.filter(|iou| *iou < limit).map(|iou| format!("IoU {iou:.6} is below {limit}"));
-    match (precision, is_step, kind) {
-        (Precision::Half, true, "low_res_logits") => iou_at_least(0.98),
-        (Precision::Half, _, _) => None,
-        (Precision::F32, false, _) => below("relative", report.relative, 1e-3),
-        (Precision::F32, true, "low_res_logits") => {
+    match (thresholds, is_step, kind) {
+        (Thresholds::Half, true, "low_res_logits") => iou_at_least(0.98),
+        (Thresholds::Half, _, _) => None,
+        (Thresholds::F32, false, _) => below("relative", report.relative, 1e-3),
+        (Thresholds::F32, true, "low_res_logits") => {
             iou_at_least(0.999).or_else(|| below("max", report.max, 0.1)).or_else(|| below("mean", report.mean, 2e-3))
         }
-        (Precision::F32, true, "video_logits") => {
+        (Thresholds::F32, true, "video_logits") => {
             below("max", report.max, 0.1).or_else(|| below("mean", report.mean, 2e-3))
         }
-        (Precision::F32, true, "area") => {
+        (Thresholds::F32, true, "area") => {
             let area = golden.first().copied().map_or(0.0, f64::from);
             below("area is off by", report.max, area * 0.002 + 8.0 + f64::EPSILON)
         }
-        (Precision::F32, true, _) => below("max", report.max, 2e-3),
+        (Thresholds::F32, true, _) => below("max", report.max, 2e-3),
     }
 }
 
@@ -132,16 +132,16 @@ mod tests {
             ("encoder.0.fpn0", &[1.0], &[1.0, 1.0], false),
         ];
         for (name, ours, golden, passes) in cases {
-            let report = compare(name, &[golden.len()], ours, golden, Precision::F32);
+            let report = compare(name, &[golden.len()], ours, golden, Thresholds::F32);
             assert_eq!(report.failure.is_none(), passes, "{report}");
         }
     }
 
     #[test]
     fn half_precision_compares_masks_only() {
-        let report = compare("step0.f0.o1.low_res_logits", &[2], &[1.5, -1.0], &[1.0, -1.0], Precision::Half);
+        let report = compare("step0.f0.o1.low_res_logits", &[2], &[1.5, -1.0], &[1.0, -1.0], Thresholds::Half);
         assert!(report.failure.is_none());
-        let report = compare("step0.f0.o1.low_res_logits", &[2], &[1.5, 1.0], &[1.0, -1.0], Precision::Half);
+        let report = compare("step0.f0.o1.low_res_logits", &[2], &[1.5, 1.0], &[1.0, -1.0], Thresholds::Half);
         assert!(report.failure.is_some());
     }
 }

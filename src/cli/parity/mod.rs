@@ -16,7 +16,7 @@ use crate::cli::exit::CliError;
 use crate::engine::{self, DeviceChoice};
 use crate::sam2::checkpoint::Checkpoint;
 
-pub use compare::{KeyReport, Precision};
+pub use compare::{KeyReport, Thresholds};
 pub use scenario::Scenario;
 
 /// Compare this program's model with the reference implementation, value by value.
@@ -33,12 +33,12 @@ pub struct ParityArgs {
     /// What the reference returned.
     #[arg(long)]
     pub golden: PathBuf,
-    /// Device to run on: cpu, cuda:0, metal:0.
-    #[arg(long, default_value = "cpu", value_parser = DeviceChoice::parse)]
+    /// Device to run on: cpu:f32, cpu:bf16, cuda:0, metal:0.
+    #[arg(long, default_value = "cpu:f32", value_parser = DeviceChoice::parse)]
     pub device: DeviceChoice,
-    /// Thresholds: f32 on a CPU, or half for half-precision arithmetic.
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    pub precision: Precision,
+    /// How close: f32, or half for arithmetic of half precision such as bf16.
+    #[arg(long, value_enum, default_value_t = Thresholds::F32)]
+    pub thresholds: Thresholds,
 }
 
 /// The outcome of a comparison.
@@ -82,7 +82,7 @@ pub fn compare(args: &ParityArgs) -> anyhow::Result<ParityReport> {
     for (name, facts) in golden.tensors() {
         let expected = golden.read_f32(name)?;
         keys.push(match results.get(name) {
-            Some(ours) => compare::compare(name, &facts.shape, ours, &expected, args.precision),
+            Some(ours) => compare::compare(name, &facts.shape, ours, &expected, args.thresholds),
             None => KeyReport::not_produced(name),
         });
     }

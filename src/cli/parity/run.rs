@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::cli::clip::open_clip;
 use crate::cli::signals::StopFlag;
-use crate::engine::ClipFrames;
+use crate::engine::{ClipFrames, OpenDevice};
 use crate::label::{BoxPrompt, FrameIdx, Mask, ObjectId, Point, PointLabel};
 use crate::sam2::Sam2;
 use crate::sam2::checkpoint::Checkpoint;
@@ -30,7 +30,7 @@ pub fn run(
     scenario: &Scenario,
     checkpoint: &Path,
     frames: &Path,
-    device: &Device,
+    device: &OpenDevice,
     golden: &Checkpoint,
 ) -> anyhow::Result<Results> {
     // Nobody asks this flag to stop: Ctrl-C ends a comparison at once.
@@ -43,11 +43,11 @@ pub fn run(
         source.frame_count()
     );
     let Options { image_size, float32_memories, .. } = scenario.options;
-    let mut options = LoadOptions { image_size, float32_memories, ..LoadOptions::default() };
+    let mut options = LoadOptions { image_size, float32_memories, ..device.load_options(None) };
     if let Some(bias) = scenario.object_score_bias {
         options.replace.insert("sam_mask_decoder.pred_obj_score_head.layers.2.bias".to_owned(), vec![bias]);
     }
-    let model = Arc::new(Sam2::load_with(checkpoint, &options, device)?);
+    let model = Arc::new(Sam2::load_with(checkpoint, &options, &device.device)?);
     let size = source.size();
     let options = PredictorOptions {
         corrections_condition: scenario.options.add_all_frames_to_correct_as_cond,

@@ -3,9 +3,10 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::Precision;
 use super::attention::attention;
 use super::conv::{ConvShape, conv2d, depthwise7};
-use super::linear::{Activation, linear};
+use super::linear::{Activation, Weight, linear};
 use super::norm::gelu;
 use super::resize::{MapSize, bilinear, double_nearest, max_pool2, pixel_shuffle2};
 use super::rope::rotate;
@@ -43,10 +44,12 @@ fn linear_layers() {
     let (x, w, b, r) = (noise(1, &[37, 19]), noise(2, &[23, 19]), noise(3, &[23]), noise(4, &[37, 23]));
     let inputs = [x, w, b, r];
     for activation in [Activation::None, Activation::Relu, Activation::Gelu] {
-        agree(&format!("{activation:?}"), &inputs, |t| linear(&t[0], &t[1], Some(&t[2]), activation, None));
+        agree(&format!("{activation:?}"), &inputs, |t| {
+            linear(&t[0], &t[1].clone().into(), Some(&t[2]), activation, None)
+        });
     }
-    agree("no bias", &inputs, |t| linear(&t[0], &t[1], None, Activation::None, None));
-    agree("residual", &inputs, |t| linear(&t[0], &t[1], Some(&t[2]), Activation::None, Some(&t[3])));
+    agree("no bias", &inputs, |t| linear(&t[0], &t[1].clone().into(), None, Activation::None, None));
+    agree("residual", &inputs, |t| linear(&t[0], &t[1].clone().into(), Some(&t[2]), Activation::None, Some(&t[3])));
 }
 
 #[test]
@@ -58,7 +61,7 @@ fn attention_over_several_key_chunks_heads_and_widths() {
             noise(3, &[keys, heads * value_width]),
         ];
         let inputs = inputs.map(|t| (t * 3.0).expect("scaled"));
-        agree(&format!("{queries} by {keys}"), &inputs, |t| attention(&t[0], &t[1], &t[2], heads));
+        agree(&format!("{queries} by {keys}"), &inputs, |t| attention(&t[0], &t[1], &t[2], heads, Precision::F32));
     }
 }
 
@@ -75,7 +78,7 @@ fn window_attention_with_padding_pooling_and_whole_maps() {
     for (name, height, width, window, pool) in cases {
         let heads = 2;
         let inputs = [noise(5, &[height * width, 3 * heads * 6]), noise(6, &[3 * heads * 6])];
-        let op = WindowAttention { map: MapSize { height, width }, window, heads, pool };
+        let op = WindowAttention { map: MapSize { height, width }, window, heads, pool, precision: Precision::F32 };
         agree(name, &inputs, |t| op.forward(&t[0], &t[1]));
     }
 }
@@ -86,7 +89,9 @@ fn convolutions() {
     for (kernel, stride, padding) in [(7, 4, 3), (3, 2, 1), (4, 4, 0), (2, 2, 0)] {
         let shape = ConvShape { kernel, stride, padding };
         let inputs = [noise(1, &[map.area(), 3]), noise(2, &[5, 3, kernel, kernel]), noise(3, &[5])];
-        agree(&format!("{shape:?}"), &inputs, |t| conv2d(&t[0], map, shape, &ConvShape::flatten_weight(&t[1])?, &t[2]));
+        agree(&format!("{shape:?}"), &inputs, |t| {
+            conv2d(&t[0], map, shape, &ConvShape::flatten_weight(&t[1])?.into(), &t[2])
+        });
         // And against candle's own convolution, which lays pictures out channel by channel.
         let reference = |t: &[Tensor]| -> Result<Tensor> {
             let x = t[0].t()?.reshape((1, 3, map.height, map.width))?.contiguous()?;
@@ -94,7 +99,8 @@ fn convolutions() {
             let (_, channels, height, width) = y.dims4()?;
             y.reshape((channels, height * width))?.t()?.contiguous()
         };
-        let ours = conv2d(&inputs[0], map, shape, &ConvShape::flatten_weight(&inputs[1]).expect("4d"), &inputs[2]);
+        let ours =
+            conv2d(&inputs[0], map, shape, &ConvShape::flatten_weight(&inputs[1]).expect("4d").into(), &inputs[2]);
         let difference = (ours.expect("runs") - reference(&inputs).expect("runs")).expect("same shape");
         let worst: f32 = difference.abs().and_then(|d| d.max_all()).and_then(|d| d.to_scalar()).expect("one value");
         assert!(worst < 1e-5, "{shape:?}: {worst}");
@@ -127,4 +133,49 @@ fn rotary_encoding_tiles_its_table_and_leaves_pointers_alone() {
     for rotated in [27, 20, 10] {
         agree(&format!("{rotated} rows"), &inputs, |t| rotate(&t[0], &t[1], &t[2], rotated));
     }
+}
+
+/// Runs `op` with operands rounded to bf16 and in f64 and compares: a hundredth of the largest value is what eight bits
+/// of mantissa leave.
+fn agree_roughly(name: &str, inputs: &[Tensor], op: impl Fn(&[Tensor], Precision) -> Result<Tensor>) {
+    let wide: Vec<Tensor> = inputs.iter().map(|t| t.to_dtype(DType::F64).expect("f64")).collect();
+    let values = |t: Tensor| -> Vec<f64> {
+        t.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1()).expect("values")
+    };
+    let rounded = values(op(inputs, Precision::Bf16).unwrap_or_else(|e| panic!("{name}, bf16: {e}")));
+    let exact = values(op(&wide, Precision::F32).unwrap_or_else(|e| panic!("{name}, generic: {e}")));
+    assert_eq!(rounded.len(), exact.len(), "{name}");
+    let largest = exact.iter().fold(0.0_f64, |largest, v| largest.max(v.abs()));
+    for (i, (a, b)) in rounded.iter().zip(&exact).enumerate() {
+        assert!((a - b).abs() < 0.01 * largest, "{name}: value {i} is {a}, not {b}; the largest is {largest}");
+    }
+    assert!(rounded != exact, "{name}: nothing was rounded");
+}
+
+#[test]
+fn layers_in_bf16() {
+    // More rows than one task takes, and an odd number of terms.
+    let inputs = [noise(1, &[300, 131]), noise(2, &[70, 131]), noise(3, &[70]), noise(4, &[300, 70])];
+    fn layer(t: &[Tensor], precision: Precision, activation: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
+        linear(&t[0], &Weight::new(t[1].clone(), precision)?, Some(&t[2]), activation, residual)
+    }
+    agree_roughly("gelu", &inputs, |t, p| layer(t, p, Activation::Gelu, None));
+    agree_roughly("residual", &inputs, |t, p| layer(t, p, Activation::None, Some(&t[3])));
+}
+
+#[test]
+fn attention_in_bf16() {
+    for (queries, keys, heads, width, value_width) in [(1, 1, 1, 4, 4), (300, 1300, 1, 16, 8), (9, 513, 4, 8, 8)] {
+        let inputs = [
+            noise(1, &[queries, heads * width]),
+            noise(2, &[keys, heads * width]),
+            noise(3, &[keys, heads * value_width]),
+        ];
+        agree_roughly(&format!("{queries} by {keys}"), &inputs, |t, p| attention(&t[0], &t[1], &t[2], heads, p));
+    }
+    let map = MapSize { height: 30, width: 36 };
+    let inputs = [noise(5, &[map.area(), 36]), noise(6, &[36])];
+    agree_roughly("the whole map", &inputs, |t, precision| {
+        WindowAttention { map, window: 0, heads: 2, pool: false, precision }.forward(&t[0], &t[1])
+    });
 }

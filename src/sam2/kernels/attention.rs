@@ -6,7 +6,8 @@
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{MANY_TERMS, MatRef, Product, SharedPtr, contiguous, on_cpu_f32, simd};
+use super::bf16::{PANEL, Packed, Part, Rows, multiply};
+use super::{MANY_TERMS, MatRef, Precision, Product, SharedPtr, contiguous, on_cpu_f32, simd};
 
 /// Queries a task takes through the keys at once.
 const QUERY_BLOCK: usize = 256;
@@ -20,9 +21,9 @@ const KEY_CHUNK: usize = 512;
 ///
 /// # Errors
 /// When shapes or devices do not agree.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, precision: Precision) -> Result<Tensor> {
     if on_cpu_f32(q) {
-        return q.contiguous()?.apply_op3_no_bwd(&k.contiguous()?, &v.contiguous()?, &Attention { heads });
+        return q.contiguous()?.apply_op3_no_bwd(&k.contiguous()?, &v.contiguous()?, &Attention { heads, precision });
     }
     let split = |x: &Tensor| -> Result<Tensor> {
         let (n, c) = x.dims2()?;
@@ -45,6 +46,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Ten
 
 struct Attention {
     heads: usize,
+    precision: Precision,
 }
 
 impl CustomOp3 for Attention {
@@ -80,6 +82,7 @@ impl CustomOp3 for Attention {
             heads_attention(
                 &HeadsAttention {
                     heads: self.heads,
+                    precision: self.precision,
                     queries,
                     keys,
                     key_width: q_width / self.heads,
@@ -98,6 +101,7 @@ impl CustomOp3 for Attention {
 /// Attention over whole maps: head `h` reads columns `h * width ..` of each matrix.
 pub(super) struct HeadsAttention {
     pub heads: usize,
+    pub precision: Precision,
     pub queries: usize,
     pub keys: usize,
     pub key_width: usize,
@@ -115,6 +119,21 @@ pub(super) unsafe fn heads_attention(a: &HeadsAttention, out: SharedPtr) {
     // Blocks do not depend on the number of threads: neither does a single bit of the result, then.
     let block = QUERY_BLOCK.min(a.queries).max(1);
     let blocks = a.queries.div_ceil(block);
+    // Every block of a head reads the same keys and values: they are packed once.
+    let packed: Vec<(Packed, Packed)> = match a.precision {
+        Precision::F32 => Vec::new(),
+        Precision::Bf16 => (0..a.heads)
+            .map(|head| {
+                // SAFETY: promised by the caller.
+                unsafe {
+                    (
+                        Packed::transposed(a.k.from(0, head * a.key_width), a.keys, a.key_width),
+                        Packed::straight(a.v.from(0, head * a.value_width), a.keys, a.value_width),
+                    )
+                }
+            })
+            .collect(),
+    };
     (0..a.heads * blocks).into_par_iter().for_each_init(Scratch::default, |scratch, task| {
         let (head, start) = (task / blocks, (task % blocks) * block);
         let problem = Problem {
@@ -125,11 +144,15 @@ pub(super) unsafe fn heads_attention(a: &HeadsAttention, out: SharedPtr) {
         };
         // SAFETY: offsets stay inside the matrices; each task writes its own rows and columns of the output.
         unsafe {
-            let q = MatRef { ptr: a.q.ptr.add(start * a.q.stride + head * a.key_width), ..a.q };
-            let k = MatRef { ptr: a.k.ptr.add(head * a.key_width), ..a.k };
-            let v = MatRef { ptr: a.v.ptr.add(head * a.value_width), ..a.v };
+            let q = a.q.from(start, head * a.key_width);
+            let result = match packed.get(head) {
+                Some((keys, values)) => scratch.run_bf16(&problem, q, keys, values),
+                None => {
+                    let (k, v) = (a.k.from(0, head * a.key_width), a.v.from(0, head * a.value_width));
+                    scratch.run(&problem, q, k, v)
+                }
+            };
             let stride = a.heads * a.value_width;
-            let result = scratch.run(&problem, q, k, v);
             for (row, values) in result.chunks_exact(a.value_width).enumerate() {
                 out.slice((start + row) * stride + head * a.value_width, a.value_width).copy_from_slice(values);
             }
@@ -145,51 +168,178 @@ pub(super) struct Problem {
     pub value_width: usize,
 }
 
+/// Keys that are scored at once: `count` from `start` on. A query's scores lie `stride` after those of the one before.
+struct Chunk {
+    start: usize,
+    count: usize,
+    stride: usize,
+}
+
+/// The two products of attention for one block of queries, a chunk of keys at a time.
+trait Products {
+    /// Chunks of keys are multiples of this many.
+    const KEY_STEP: usize;
+
+    /// Scores of the block's queries against a chunk of keys, scaled.
+    ///
+    /// # Safety
+    /// `scores` has room for `stride` values a query.
+    unsafe fn score(&self, p: &Problem, chunk: &Chunk, scores: *mut f32);
+
+    /// `mixed[queries, value_width] += scores . v` over the chunk's keys; the first chunk's are written, not added.
+    ///
+    /// # Safety
+    /// `scores` holds `stride` values a query, `mixed` `value_width`.
+    unsafe fn mix(&mut self, p: &Problem, chunk: &Chunk, scores: *const f32, mixed: *mut f32);
+}
+
+/// In f32.
+struct Full {
+    q: MatRef,
+    k: MatRef,
+    v: MatRef,
+}
+
+impl Products for Full {
+    const KEY_STEP: usize = 1;
+
+    unsafe fn score(&self, p: &Problem, chunk: &Chunk, scores: *mut f32) {
+        let product = Product {
+            m: p.queries,
+            n: chunk.count,
+            k: p.key_width,
+            keep: false,
+            factor: 1.0 / (p.key_width as f32).sqrt(),
+            transposed: true,
+            threads: 1,
+            terms: MANY_TERMS,
+        };
+        // SAFETY: the matrices hold the problem's rows; the caller promised `scores`.
+        unsafe { product.run(self.q, self.k.from(chunk.start, 0), scores, chunk.stride) };
+    }
+
+    unsafe fn mix(&mut self, p: &Problem, chunk: &Chunk, scores: *const f32, mixed: *mut f32) {
+        let product = Product {
+            m: p.queries,
+            n: p.value_width,
+            k: chunk.count,
+            keep: chunk.start > 0,
+            factor: 1.0,
+            transposed: false,
+            threads: 1,
+            terms: MANY_TERMS,
+        };
+        // SAFETY: as above.
+        unsafe {
+            let scores = MatRef { ptr: scores, stride: chunk.stride };
+            product.run(scores, self.v.from(chunk.start, 0), mixed, p.value_width);
+        }
+    }
+}
+
+/// With operands rounded to bf16.
+struct Rounded<'a> {
+    q: &'a Rows,
+    keys: &'a Packed,
+    values: &'a Packed,
+    scores: &'a mut Rows,
+}
+
+impl Products for Rounded<'_> {
+    const KEY_STEP: usize = PANEL;
+
+    unsafe fn score(&self, p: &Problem, chunk: &Chunk, scores: *mut f32) {
+        let part = Part {
+            rows: p.queries,
+            first_term: 0,
+            terms: p.key_width,
+            first_column: chunk.start,
+            columns: chunk.count,
+            keep: false,
+        };
+        // SAFETY: promised by the caller.
+        unsafe { multiply(&part, self.q, self.keys, scores, chunk.stride) };
+    }
+
+    unsafe fn mix(&mut self, p: &Problem, chunk: &Chunk, scores: *const f32, mixed: *mut f32) {
+        let part = Part {
+            rows: p.queries,
+            first_term: chunk.start,
+            terms: chunk.count,
+            first_column: 0,
+            columns: p.value_width,
+            keep: chunk.start > 0,
+        };
+        // SAFETY: promised by the caller.
+        unsafe {
+            let scores = MatRef { ptr: scores, stride: chunk.stride };
+            self.scores.fill(scores, p.queries, chunk.count, 1.0);
+            multiply(&part, self.scores, self.values, mixed, p.value_width);
+        }
+    }
+}
+
 /// A thread's working memory.
 #[derive(Default)]
 pub(super) struct Scratch {
+    softmax: Softmax,
+    queries: Rows,
+    rounded: Rows,
+}
+
+impl Scratch {
+    /// Attention of one block in f32; the result is `[queries, value_width]`, valid until the next call.
+    ///
+    /// # Safety
+    /// The matrices hold the problem's rows and columns.
+    pub(super) unsafe fn run(&mut self, p: &Problem, q: MatRef, k: MatRef, v: MatRef) -> &[f32] {
+        // SAFETY: promised by the caller.
+        unsafe { self.softmax.run(p, &mut Full { q, k, v }) }
+    }
+
+    /// The same with packed keys and values of the head.
+    ///
+    /// # Safety
+    /// `q` holds the problem's rows and columns.
+    unsafe fn run_bf16(&mut self, p: &Problem, q: MatRef, keys: &Packed, values: &Packed) -> &[f32] {
+        // SAFETY: promised by the caller; a packed operand knows its own bounds.
+        unsafe {
+            self.queries.fill(q, p.queries, p.key_width, 1.0 / (p.key_width as f32).sqrt());
+            let mut products = Rounded { q: &self.queries, keys, values, scores: &mut self.rounded };
+            self.softmax.run(p, &mut products)
+        }
+    }
+}
+
+/// A streaming softmax and its working memory.
+#[derive(Default)]
+struct Softmax {
     scores: Vec<f32>,
     mixed: Vec<f32>,
     largest: Vec<f32>,
     sums: Vec<f32>,
 }
 
-impl Scratch {
-    /// Attention of one block; the result is `[queries, value_width]`, valid until the next call.
-    ///
+impl Softmax {
     /// # Safety
-    /// The matrices hold the problem's rows and columns.
-    pub(super) unsafe fn run(&mut self, p: &Problem, q: MatRef, k: MatRef, v: MatRef) -> &[f32] {
-        let scale = 1.0 / (p.key_width as f32).sqrt();
-        // Key chunks of equal length, so that the last one is not a sliver.
+    /// The products' operands hold the problem's rows and columns.
+    unsafe fn run<P: Products>(&mut self, p: &Problem, products: &mut P) -> &[f32] {
+        // Key chunks of about equal length, so that the last one is not a sliver.
         let chunks = p.keys.div_ceil(KEY_CHUNK);
-        let chunk = p.keys.div_ceil(chunks);
-        self.scores.resize(p.queries * chunk, 0.0);
+        let stride = p.keys.div_ceil(chunks).next_multiple_of(P::KEY_STEP);
+        self.scores.resize(p.queries * stride, 0.0);
         self.mixed.clear();
         self.mixed.resize(p.queries * p.value_width, 0.0);
         self.largest.clear();
         self.largest.resize(p.queries, f32::NEG_INFINITY);
         self.sums.clear();
         self.sums.resize(p.queries, 0.0);
-        for start in (0..p.keys).step_by(chunk) {
-            let count = chunk.min(p.keys - start);
-            let score = Product {
-                m: p.queries,
-                n: count,
-                k: p.key_width,
-                keep: false,
-                factor: scale,
-                transposed: true,
-                threads: 1,
-                terms: MANY_TERMS,
-            };
-            // SAFETY: the caller's matrices hold these rows; `scores` holds queries * chunk values.
-            unsafe {
-                let k = MatRef { ptr: k.ptr.add(start * k.stride), ..k };
-                score.run(q, k, self.scores.as_mut_ptr(), chunk);
-            }
+        for start in (0..p.keys).step_by(stride) {
+            let chunk = Chunk { start, count: stride.min(p.keys - start), stride };
+            // SAFETY: promised by the caller; `scores` holds queries * stride values.
+            unsafe { products.score(p, &chunk, self.scores.as_mut_ptr()) };
             for row in 0..p.queries {
-                let scores = &mut self.scores[row * chunk..row * chunk + count];
+                let scores = &mut self.scores[row * stride..row * stride + chunk.count];
                 let before = self.largest[row];
                 let largest = simd::max(scores).max(before);
                 if largest > before {
@@ -202,21 +352,8 @@ impl Scratch {
                 }
                 self.sums[row] += simd::exp_in_place(scores, self.largest[row]);
             }
-            let mix = Product {
-                m: p.queries,
-                n: p.value_width,
-                k: count,
-                keep: start > 0,
-                factor: 1.0,
-                transposed: false,
-                threads: 1,
-                terms: MANY_TERMS,
-            };
             // SAFETY: as above; `mixed` holds queries * value_width values.
-            unsafe {
-                let v = MatRef { ptr: v.ptr.add(start * v.stride), ..v };
-                mix.run(MatRef { ptr: self.scores.as_ptr(), stride: chunk }, v, self.mixed.as_mut_ptr(), p.value_width);
-            }
+            unsafe { products.mix(p, &chunk, self.scores.as_ptr(), self.mixed.as_mut_ptr()) };
         }
         for (row, sum) in self.mixed.chunks_exact_mut(p.value_width).zip(&self.sums) {
             simd::scale(row, 1.0 / sum);

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::linear::{Activation, linear};
+use super::linear::{Activation, Weight, linear};
 use super::resize::MapSize;
 use super::{contiguous, on_cpu_f32, simd};
 
@@ -39,7 +39,7 @@ impl ConvShape {
 ///
 /// # Errors
 /// When shapes or devices do not agree.
-pub fn conv2d(x: &Tensor, map: MapSize, shape: ConvShape, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub fn conv2d(x: &Tensor, map: MapSize, shape: ConvShape, weight: &Weight, bias: &Tensor) -> Result<Tensor> {
     let patches = if on_cpu_f32(x) {
         x.contiguous()?.apply_op1_no_bwd(&Patches { map, shape })?
     } else {

@@ -3,7 +3,8 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{FEW_TERMS, MANY_TERMS, MatRef, Product, SMALL_RESULT, contiguous, on_cpu_f32, simd};
+use super::bf16::{Packed, Part, Rows, multiply};
+use super::{FEW_TERMS, MANY_TERMS, MatRef, Precision, Product, SMALL_RESULT, contiguous, on_cpu_f32, simd};
 
 /// What follows the matrix product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,27 +17,73 @@ pub enum Activation {
     Gelu,
 }
 
+/// Rows a task multiplies at once where the weight is rounded: whole tiles, and few enough that they stay in the cache.
+const ROW_BLOCK: usize = 126;
+
+/// A layer's weight, `[out, in]`.
+#[derive(Debug)]
+pub struct Weight(Kept);
+
+#[derive(Debug)]
+enum Kept {
+    Full(Tensor),
+    Rounded(Packed),
+}
+
+impl Weight {
+    /// Keeps a weight for products of that precision.
+    ///
+    /// # Errors
+    /// When bf16 is asked for elsewhere than on the CPU.
+    pub fn new(weight: Tensor, precision: Precision) -> Result<Self> {
+        if precision == Precision::F32 {
+            return Ok(Weight(Kept::Full(weight)));
+        }
+        let (columns, terms) = weight.dims2()?;
+        let (storage, layout) = weight.storage_and_layout();
+        let candle_core::Storage::Cpu(storage) = &*storage else {
+            candle_core::bail!("products of bf16 are for the CPU, not for {:?}", weight.device());
+        };
+        let values = MatRef { ptr: contiguous(storage, layout)?.as_ptr(), stride: terms };
+        // SAFETY: a contiguous tensor of that shape.
+        Ok(Weight(Kept::Rounded(unsafe { Packed::transposed(values, columns, terms) })))
+    }
+}
+
+impl From<Tensor> for Weight {
+    fn from(weight: Tensor) -> Self {
+        Weight(Kept::Full(weight))
+    }
+}
+
 /// `activation(x . weightᵀ + bias)`, plus `residual` if given (only without an activation).
 ///
-/// `x` is `[rows, in]`, `weight` `[out, in]`, `bias` `[out]`, `residual` `[rows, out]`; returns `[rows, out]`.
+/// `x` is `[rows, in]`, `bias` `[out]`, `residual` `[rows, out]`; returns `[rows, out]`.
 ///
 /// # Errors
 /// When shapes or devices do not agree.
 pub fn linear(
     x: &Tensor,
-    weight: &Tensor,
+    weight: &Weight,
     bias: Option<&Tensor>,
     activation: Activation,
     residual: Option<&Tensor>,
 ) -> Result<Tensor> {
     debug_assert!(residual.is_none() || activation == Activation::None);
     if on_cpu_f32(x) {
-        let op = Linear { weight: weight.clone(), bias: bias.cloned(), activation };
+        let op = Linear { weight: &weight.0, bias, activation };
         return match residual {
             Some(residual) => x.contiguous()?.apply_op2_no_bwd(&residual.contiguous()?, &op),
             None => x.contiguous()?.apply_op1_no_bwd(&op),
         };
     }
+    let Kept::Full(weight) = &weight.0 else {
+        candle_core::bail!(
+            "a layer's weight is rounded for the CPU, its input is on {:?} in {:?}",
+            x.device(),
+            x.dtype()
+        );
+    };
     let mut y = x.matmul(&weight.t()?)?;
     if let Some(bias) = bias {
         y = y.broadcast_add(bias)?;
@@ -52,16 +99,60 @@ pub fn linear(
     }
 }
 
-struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+struct Linear<'a> {
+    weight: &'a Kept,
+    bias: Option<&'a Tensor>,
     activation: Activation,
 }
 
-impl Linear {
+impl Kept {
+    /// Input and output channels.
+    fn channels(&self) -> Result<(usize, usize)> {
+        match self {
+            Kept::Full(weight) => weight.dims2().map(|(n, k)| (k, n)),
+            Kept::Rounded(weight) => Ok((weight.terms(), weight.columns())),
+        }
+    }
+
+    /// `out[rows, n] = keep * out + x[rows, k] . weightᵀ`.
+    fn multiply(&self, x: &[f32], keep: bool, out: &mut [f32]) -> Result<()> {
+        let (k, n) = self.channels()?;
+        let rows = x.len() / k;
+        assert!(out.len() == rows * n && x.len() == rows * k);
+        let x = MatRef { ptr: x.as_ptr(), stride: k };
+        match self {
+            Kept::Full(weight) => {
+                let (storage, layout) = weight.storage_and_layout();
+                let candle_core::Storage::Cpu(storage) = &*storage else {
+                    candle_core::bail!("the weights of a CPU layer are on another device");
+                };
+                let weight = contiguous(storage, layout)?;
+                let terms = if rows * n <= SMALL_RESULT { FEW_TERMS } else { MANY_TERMS };
+                let threads = rayon::current_num_threads();
+                let product = Product { m: rows, n, k, keep, factor: 1.0, transposed: true, threads, terms };
+                // SAFETY: sizes were checked above.
+                unsafe { product.run(x, MatRef { ptr: weight.as_ptr(), stride: k }, out.as_mut_ptr(), n) };
+            }
+            Kept::Rounded(weight) => {
+                out.par_chunks_mut(ROW_BLOCK * n).enumerate().for_each_init(Rows::default, |left, (block, out)| {
+                    let rows = out.len() / n;
+                    let part = Part { rows, first_term: 0, terms: k, first_column: 0, columns: n, keep };
+                    // SAFETY: the block's rows are inside `x`, and `out` holds as many.
+                    unsafe {
+                        left.fill(x.from(block * ROW_BLOCK, 0), rows, k, 1.0);
+                        multiply(&part, left, weight, out.as_mut_ptr(), n);
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Linear<'_> {
     fn forward(&self, x: &[f32], x_layout: &Layout, residual: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
         let (rows, k) = x_layout.shape().dims2()?;
-        let (n, weight_k) = self.weight.dims2()?;
+        let (weight_k, n) = self.weight.channels()?;
         if k != weight_k {
             candle_core::bail!("a linear layer for {weight_k} channels was given {k}");
         }
@@ -69,26 +160,7 @@ impl Linear {
             Some(residual) => residual.to_vec(),
             None => vec![0.0_f32; rows * n],
         };
-        let threads = rayon::current_num_threads();
-        {
-            let (storage, layout) = self.weight.storage_and_layout();
-            let candle_core::Storage::Cpu(storage) = &*storage else {
-                candle_core::bail!("the weights of a CPU layer are on another device");
-            };
-            let weight = contiguous(storage, layout)?;
-            let terms = if rows * n <= SMALL_RESULT { FEW_TERMS } else { MANY_TERMS };
-            let keep = residual.is_some();
-            let product = Product { m: rows, n, k, keep, factor: 1.0, transposed: true, threads, terms };
-            // SAFETY: sizes were checked above; `out` is a fresh buffer of rows * n values.
-            unsafe {
-                product.run(
-                    MatRef { ptr: x.as_ptr(), stride: k },
-                    MatRef { ptr: weight.as_ptr(), stride: k },
-                    out.as_mut_ptr(),
-                    n,
-                );
-            }
-        }
+        self.weight.multiply(x, residual.is_some(), &mut out)?;
         let bias = match &self.bias {
             Some(bias) => bias.to_vec1::<f32>()?,
             None => vec![0.0; n],
@@ -109,7 +181,7 @@ impl Linear {
     }
 }
 
-impl CustomOp1 for Linear {
+impl CustomOp1 for Linear<'_> {
     fn name(&self) -> &'static str {
         "linear"
     }
@@ -119,7 +191,7 @@ impl CustomOp1 for Linear {
     }
 }
 
-impl CustomOp2 for Linear {
+impl CustomOp2 for Linear<'_> {
     fn name(&self) -> &'static str {
         "linear-residual"
     }
@@ -133,7 +205,7 @@ impl CustomOp2 for Linear {
     ) -> Result<(CpuStorage, Shape)> {
         let residual = contiguous(residual, residual_layout)?;
         let (rows, _) = x_layout.shape().dims2()?;
-        if residual.len() != rows * self.weight.dim(0)? {
+        if residual.len() != rows * self.weight.channels()?.1 {
             candle_core::bail!("a residual of {} values does not fit {rows} rows", residual.len());
         }
         self.forward(contiguous(x, x_layout)?, x_layout, Some(residual))

@@ -6,6 +6,7 @@
 //! matrix product.
 
 pub mod attention;
+pub mod bf16;
 pub mod conv;
 pub mod linear;
 pub mod norm;
@@ -18,6 +19,16 @@ pub mod window;
 mod agreement_tests;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+
+/// How operands enter the large matrix products of image encoder and memory attention. Everything else is f32 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to bf16, summed in f32. Only on the CPU.
+    Bf16,
+}
 
 /// Whether our own kernel serves this tensor.
 fn on_cpu_f32(x: &Tensor) -> bool {
@@ -65,6 +76,26 @@ struct MatRef {
 unsafe impl Send for MatRef {}
 // SAFETY: as above.
 unsafe impl Sync for MatRef {}
+
+impl MatRef {
+    /// `len` values of a row from `column` on.
+    ///
+    /// # Safety
+    /// The matrix holds them, for as long as the slice is used.
+    unsafe fn values<'a>(&self, row: usize, column: usize, len: usize) -> &'a [f32] {
+        // SAFETY: promised by the caller.
+        unsafe { std::slice::from_raw_parts(self.ptr.add(row * self.stride + column), len) }
+    }
+
+    /// The matrix from that row and column on.
+    ///
+    /// # Safety
+    /// The matrix holds them.
+    unsafe fn from(&self, row: usize, column: usize) -> MatRef {
+        // SAFETY: promised by the caller.
+        MatRef { ptr: unsafe { self.ptr.add(row * self.stride + column) }, ..*self }
+    }
+}
 
 /// `dst[m, n] = keep * dst + factor * a[m, k] . b`, where `b` is `[n, k]` when `transposed`, else `[k, n]`.
 struct Product {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::attention::{HeadsAttention, Problem, Scratch, attention, heads_attention};
 use super::resize::{MapSize, max_pool2};
-use super::{MatRef, SharedPtr, contiguous, on_cpu_f32, simd};
+use super::{MatRef, Precision, SharedPtr, contiguous, on_cpu_f32, simd};
 
 /// How a block attends.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub struct WindowAttention {
     pub heads: usize,
     /// Whether queries are max-pooled 2x2, which halves the map.
     pub pool: bool,
+    /// Of attention over the whole map; windows are small and stay in f32.
+    pub precision: Precision,
 }
 
 impl WindowAttention {
@@ -61,7 +63,7 @@ impl WindowAttention {
         if self.window == 0 && !self.pool {
             // One window over the whole map: its score matrix would take half a GB, so it goes in blocks.
             let part = |i: usize| qkv.narrow(1, i * channels, channels);
-            return attention(&part(0)?, &part(1)?, &part(2)?, self.heads);
+            return attention(&part(0)?, &part(1)?, &part(2)?, self.heads, self.precision);
         }
         let (side_y, side_x) = self.sides();
         let (down, across) = (self.map.height.div_ceil(side_y), self.map.width.div_ceil(side_x));
@@ -213,6 +215,7 @@ impl CustomOp2 for CheckedAttention {
                 heads_attention(
                     &HeadsAttention {
                         heads: op.heads,
+                        precision: op.precision,
                         queries: op.map.area(),
                         keys: op.map.area(),
                         key_width: d,

@@ -17,6 +17,7 @@ use super::config::ModelConfig;
 use super::error::Sam2Error;
 use super::image::{RgbFrame, model_input};
 use super::image_encoder::{ImageEncoder, Pyramid};
+use super::kernels::Precision;
 use super::kernels::conv::ConvShape;
 use super::kernels::linear::Activation;
 use super::kernels::resize::{MapSize, bilinear};
@@ -70,6 +71,8 @@ pub struct LoadOptions {
     /// Keeps memories as they come out of the memory encoder, where they are otherwise rounded to bf16. For parity
     /// scenarios: the rounding makes a long chain of corrections hang on the last bit of a sum.
     pub float32_memories: bool,
+    /// How the large products of image encoder and memory attention are done.
+    pub precision: Precision,
 }
 
 /// Sees what each module returned and how long it took; for parity tests and the benchmark.
@@ -153,7 +156,7 @@ impl Sam2 {
             config = config.at_image_size(image_size)?;
         }
         let root = Root::new(checkpoint, device.clone(), &options.replace);
-        let mut model = Self::build(&root.weights(), &config)?;
+        let mut model = Self::build(&root.weights(), &config, options.precision)?;
         if options.float32_memories {
             model.memory_dtype = DType::F32;
         }
@@ -170,19 +173,21 @@ impl Sam2 {
         let config = recognise::config_of(checkpoint)?;
         let replace = BTreeMap::new();
         let root = Root::new(checkpoint, Device::Cpu, &replace).without_values();
-        Self::build(&root.weights(), &config)?;
+        Self::build(&root.weights(), &config, Precision::F32)?;
         root.finish()?;
         Ok(config)
     }
 
-    fn build(w: &Weights, config: &ModelConfig) -> Result<Sam2, Sam2Error> {
+    fn build(w: &Weights, config: &ModelConfig, precision: Precision) -> Result<Sam2, Sam2Error> {
         let width = config.image_encoder.d_model;
         let memory = config.memory_encoder.out_dim;
         let num_maskmem = config.memory.num_maskmem;
         w.unused("no_mem_pos_enc", &[1, 1, width]);
+        // Two modules do nearly all of the work, and what they lose by rounding the others hardly see.
+        let wide = w.with_precision(precision);
         Ok(Sam2 {
-            image_encoder: ImageEncoder::new(&w.at("image_encoder"), config)?,
-            memory_attention: MemoryAttention::new(&w.at("memory_attention"), config)?,
+            image_encoder: ImageEncoder::new(&wide.at("image_encoder"), config)?,
+            memory_attention: MemoryAttention::new(&wide.at("memory_attention"), config)?,
             memory_encoder: MemoryEncoder::new(&w.at("memory_encoder"), config)?,
             prompt_encoder: PromptEncoder::new(&w.at("sam_prompt_encoder"), config)?,
             mask_decoder: MaskDecoder::new(&w.at("sam_mask_decoder"), config)?,
