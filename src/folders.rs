@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use directories::ProjectDirs;
+use directories::{ProjectDirs, UserDirs};
 
 /// Overrides every folder of the program.
 pub const HOME_VARIABLE: &str = "LABEL_HUB_HOME";
@@ -20,6 +20,14 @@ fn folder(name: &str, of_system: impl Fn(&ProjectDirs) -> PathBuf) -> Option<Pat
 /// Projects of clips whose own folder cannot be written, and backups.
 pub fn data_folder() -> Option<PathBuf> {
     folder("data", |dirs| dirs.data_dir().to_path_buf())
+}
+
+/// Where datasets are proposed whose clip's folder cannot be written: somewhere the user looks.
+pub fn exports_folder() -> Option<PathBuf> {
+    match std::env::var_os(HOME_VARIABLE).filter(|home| !home.is_empty()) {
+        Some(home) => Some(PathBuf::from(home).join("exports")),
+        None => Some(UserDirs::new()?.home_dir().to_path_buf()),
+    }
 }
 
 /// Settings and keys.

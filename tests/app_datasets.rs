@@ -87,9 +87,39 @@ fn an_earlier_export_is_replaced_only_with_consent() {
     assert_eq!(refusal.severity, Severity::Error, "{}", refusal.text);
     let (label, replace) = &refusal.ways_out[0];
     assert_eq!(label, "Replace it");
+    assert!(!refusal.text.contains("--"), "the window has no flags: {}", refusal.text);
     lab.act(replace.clone());
     let done = wait_for_dataset(&mut lab);
     assert!(done.severity < Severity::Error && done.text.contains("png"), "{}", done.text);
+}
+
+#[test]
+fn stale_masks_are_told_and_a_folder_that_refuses_is_not_the_only_one() {
+    let clip = DiscClip::new(96, 64, 6, false);
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(Action::Track(TrackScope::StaleOrMissing));
+    lab.wait_for_run();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let export = |lab: &mut Lab, name: &str| {
+        lab.act(Action::Export(Box::new(request(folder.path().join(name), FormatId::Davis))));
+        wait_for_dataset(lab)
+    };
+    let fresh = export(&mut lab, "fresh");
+    assert!(fresh.severity == Severity::Info && !fresh.text.contains("stale"), "{}", fresh.text);
+    lab.act(Action::GoTo(FrameIdx(3)));
+    lab.act(click(clip.click(3)));
+    lab.wait_for_answers();
+    let stale = (0..6).filter(|frame| lab.is_stale(1, *frame)).count();
+    assert!(stale > 1);
+    let told = export(&mut lab, "stale");
+    assert!(told.text.contains(&format!("{stale} exported masks are stale")), "{}", told.text);
+    assert_eq!(told.severity, Severity::Warning);
+    std::fs::write(folder.path().join("file"), "no folder").expect("writable");
+    let refusal = export(&mut lab, "file/out");
+    let ways: Vec<&str> = refusal.ways_out.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(ways, ["Try again", "Choose another folder…"], "{}", refusal.text);
 }
 
 #[test]

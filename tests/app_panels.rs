@@ -12,6 +12,7 @@ use label_hub::app::facts::{AppFacts, ClipState, ModelState};
 use label_hub::app::input::search;
 use label_hub::app::notices::{Notices, Severity};
 use label_hub::app::panels::UiContext;
+use label_hub::app::panels::export_window::{ExportDraft, ExportView, export_ui};
 use label_hub::app::panels::models_list::{ModelRow, ModelsView, models_ui};
 use label_hub::app::panels::notices_panel::notices_ui;
 use label_hub::app::panels::objects::{ObjectRow, ObjectsState, ObjectsView, objects_ui};
@@ -287,6 +288,7 @@ fn colours_at(harness: &Harness, frame: f32, frame_count: f32) -> Vec<egui::Colo
         egui::Shape::Rect(rect) if rect.fill != egui::Color32::TRANSPARENT => Some(rect),
         _ => None,
     });
+    // No bar and no row; what stands over or under one, and what is cut away for it.
     let rects = rects.filter(|rect| (2.0..6.0).contains(&rect.rect.height()) && rect.rect.x_range().contains(lane.x));
     let rects = rects.filter(|rect| (rect.rect.center().y - lane.y).abs() < 8.0);
     let mut found: Vec<_> = rects.map(|rect| (rect.rect.top(), rect.fill)).collect();
@@ -311,9 +313,9 @@ fn approval_and_what_wants_a_look_are_drawn_and_said_whatever_the_state() {
     let (mut harness, _) = timeline(open(10), &lane);
     harness.run();
     let colours = label_hub::app::theme::Colours::of(Theme::Dark);
-    let (line, amber) = (colours.text, colours.amber);
-    let expected =
-        [vec![line], vec![line], vec![], vec![amber], vec![], vec![], vec![amber], vec![line], vec![], vec![]];
+    let (line, amber) = (vec![colours.field, colours.text], vec![colours.field, colours.amber]);
+    let none = Vec::new;
+    let expected = [line.clone(), line.clone(), none(), amber.clone(), none(), none(), amber, line, none(), none()];
     for (frame, expected) in expected.into_iter().enumerate() {
         assert_eq!(colours_at(&harness, frame as f32, 10.0), expected, "frame {frame}");
     }
@@ -323,6 +325,125 @@ fn approval_and_what_wants_a_look_are_drawn_and_said_whatever_the_state() {
         harness.event(Event::PointerMoved(origin(&harness) + Vec2::new(x, 34.0)));
         harness.run_steps(40);
         assert!(harness.query_by_label_contains(words).is_some(), "frame {frame}");
+    }
+}
+
+#[test]
+fn a_tick_can_be_told_from_a_lane_of_its_own_colour() {
+    let all = |state| Segment { first: FrameIdx(0), last: FrameIdx(999), state };
+    let review = vec![Span { first: FrameIdx(500), last: FrameIdx(500), state: () }];
+    let lane = LaneFrames { segments: vec![all(LaneState::Tracked)], review, ..LaneFrames::default() };
+    let (mut harness, _) = timeline(open(1000), &lane);
+    harness.run();
+    let colours = label_hub::app::theme::Colours::of(Theme::Dark);
+    let width = harness.ctx.content_rect().width() - 16.0 - NAME_WIDTH - 8.0;
+    let lane = origin(&harness) + Vec2::new(NAME_WIDTH + width * 0.5005, 24.0 + 5.0);
+    let filled = |colour| {
+        let mut rects = harness.output().shapes.iter().filter_map(move |clipped| match &clipped.shape {
+            egui::Shape::Rect(rect) if rect.fill == colour => Some(rect.rect),
+            _ => None,
+        });
+        rects.rfind(|rect| rect.contains(lane) && rect.width() < 20.0).expect("it is drawn")
+    };
+    let (tick, cut) = (filled(colours.amber), filled(colours.field));
+    assert_eq!(cut, egui::Rect::from_min_max(tick.min - Vec2::new(1.0, 0.0), tick.max + Vec2::splat(1.0)));
+}
+
+#[test]
+fn the_wheel_moves_the_time_where_no_lane_is_hidden_and_a_button_shows_all_again() {
+    let at_left = |harness: &mut Harness, sent: &Sent| {
+        sent.borrow_mut().clear();
+        let at = origin(harness) + Vec2::new(NAME_WIDTH + 1.0, 10.0);
+        press(harness, at, true);
+        press(harness, at, false);
+        let gone_to = sent.borrow().iter().rev().find_map(|action| match action {
+            Action::GoTo(frame) => Some(frame.0),
+            _ => None,
+        });
+        // The playhead is on frame 450.
+        gone_to.unwrap_or(450)
+    };
+    for (lanes, is_moved) in [(2, true), (20, false)] {
+        let (facts, empty) = (AppFacts { frame: FrameIdx(450), ..open(900) }, LaneFrames::default());
+        let mut state = TimelineState::default();
+        let (mut harness, sent) = panel(TIMELINE, facts, move |ui, cx, actions| {
+            let lane = |id| LaneView {
+                object: ObjectId(id),
+                name: "lane",
+                colour: [9, 99, 200],
+                is_hidden: false,
+                frames: &empty,
+            };
+            let lanes: Vec<LaneView> = (1..=lanes).map(lane).collect();
+            let view = TimelineView { lanes: &lanes, cached: &[], is_waiting: false, had_menu: false };
+            timeline_ui(ui, cx, &view, &mut state, actions);
+        });
+        harness.run();
+        assert!(harness.query_by_label("Fit").is_none(), "all is shown");
+        harness.event(Event::PointerMoved(origin(&harness) + Vec2::new(NAME_WIDTH + 500.0, 60.0)));
+        for _ in 0..6 {
+            harness.event(Event::Zoom(1.3));
+            harness.run();
+        }
+        let before = at_left(&mut harness, &sent);
+        let wheel = |harness: &mut Harness, modifiers| {
+            harness.event(Event::PointerMoved(origin(harness) + Vec2::new(NAME_WIDTH + 500.0, 60.0)));
+            let (unit, phase) = (egui::MouseWheelUnit::Line, egui::TouchPhase::Move);
+            harness.event(Event::MouseWheel { unit, delta: Vec2::new(0.0, -1.0), phase, modifiers });
+            // It is smoothed over some passes.
+            harness.run_steps(30);
+        };
+        wheel(&mut harness, Modifiers::NONE);
+        let moved = at_left(&mut harness, &sent);
+        assert_eq!(moved > before, is_moved, "{lanes} lanes: from {before} to {moved}");
+        wheel(&mut harness, Modifiers::SHIFT);
+        let sideways = at_left(&mut harness, &sent);
+        assert!(sideways > moved, "{lanes} lanes: from {moved} to {sideways}");
+        harness.get_by_label("Fit").click();
+        harness.run();
+        assert!(harness.query_by_label("Fit").is_none() && at_left(&mut harness, &sent) == 0);
+    }
+}
+
+#[test]
+fn stale_masks_are_told_before_they_are_exported() {
+    let told = |facts: AppFacts, stale: usize| {
+        let mut draft = ExportDraft::default();
+        let proposed = |_| std::path::PathBuf::from("clip_coco");
+        let (mut harness, _) = panel(Vec2::new(700.0, 500.0), facts, move |ui, cx, actions| {
+            let view = ExportView { proposed: &proposed, stale: &|object, _| if object.is_none() { stale } else { 0 } };
+            export_ui(ui, cx, &view, &mut draft, actions);
+        });
+        harness.run();
+        let has = |harness: &Harness| harness.query_by_label_contains("stale").is_some();
+        let before = has(&harness);
+        harness.get_by_label("the selected one").click();
+        harness.run();
+        assert!(!has(&harness), "those of the others do not matter");
+        before
+    };
+    let facts = AppFacts { objects: vec![ObjectId(1)], selected: Some(ObjectId(1)), ..open(10) };
+    assert!(told(facts.clone(), 3) && !told(facts, 0));
+}
+
+#[test]
+fn the_list_of_objects_takes_what_it_needs_and_shows_classes() {
+    for (count, least, most) in [(2, 60.0, 170.0), (40, 200.0, 240.0)] {
+        let mut rows: Vec<ObjectRow> = (1..=count).map(|id| row(id, "player")).collect();
+        rows[0].class = Some("person".to_owned());
+        let facts = AppFacts { objects: rows.iter().map(|row| row.id).collect(), ..open(10) };
+        let facts = AppFacts { selected: Some(ObjectId(2)), ..facts };
+        let (mut state, height) = (ObjectsState::default(), Rc::new(std::cell::Cell::new(0.0)));
+        let taken = height.clone();
+        let (mut harness, _) = panel(Vec2::new(264.0, 600.0), facts, move |ui, cx, actions| {
+            let shown = ui.allocate_ui(Vec2::new(240.0, 240.0), |ui| {
+                objects_ui(ui, cx, &ObjectsView { rows: &rows, classes: &[] }, &mut state, actions);
+            });
+            taken.set(shown.response.rect.height());
+        });
+        harness.run();
+        assert!(harness.query_all_by_label("person").next().is_some());
+        assert!((least..=most).contains(&height.get()), "{count} rows: {}", height.get());
     }
 }
 

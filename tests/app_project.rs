@@ -36,6 +36,31 @@ fn wait_until_saved(lab: &mut Lab) {
 }
 
 #[test]
+fn labels_that_are_not_kept_beside_their_clip_are_said_to_be_elsewhere() {
+    let clip = disc();
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let mut lab = Lab::new();
+    lab.app.world_mut().resource_mut::<Project>().data_folder = Some(data.path().to_owned());
+    let open = |lab: &mut Lab, choice| {
+        lab.act(Action::OpenWith(clip.path().to_owned(), None, choice));
+        lab.wait("the clip is open", |world| world.resource::<AppFacts>().clip == ClipState::Open);
+    };
+    // As root every folder can be written, so somebody chooses this for it; later it is found there.
+    open(&mut lab, ProjectChoice::Separate);
+    assert_eq!(lab.said(), Vec::<String>::new(), "it was asked for");
+    let place = lab.app.world().resource::<Project>().handle.as_ref().expect("a project").path().to_owned();
+    assert!(place.starts_with(data.path()));
+    lab.act(click(clip.click(0)));
+    wait_until_saved(&mut lab);
+    open(&mut lab, ProjectChoice::Own);
+    let said = lab.said().last().cloned().expect("it is told");
+    assert!(said.ends_with(&format!("not kept beside it but in {}.", place.display())), "{said}");
+    lab.act(Action::TellSaved);
+    let said = lab.said().last().cloned().expect("it is told");
+    assert!(said.contains(&format!("in {}.", place.display())), "{said}");
+}
+
+#[test]
 fn a_clip_opens_as_it_was_left_and_the_last_steps_can_be_undone() {
     let clip = disc();
     let mut lab = Lab::with_clip(clip.path());

@@ -501,6 +501,29 @@ fn the_crosshair_does_what_the_tool_does() {
     assert_eq!((window.facts().has_first_corner, window.facts().selected), (false, Some(ObjectId(1))));
 }
 
+#[test]
+fn windows_keep_their_place_and_their_frame() {
+    let (_clip, mut window) = labelled();
+    window.act(Action::TogglePanel(Panel::CommandPalette));
+    window.app.update();
+    window.app.update();
+    let full = window.area("Commands");
+    window.type_text("nothing is called that");
+    window.app.update();
+    assert!(window.texts().iter().any(|text| text == "No command is called that."));
+    let small = window.area("Commands");
+    assert!(small.height() < full.height() && small.min == full.min, "{small} after {full}");
+    drop(window);
+    // Smaller than what it has to say.
+    let mut window = BlindWindow::new([800, 600], 64 << 20);
+    window.act(Action::TogglePanel(Panel::Help));
+    for _ in 0..3 {
+        window.app.update();
+    }
+    let help = window.area("Keys");
+    assert!(help.min.x >= 0.0 && help.max.x <= 800.0, "{help}");
+}
+
 #[cfg(feature = "video")]
 #[test]
 fn the_decode_thread_tone_maps_hdr() {

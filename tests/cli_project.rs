@@ -16,7 +16,7 @@ use label_hub::cli::exit::{CliError, Exit};
 use label_hub::cli::export::{ExportArgs, run_with};
 use label_hub::cli::signals::StopFlag;
 use label_hub::cli::track::Surroundings;
-use label_hub::label::{Change, FrameIdx, FrameMark, Mask, ObjectId};
+use label_hub::label::{Change, FrameIdx, FrameMark, Mask, ObjectFacts, ObjectId};
 use label_hub::store::{LabelStore, OnOtherClip, OpenOptions, ProjectStore};
 use serde_json::Value;
 
@@ -176,6 +176,30 @@ fn several_projects_become_one_dataset_with_one_list_of_classes() {
     assert!(stderr.contains("\"dog\""), "{stderr}");
     let (_, stderr) = export(2, &["--test", shown(&first.with_extension("")), "--overwrite"]);
     assert!(stderr.contains("named twice"), "{stderr}");
+}
+
+#[test]
+fn stale_masks_are_told_with_an_export() {
+    let (clip, home) = labelled();
+    act(&clip, |_, snapshot| {
+        let (id, facts) = snapshot.objects[0].clone();
+        let after = ObjectFacts { revision: snapshot.last_revision + 1, ..facts.clone() };
+        vec![Change::Object { id, before: Some(facts), after: Some(after) }]
+    });
+    let out = home.path().join("out");
+    let export = |flags: &[&str]| {
+        let fixed = ["export", shown(clip.path()), "--format", "npy", "--out", shown(&out), "--overwrite"];
+        expect(home.path(), 0, &[&fixed[..], flags].concat())
+    };
+    let (_, stderr) = export(&[]);
+    assert!(stderr.contains("exported masks are stale"), "{stderr}");
+    let (stdout, _) = export(&["--json"]);
+    let stale = of_kind(&json_lines(&stdout), "done")[0]["stale"].as_u64().expect("a count");
+    assert!(stale > 1 && stderr.contains(&format!("{stale} exported masks")), "{stale}: {stderr}");
+    // The car is painted.
+    let (stdout, stderr) = export(&["--json", "--objects", "4"]);
+    assert_eq!(of_kind(&json_lines(&stdout), "done")[0]["stale"], 0);
+    assert!(!stderr.contains("stale"), "{stderr}");
 }
 
 #[test]

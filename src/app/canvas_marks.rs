@@ -60,9 +60,10 @@ pub(super) fn draw(painter: &Painter, canvas: &Canvas, pointer: &Pointer, marks:
     if marks.is_missing {
         hatch(painter, &canvas.view, marks.hatch);
     }
-    for layer in canvas.layers.iter().filter(|layer| layer.is_visible) {
-        number(painter, &canvas.view, layer);
-    }
+    // That of the selected object lies over the others.
+    let (selected, others): (Vec<_>, Vec<_>) =
+        canvas.layers.iter().filter(|layer| layer.is_visible).partition(|layer| layer.is_selected);
+    others.into_iter().chain(selected).for_each(|layer| number(painter, &canvas.view, layer));
     if let Some((prompt, colour)) = marks.prompt {
         draw_prompt(painter, &canvas.view, prompt, colour, pointer, marks);
     }
@@ -133,13 +134,25 @@ fn number(painter: &Painter, view: &ViewTransform, layer: &Layer) {
     painter.galley(plate.center() - galley.size() / 2.0, galley, ink);
 }
 
-/// The middle of the mask's first run: a place that is certainly on the object.
+/// The top of the mask where it is widest: a place that is certainly on the object. Its very first pixel may be a speck far
+/// from it.
 fn top_of(mask: &Mask) -> Option<(f32, f32)> {
-    let (start, end) = mask.spans().next()?;
     let width = mask.size().width as usize;
-    let row_end = (start / width + 1) * width;
-    let middle = (start + end.min(row_end)) / 2;
-    Some(((middle % width) as f32, (start / width) as f32))
+    // Of each row the runs, as start and end in the mask.
+    let rows = mask.spans().flat_map(|(start, end)| {
+        let cut = move |row: usize| (start.max(row * width), end.min((row + 1) * width));
+        (start / width..=(end - 1) / width).map(cut)
+    });
+    let runs: Vec<(usize, usize)> = rows.collect();
+    let widest = (0..runs.len()).rev().max_by_key(|place| runs[*place].1 - runs[*place].0)?;
+    let (mut start, mut end) = runs[widest];
+    for (above_start, above_end) in runs[..widest].iter().rev() {
+        // It touches the run from above.
+        if above_start + width < end && above_end + width > start {
+            (start, end) = (*above_start, *above_end);
+        }
+    }
+    Some((((start + end) / 2 % width) as f32, (start / width) as f32))
 }
 
 fn draw_prompt(
@@ -257,5 +270,26 @@ pub(super) fn cursor(tool: Tool, is_over_marker: bool) -> egui::CursorIcon {
         Tool::Points | Tool::Box => egui::CursorIcon::Crosshair,
         // The circle is the cursor.
         Tool::Brush | Tool::Eraser => egui::CursorIcon::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::FrameSize;
+
+    fn mask(rows: &[&str]) -> Mask {
+        let size = FrameSize { width: rows[0].len() as u32, height: rows.len() as u32 };
+        let pixels: Vec<u8> = rows.iter().flat_map(|row| row.bytes().map(|b| u8::from(b == b'#'))).collect();
+        Mask::from_pixels(size, &pixels).expect("rows of one length")
+    }
+
+    #[test]
+    fn a_number_stands_on_top_of_the_largest_part() {
+        let speck = ["......#", ".##....", ".###...", "#####..", ".###..."];
+        assert_eq!(top_of(&mask(&speck)), Some((2.0, 1.0)));
+        // Runs that go on from row to row, and a mask of nothing.
+        assert_eq!(top_of(&mask(&["..##", "####", "####", "#..."])), Some((3.0, 0.0)));
+        assert_eq!(top_of(&mask(&["...", "..."])), None);
     }
 }

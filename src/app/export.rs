@@ -17,6 +17,7 @@ use crate::formats::{
     GatheredLabels, ImageChoice, ImageSource, ImportTarget, Imported, LabelSource, ObjectInfo, OverlayStyle, Split,
 };
 use crate::label::{FrameIdx, ObjectId, name_with_stream};
+use crate::store::can_write;
 use crate::video::Clip;
 
 use super::labels::{Classes, InOut, LabelIndex, Marks};
@@ -79,11 +80,17 @@ impl Exporting {
     }
 }
 
-/// What the dialog proposes for a clip, or for a stream of it that was chosen: a folder beside it.
-pub fn default_folder(clip: &Path, stream: Option<u32>, format: FormatId) -> PathBuf {
+/// Where the dialog proposes to put the datasets of a clip: beside it or, where nothing can be written there, `elsewhere`.
+pub fn proposed_parent(clip: &Path, elsewhere: Option<PathBuf>) -> PathBuf {
+    let beside = clip.parent().unwrap_or(Path::new("")).to_owned();
+    if can_write(&beside) { beside } else { elsewhere.unwrap_or(beside) }
+}
+
+/// The folder that it proposes there for a clip, or for a stream of it that was chosen.
+pub fn default_folder(parent: &Path, clip: &Path, stream: Option<u32>, format: FormatId) -> PathBuf {
     let mut folder = name_with_stream(clip, stream);
     folder.push(format!("_{format}"));
-    clip.with_file_name(folder)
+    parent.join(folder)
 }
 
 /// Begins an export.
@@ -183,7 +190,8 @@ fn gather(
     let mut marks: BTreeMap<(ObjectId, FrameIdx), _> = BTreeMap::new();
     for (id, entity) in index.objects() {
         let Some(facts) = world.get::<crate::label::ObjectFacts>(entity) else { continue };
-        objects.push(ObjectInfo { id, name: facts.name.clone(), class: facts.class.clone(), colour: facts.colour });
+        let (name, class) = (facts.name.clone(), facts.class.clone());
+        objects.push(ObjectInfo { id, name, class, colour: facts.colour, revision: facts.revision });
         let of_object = world.get::<Marks>(entity).into_iter().flat_map(|marks| marks.frames.iter());
         marks.extend(of_object.map(|(frame, mark)| ((id, *frame), *mark)));
     }
@@ -193,4 +201,22 @@ fn gather(
         mask.map_err(|error| Box::new(error) as formats::SourceError)
     };
     GatheredLabels { clip: ClipFacts::of(clip), objects, marks, read }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datasets_lie_beside_the_clip_or_where_they_can_be_written() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let home = folder.path().join("home");
+        let clip = folder.path().join("a.b.mp4");
+        let parent = proposed_parent(&clip, Some(home.clone()));
+        assert_eq!(default_folder(&parent, &clip, None, FormatId::Coco), folder.path().join("a.b_coco"));
+        // As root no folder refuses; one that is not there does.
+        let clip = folder.path().join("gone/clip.mp4");
+        assert_eq!(proposed_parent(&clip, Some(home.clone())), home);
+        assert_eq!(proposed_parent(&clip, None), folder.path().join("gone"));
+    }
 }

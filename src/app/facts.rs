@@ -93,6 +93,8 @@ pub struct AppFacts {
     pub has_tracked: bool,
     /// Whether an object has prompts on more than one frame; known while touring.
     pub has_correction: bool,
+    /// Whether any mask is stale; known while touring.
+    pub has_stale: bool,
     /// What undo would take back.
     pub undo: Option<String>,
     /// What redo would make again.

@@ -80,6 +80,7 @@ pub(super) fn gather_facts(world: &World) -> AppFacts {
     if facts.is_touring {
         facts.has_tracked = index.objects().any(|(_, e)| world.get::<Marks>(e).is_some_and(has_tracked));
         facts.has_correction = index.objects().any(|(id, _)| index.prompts_of(id).nth(1).is_some());
+        facts.has_stale = index.objects().any(|(id, e)| has_stale(world, id, e));
     }
     if let Some(object) = selected {
         gather_selected(world, object, &mut facts);
@@ -95,6 +96,11 @@ fn largest_side(world: &World) -> Option<u32> {
 
 fn has_tracked(marks: &Marks) -> bool {
     marks.frames.values().any(|mark| matches!(mark.provenance, Provenance::Tracked))
+}
+
+fn has_stale(world: &World, object: crate::label::ObjectId, entity: Entity) -> bool {
+    let (Some(facts), Some(marks)) = (labels::facts(world, object), world.get::<Marks>(entity)) else { return false };
+    marks.frames.values().any(|mark| mark.is_stale(facts.revision))
 }
 
 fn is_locked(world: &World, object: crate::label::ObjectId) -> bool {

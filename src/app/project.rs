@@ -69,6 +69,16 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     real(one) == real(other)
 }
 
+/// Whether a project lies where its clip does. Its path may be the clip's real one.
+pub(super) fn is_beside(project: &Path, clip: &Path) -> bool {
+    match (project.parent(), clip.parent()) {
+        (Some(one), Some(other)) => {
+            is_same_file(one, other) || clip.canonicalize().is_ok_and(|clip| clip.parent() == Some(one))
+        }
+        (None, _) | (_, None) => false,
+    }
+}
+
 struct Opening {
     path: PathBuf,
     clip: Clip,
@@ -199,7 +209,11 @@ pub(super) fn receive_project(world: &mut World) {
             world.resource_mut::<Notices>().push(Severity::Error, text, Vec::new());
         }
         Ok(Ok(opened)) => {
+            let elsewhere = elsewhere(&opening);
             if apply::clip_opened(world, opening.clip, &opening.path, opened) {
+                if let Some(text) = elsewhere {
+                    world.resource_mut::<Notices>().push(Severity::Info, text, Vec::new());
+                }
                 world.resource_mut::<Project>().asked = Some(opening.path);
             }
         }
@@ -209,6 +223,14 @@ pub(super) fn receive_project(world: &mut World) {
             world.resource_mut::<Notices>().push(Severity::Error, error.to_string(), ways_out);
         }
     }
+}
+
+/// What to say when a clip was opened and its project turned out to lie elsewhere.
+fn elsewhere(opening: &Opening) -> Option<String> {
+    let clip = opening.clip.path();
+    let name = clip.file_name().unwrap_or(clip.as_os_str()).to_string_lossy();
+    let text = format!("The labels of {name} are not kept beside it but in {}.", opening.path.display());
+    (opening.choice == ProjectChoice::Own && !is_beside(&opening.path, clip)).then_some(text)
 }
 
 /// What can be done about a project that does not open.

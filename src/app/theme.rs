@@ -87,9 +87,11 @@ pub fn figures() -> FontId {
 pub fn install_fonts(ctx: &egui::Context) {
     let mut fonts = FontDefinitions::default();
     egui_phosphor::add_to_fonts(&mut fonts, egui_phosphor::Variant::Regular);
-    // Icons stand among figures too.
-    if let Some(monospace) = fonts.families.get_mut(&FontFamily::Monospace) {
-        monospace.push("phosphor".to_owned());
+    // Icons stand among figures too, and arrows, which only the font of the figures has, among words.
+    for (family, font) in [(FontFamily::Monospace, "phosphor"), (FontFamily::Proportional, "Hack")] {
+        if let Some(fonts) = fonts.families.get_mut(&family) {
+            fonts.push(font.to_owned());
+        }
     }
     ctx.set_fonts(fonts);
 }
@@ -120,6 +122,14 @@ pub fn apply(ctx: &egui::Context, theme: Theme) {
         style.animation_time = 0.0;
         style.visuals = visuals(theme, &colours);
     });
+}
+
+/// For panels that are not ours and write with the colour of what is selected: one that can be read, on panels and behind
+/// text.
+pub fn strong_selection(visuals: &mut Visuals, theme: Theme) {
+    let colours = Colours::of(theme);
+    visuals.selection.bg_fill = colours.accent;
+    visuals.selection.stroke = Stroke::new(1.0, colours.on_accent);
 }
 
 fn visuals(theme: Theme, colours: &Colours) -> Visuals {
@@ -178,6 +188,17 @@ mod tests {
     fn contrast(a: Color32, b: Color32) -> f64 {
         let (a, b) = (luminance(a), luminance(b));
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn no_sign_among_words_shows_as_an_empty_box() {
+        let ctx = egui::Context::default();
+        install_fonts(&ctx);
+        // The fonts are there from the first pass on.
+        ctx.run_ui(egui::RawInput::default(), |_| {}).textures_delta.clear();
+        for sign in "←→↑↓…·×–".chars() {
+            assert!(ctx.fonts_mut(|fonts| fonts.has_glyph(&FontId::proportional(13.0), sign)), "{sign}");
+        }
     }
 
     #[test]

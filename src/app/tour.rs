@@ -44,7 +44,8 @@ impl TourStep {
             TourStep::Open => facts.clip == super::facts::ClipState::Open,
             TourStep::Click => facts.has_prompts,
             TourStep::Track => facts.has_tracked,
-            TourStep::Correct => facts.has_correction,
+            // Before it is tracked again the correction holds on its own frame only.
+            TourStep::Correct => facts.has_correction && !facts.has_stale,
             TourStep::Export => facts.panel == Some(Panel::Export) || facts.is_exporting,
         }
     }
@@ -101,6 +102,13 @@ mod tests {
         assert_eq!(step_with(&mut world, &facts), Some(TourStep::Track));
         facts.has_tracked = true;
         assert_eq!(step_with(&mut world, &facts), Some(TourStep::Correct));
+        (facts.has_correction, facts.has_stale) = (true, true);
+        assert_eq!(step_with(&mut world, &facts), Some(TourStep::Correct), "it is to be tracked again");
+        let tracked_again = AppFacts { has_stale: false, ..facts.clone() };
+        let mut other = World::new();
+        other.insert_resource(Settings::default());
+        other.insert_resource(*world.resource::<Tour>());
+        assert_eq!(step_with(&mut other, &tracked_again), Some(TourStep::Export));
         // Nothing drifted.
         perform(&mut world, TourMove::Next);
         assert_eq!(step_with(&mut world, &facts), Some(TourStep::Export));

@@ -11,12 +11,13 @@ use bevy_egui::egui::{
 };
 use bevy_egui::{EguiContext, PrimaryEguiContext};
 
+use crate::folders;
 use crate::label::FrameIdx;
 
 use super::action::{Action, Panel, Tool};
 use super::canvas::Canvas;
 use super::canvas_marks;
-use super::export::Exporting;
+use super::export::{Exporting, proposed_parent};
 use super::facts::{AppFacts, ClipState};
 use super::input::{Keymap, PadKey};
 use super::keyboard::KeyPresses;
@@ -57,7 +58,9 @@ pub struct UiState {
     pub(super) settings: settings_window::SettingsState,
     pub(super) rebinding: Option<ui_windows::Rebinding>,
     pub(super) dialog: Option<Dialog>,
-    lanes: LaneCache,
+    pub(super) lanes: LaneCache,
+    /// Where datasets of the open clip are proposed to go.
+    pub(super) exports: std::path::PathBuf,
     hovered_marker: Option<usize>,
     /// Whether a text field had the focus at the end of the last pass. egui lets go of it on Escape before we are asked.
     was_typing: bool,
@@ -134,6 +137,8 @@ fn begin_clip(world: &World, state: &mut UiState) {
     let Some(clip) = world.resource::<OpenClip>().clip() else { return };
     let clip = (clip.path().to_owned(), clip.chosen_stream());
     if state.clip.as_ref() != Some(&clip) {
+        // It is tried out on the disk, so not in every pass.
+        state.exports = proposed_parent(&clip.0, folders::exports_folder());
         state.clip = Some(clip);
         state.timeline = TimelineState::default();
         state.export.begin_clip();
@@ -325,9 +330,9 @@ fn right_panel(root: &mut egui::Ui, world: &mut World, cx: &UiContext, state: &m
             state.objects.rename(row.id, &row.name);
         }
         let classes = world.resource::<labels::Classes>().0.clone();
+        // What it does not need is the inspector's.
         let half = (ui.available_height() * 0.5).max(160.0);
         ui.allocate_ui(EguiVec::new(ui.available_width(), half), |ui| {
-            ui.set_min_height(half);
             let view = ObjectsView { rows: &rows, classes: &classes };
             objects_ui(ui, cx, &view, &mut state.objects, actions);
         });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bevy::prelude::*;
 
+use crate::formats::{FrameChoice, FramesWith};
 use crate::label::{FrameIdx, FrameMark, FramePrompt, FrameSize, ObjectId, Rgb, counted};
 use crate::models::Speed;
 use crate::store::SaveState;
@@ -213,6 +214,17 @@ impl LaneCache {
     /// An object's stretches.
     pub(super) fn frames(&self, object: ObjectId) -> Option<&LaneFrames> {
         self.0.get(&object).map(|lane| &lane.frames)
+    }
+
+    /// How many masks of an object, of all without one, an export of these frames would bring stale.
+    pub(super) fn stale(&self, object: Option<ObjectId>, frames: FrameChoice) -> usize {
+        // What is approved is not stale.
+        if frames.with == FramesWith::Approved {
+            return 0;
+        }
+        let lanes = self.0.iter().filter(|(id, _)| object.is_none_or(|object| object == **id));
+        let range = frames.range.unwrap_or((FrameIdx(0), FrameIdx(u32::MAX)));
+        lanes.map(|(_, lane)| lane.frames.stale_among(range, frames.every)).sum()
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bevy::prelude::*;
 use bevy_egui::egui::{self, Align2, Vec2 as EguiVec};
-use egui_file_dialog::FileDialog;
+use egui_file_dialog::{FileDialog, Filter};
 
 use super::action::{Action, FileQuestion, Panel};
 use super::export::default_folder;
@@ -14,7 +14,7 @@ use super::labels::Classes;
 use super::model_files::{ModelFiles, terms};
 use super::notices::{Notices, Severity};
 use super::panels::UiContext;
-use super::panels::export_window::export_ui;
+use super::panels::export_window::{ExportView, export_ui};
 use super::panels::help_window::help_ui;
 use super::panels::models_list::{ModelRow, ModelsView};
 use super::panels::notices_panel::log_ui;
@@ -22,10 +22,13 @@ use super::panels::palette_window::{PaletteState, palette_ui};
 use super::panels::settings_window::{SettingsRequest, SettingsView, settings_ui};
 use super::settings::Settings;
 use super::state::{Model, ModelStatus, OpenClip, Selection, Windows};
+use super::theme;
 use super::ui::UiState;
 use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
 use crate::folders;
 use crate::models::{Origin, Registry};
+use crate::store::PROJECT_EXTENSION;
+use crate::video::is_video_name;
 
 /// A dialog of files and what its answer is for.
 pub(super) struct Dialog {
@@ -56,7 +59,7 @@ pub(super) fn windows(
     };
     let (title, size) = match panel {
         Panel::CommandPalette => ("Commands", EguiVec::new(520.0, 360.0)),
-        Panel::Help => ("Keys", EguiVec::new(760.0, 520.0)),
+        Panel::Help => ("Keys", EguiVec::new(880.0, 520.0)),
         Panel::Settings => ("Settings", EguiVec::new(760.0, 480.0)),
         Panel::Log => ("Log", EguiVec::new(640.0, 400.0)),
         Panel::Export => ("Export", EguiVec::new(640.0, 380.0)),
@@ -64,7 +67,11 @@ pub(super) fn windows(
     let mut is_open = true;
     let room = ctx.viewport_rect().size() - EguiVec::splat(48.0);
     let window = egui::Window::new(title).id(egui::Id::new(title)).open(&mut is_open).collapsible(false);
-    let window = window.resizable(false).fixed_size(size.min(room)).anchor(Align2::CENTER_CENTER, EguiVec::ZERO);
+    // In the middle when it is full. Its top stays where it is when there is less in it: tabs and the field that is typed
+    // in do not move away.
+    let size = size.min(room);
+    let top = EguiVec::new(0.0, ((room.y - size.y) / 2.0).round());
+    let window = window.resizable(false).fixed_size(size).anchor(Align2::CENTER_TOP, top);
     window.show(ctx, |ui| match panel {
         Panel::CommandPalette => {
             let mut all = Action::without_arguments();
@@ -83,8 +90,10 @@ pub(super) fn windows(
             }
             match world.resource::<OpenClip>().clip().cloned() {
                 Some(clip) => {
-                    let folder = |format| default_folder(clip.path(), clip.chosen_stream(), format);
-                    export_ui(ui, cx, &mut state.export, &folder, actions);
+                    let folder = |format| default_folder(&state.exports, clip.path(), clip.chosen_stream(), format);
+                    let stale = |object, frames| state.lanes.stale(object, frames);
+                    let view = ExportView { proposed: &folder, stale: &stale };
+                    export_ui(ui, cx, &view, &mut state.export, actions);
                 }
                 None => drop(ui.label("No clip is open.")),
             }
@@ -267,10 +276,14 @@ pub(super) fn take_rebinding_key(presses: &[KeyPress], world: &mut World, state:
 /// The dialog of files: opened when somebody asked, answered as an action.
 pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &mut Vec<Action>) {
     if let Some(question) = world.resource_mut::<Windows>().question.take() {
-        state.dialog = Some(open_dialog(question, world));
+        state.dialog = Some(open_dialog(question, world, ctx.viewport_rect()));
     }
     let Some(Dialog { question, dialog }) = &mut state.dialog else { return };
+    // It writes with the colour that others have behind text.
+    let style = ctx.global_style();
+    ctx.global_style_mut(|style| theme::strong_selection(&mut style.visuals, world.resource::<Settings>().theme));
     dialog.update(ctx);
+    ctx.set_global_style(style);
     if let Some(path) = dialog.take_picked() {
         actions.push(match question {
             FileQuestion::OpenClip | FileQuestion::OpenFolder => Action::Open(path),
@@ -291,7 +304,7 @@ pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut Ui
     }
 }
 
-fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
+fn open_dialog(question: FileQuestion, world: &World, window: egui::Rect) -> Dialog {
     let clip = world.resource::<OpenClip>().clip().map(|clip| clip.path().to_owned());
     let last = clip.or_else(|| world.resource::<Settings>().recent.first().cloned());
     let folder = last.as_deref().and_then(Path::parent).filter(|folder| folder.is_dir()).map(Path::to_owned);
@@ -306,19 +319,23 @@ fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
         FileQuestion::ImportLabels => ("Import labels", false),
         FileQuestion::ImportLabelsFolder => ("Import labels from a folder", true),
     };
-    let mut dialog = FileDialog::new().title(title).default_size(EguiVec::new(760.0, 480.0));
+    let size = EguiVec::new(760.0, 480.0);
+    let place = window.center() - (size + EguiVec::splat(48.0)) / 2.0;
+    let mut dialog = FileDialog::new().title(title).default_size(size).default_pos(place.max(window.min));
     if let Some(folder) = folder {
         dialog = dialog.initial_directory(folder);
     }
     dialog = match question {
+        FileQuestion::OpenClip => {
+            dialog.add_file_filter(CLIPS, Filter::new(is_clip_or_project)).default_file_filter(CLIPS)
+        }
         FileQuestion::OpenModel => {
             dialog.add_file_filter_extensions("Models", vec!["pt", "safetensors"]).default_file_filter("Models")
         }
         FileQuestion::ImportClasses => dialog.add_file_filter_extensions("Text", vec!["txt"]),
         FileQuestion::SaveProjectCopy => dialog.default_file_name(&copy_name(world)),
         FileQuestion::ExportTo => dialog.default_file_name("dataset"),
-        FileQuestion::OpenClip
-        | FileQuestion::OpenFolder
+        FileQuestion::OpenFolder
         | FileQuestion::SaveMasksTo
         | FileQuestion::ImportLabels
         | FileQuestion::ImportLabelsFolder => dialog,
@@ -333,9 +350,35 @@ fn open_dialog(question: FileQuestion, world: &World) -> Dialog {
     Dialog { question, dialog }
 }
 
+/// What is listed when a clip is to be opened, until somebody chooses all files.
+const CLIPS: &str = "Videos and projects";
+
+fn is_clip_or_project(path: &Path) -> bool {
+    is_video_name(path) || path.extension().is_some_and(|ending| ending == PROJECT_EXTENSION)
+}
+
 /// What a copy of the open project is called unless somebody says otherwise.
 fn copy_name(world: &World) -> String {
     let handle = world.resource::<super::project::Project>().handle.as_ref();
     let name = handle.and_then(|handle| handle.path().file_name());
     name.map_or_else(|| "copy.labelhub".to_owned(), |name| format!("copy of {}", name.to_string_lossy()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clips_and_projects_are_listed_and_not_what_lies_beside_them() {
+        for (name, is_listed) in [
+            ("clip.MP4", true),
+            ("clip.mp4.labelhub", true),
+            ("clip.mp4.labelhub-wal", false),
+            ("clip.mp4.labelhub-shm", false),
+            ("clip.mp4.labelhub.lock", false),
+            ("0_1.npy", false),
+        ] {
+            assert_eq!(is_clip_or_project(Path::new(name)), is_listed, "{name}");
+        }
+    }
 }

@@ -260,6 +260,8 @@ impl From<FormatError> for CliError {
             | FormatError::UnknownClass { .. }
             | FormatError::NoImport { .. } => Exit::Usage,
         };
-        CliError::new(exit, error.to_string())
+        // The window has a button for it.
+        let flag = if matches!(error, FormatError::Exists { .. }) { " (--overwrite)" } else { "" };
+        CliError::new(exit, format!("{error}{flag}"))
     }
 }

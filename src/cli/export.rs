@@ -152,6 +152,7 @@ struct DoneLine<'a> {
     clips: u64,
     frames: u64,
     masks: u64,
+    stale: u64,
     images: u64,
     lost: Vec<String>,
     check: &'a CheckReport,
@@ -276,6 +277,9 @@ fn export(
             Ok(stop.requested().unwrap_or(Exit::Interrupted))
         }
         Some(report) => {
+            if let Some(line) = report.stale_line() {
+                reporter.notice(&line)?;
+            }
             reporter.result(&Event::Done(DoneLine::of(&report)), &in_words(&report))?;
             Ok(Exit::Success)
         }
@@ -343,6 +347,7 @@ impl<'a> DoneLine<'a> {
             clips: report.clips,
             frames: report.frames,
             masks: report.masks,
+            stale: report.stale,
             images: report.images,
             lost: report.losses.lines(),
             check: &report.check,
@@ -353,7 +358,7 @@ impl<'a> DoneLine<'a> {
 }
 
 fn in_words(report: &ExportReport) -> String {
-    let ExportReport { format, folder, clips, frames, masks, images, losses, check, renamed, notes } = report;
+    let ExportReport { format, folder, clips, frames, masks, images, losses, check, renamed, notes, .. } = report;
     let counts = [(*clips, "clip"), (*frames, "frame"), (*masks, "mask"), (*images, "picture")];
     let counts: Vec<String> = counts.into_iter().map(|(count, what)| counted(count, what)).collect();
     let mut lines = vec![format!("{}: {format}, {}", folder.display(), counts.join(", "))];

@@ -147,6 +147,7 @@ impl Project {
             name: facts.name.clone(),
             class: facts.class.clone(),
             colour: facts.colour,
+            revision: facts.revision,
         });
         GatheredLabels {
             clip: ClipFacts::of(&self.clip),

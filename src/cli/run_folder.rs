@@ -13,6 +13,7 @@ use super::manifest::{FORMAT, Manifest};
 use super::prompt_file::read_json;
 use crate::formats::{npy, write_atomically};
 use crate::label::{FrameIdx, Mask, ObjectId, name_with_stream};
+use crate::store::can_write;
 
 const MANIFEST_NAME: &str = "labelhub-run.json";
 const LOCK_NAME: &str = ".labelhub-run.lock";
@@ -182,11 +183,6 @@ pub fn default_folder(clip: &Path, stream: Option<u32>, working: &Path) -> PathB
     };
     let beside = parent.join(&name);
     if beside.is_dir() || can_write(&parent) { beside } else { working.join(&name) }
-}
-
-/// Trying is the only way to know: permissions, read-only mounts and quotas all count.
-fn can_write(folder: &Path) -> bool {
-    tempfile::Builder::new().prefix(".labelhub-").tempfile_in(folder).is_ok()
 }
 
 fn parse_mask_name(name: &str, pad: usize) -> Option<(FrameIdx, ObjectId)> {

@@ -74,6 +74,8 @@ pub struct ObjectInfo {
     pub class: Option<String>,
     /// Its colour on screen.
     pub colour: Rgb,
+    /// The revision of its prompts: tracked masks of another one are stale.
+    pub revision: u64,
 }
 
 /// The labels of one clip.

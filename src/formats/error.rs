@@ -53,7 +53,7 @@ pub enum FormatError {
         expected: FrameSize,
     },
     /// Something is already there, and nobody agreed to replace it.
-    #[error("{}: already there; choose another folder, or allow it to be replaced (--overwrite)", path.display())]
+    #[error("{}: already there; choose another folder, or allow it to be replaced", path.display())]
     Exists {
         /// The folder.
         path: PathBuf,

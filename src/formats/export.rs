@@ -49,6 +49,7 @@ pub fn export(
             clips: dataset.clips.len() as u64,
             frames: dataset.frame_count(),
             masks: output.masks,
+            stale: dataset.stale,
             images: output.images_written,
             losses: output.losses,
             check,

@@ -24,6 +24,8 @@ pub struct ExportReport {
     pub frames: u64,
     /// Masks written that are not empty.
     pub masks: u64,
+    /// Masks, empty ones included, whose prompts have changed since they were tracked.
+    pub stale: u64,
     /// Pictures written.
     pub images: u64,
     /// What the format could not hold.
@@ -34,6 +36,18 @@ pub struct ExportReport {
     pub renamed: Vec<Renamed>,
     /// What else its reader should know.
     pub notes: Vec<String>,
+}
+
+impl ExportReport {
+    /// What is to be said of stale masks, if there are any.
+    pub fn stale_line(&self) -> Option<String> {
+        let is_one = self.stale == 1;
+        let (be, they) = if is_one { ("is", "it was") } else { ("are", "they were") };
+        let exported = counted(self.stale, "exported mask");
+        let text =
+            format!("{exported} {be} stale: the prompts have changed since {they} tracked; track and export again");
+        (self.stale > 0).then_some(text)
+    }
 }
 
 /// What a format could not hold, counted.

@@ -15,6 +15,8 @@ pub(super) struct Dataset<'a> {
     pub renamed: Vec<Renamed>,
     /// What of the plan its author may not expect.
     pub notes: Vec<String>,
+    /// Masks whose prompts have changed since they were tracked.
+    pub stale: u64,
 }
 
 /// One clip.
@@ -45,6 +47,8 @@ pub(super) struct DatasetObject {
     /// Its class's position in [`Dataset::classes`].
     pub class: usize,
     pub colour: Rgb,
+    /// The revision of its prompts.
+    pub revision: u64,
 }
 
 /// One frame of a clip.
@@ -105,7 +109,7 @@ impl<'a> Dataset<'a> {
     /// Makes every choice of the plan.
     pub fn resolve(plan: &ExportPlan<'a>, format: FormatId) -> Result<Self, FormatError> {
         let (classes, renamed, notes) = (plan.classes.clone(), Vec::new(), Vec::new());
-        let mut dataset = Dataset { clips: Vec::new(), classes, renamed, notes };
+        let mut dataset = Dataset { clips: Vec::new(), classes, renamed, notes, stale: 0 };
         if dataset.classes.is_empty() {
             dataset.classes = classes_of([], plan.clips.iter().map(|clip| clip.labels));
         }
@@ -126,6 +130,9 @@ impl<'a> Dataset<'a> {
             }
             let has_mark = |frame: &FrameIdx| objects.iter().any(|o| clip.labels.mark(o.id, *frame).is_some());
             unlabelled += chosen.iter().filter(|frame| !has_mark(frame)).count();
+            let pairs = objects.iter().flat_map(|o| chosen.iter().map(move |frame| (o, *frame)));
+            let marks = pairs.filter_map(|(o, frame)| Some((o.revision, clip.labels.mark(o.id, frame)?)));
+            dataset.stale += marks.filter(|(revision, mark)| mark.is_stale(*revision)).count() as u64;
             let digits = facts.frames.len().saturating_sub(1).to_string().len().max(5);
             let mut frames = Vec::with_capacity(chosen.len());
             for idx in chosen {
@@ -153,7 +160,7 @@ impl<'a> Dataset<'a> {
         }
         if unlabelled > 0 && format.says_absent() {
             dataset.notes.push(format!(
-                "{} without a mask, exported as empty; choose the frames with masks to leave them out (--frames masks)",
+                "{} without a mask, exported as empty; choose the frames with masks to leave them out",
                 counted(unlabelled, "frame")
             ));
         }
@@ -179,8 +186,8 @@ impl<'a> Dataset<'a> {
             })?;
             let file_name = file_names.take(&info.name, &format!("object_{}", info.id));
             self.note_name("object", &info.name, &file_name);
-            let (id, name, colour) = (info.id, info.name.clone(), info.colour);
-            objects.push(DatasetObject { id, number, name, file_name, class, colour });
+            let (id, name, colour, revision) = (info.id, info.name.clone(), info.colour, info.revision);
+            objects.push(DatasetObject { id, number, name, file_name, class, colour, revision });
         }
         Ok(objects)
     }

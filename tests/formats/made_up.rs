@@ -54,7 +54,7 @@ impl MadeUp {
     pub fn add_object(&mut self, id: u32, name: &str, class: Option<&str>) -> ObjectId {
         let id = ObjectId(id);
         let (name, class) = (name.to_owned(), class.map(str::to_owned));
-        self.objects.push(ObjectInfo { id, name, class, colour: palette::colour_of(id) });
+        self.objects.push(ObjectInfo { id, name, class, colour: palette::colour_of(id), revision: 0 });
         id
     }
 

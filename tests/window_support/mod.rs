@@ -18,7 +18,7 @@ use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::render::settings::WgpuSettings;
 use bevy::window::{CursorMoved, PrimaryWindow, WindowEvent, WindowResolution};
-use bevy_egui::{EguiFullOutput, EguiPostUpdateSet, egui};
+use bevy_egui::{EguiContext, EguiFullOutput, EguiInput, EguiPostUpdateSet, PrimaryEguiContext, egui};
 use crossbeam_channel::{Receiver, bounded};
 use label_hub::app::action::Action;
 use label_hub::app::canvas::Canvas;
@@ -150,6 +150,23 @@ impl BlindWindow {
         }
         self.app.update();
         self.app.world().resource::<Texts>().0.clone()
+    }
+
+    /// Text is typed, and an update passes.
+    pub fn type_text(&mut self, text: &str) {
+        let mut inputs = self.app.world_mut().query::<&mut EguiInput>();
+        for mut input in inputs.iter_mut(self.app.world_mut()) {
+            input.events.push(egui::Event::Text(text.to_owned()));
+        }
+        self.app.update();
+    }
+
+    /// Where a window of the panels is.
+    pub fn area(&mut self, title: &str) -> egui::Rect {
+        let mut contexts = self.app.world_mut().query_filtered::<&mut EguiContext, With<PrimaryEguiContext>>();
+        let mut context = contexts.single_mut(self.app.world_mut()).expect("the window has one");
+        let rect = context.get_mut().memory(|memory| memory.area_rect(egui::Id::new(title)));
+        rect.unwrap_or_else(|| panic!("{title:?} is not open"))
     }
 
     /// Where a pixel of the frame is in the window.

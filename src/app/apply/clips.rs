@@ -384,13 +384,17 @@ fn tell_saved(world: &mut World) {
         let copy = ("Save a copy…".to_owned(), Action::Ask(FileQuestion::SaveProjectCopy));
         return tell(world, Severity::Warning, text, vec![copy]);
     }
-    let name = handle.path().file_name().unwrap_or(handle.path().as_os_str()).to_string_lossy().into_owned();
+    let place = match world.resource::<OpenClip>().clip() {
+        Some(clip) if project::is_beside(handle.path(), clip.path()) => handle.path().file_name(),
+        Some(_) | None => None,
+    };
+    let place = Path::new(place.unwrap_or(handle.path().as_os_str())).display();
     match handle.saved() {
         SaveState::Saved | SaveState::Saving => {
             let export = Action::TogglePanel(Panel::Export);
             let keys = world.get_resource::<Keymap>().and_then(|keymap| keymap.shortcut_text(&export));
             let exports = keys.map(|keys| format!(" {keys} exports.")).unwrap_or_default();
-            let text = format!("Everything is saved already, in {name}.{exports}");
+            let text = format!("Everything is saved already, in {place}.{exports}");
             tell(world, Severity::Info, text, vec![("Export…".to_owned(), export)]);
         }
         SaveState::Failed(reason) => {

@@ -83,7 +83,8 @@ fn exported(world: &mut World, report: &ExportReport) {
         report.folder.display(),
     )];
     let losses = report.losses.lines();
-    let severity = if losses.is_empty() { Severity::Info } else { Severity::Warning };
+    let severity = if losses.is_empty() && report.stale == 0 { Severity::Info } else { Severity::Warning };
+    lines.extend(report.stale_line().map(|line| format!("{line}.")));
     lines.extend(losses);
     lines.extend(report.notes.iter().cloned());
     if !report.renamed.is_empty() {
@@ -96,17 +97,29 @@ fn failed(world: &mut World, error: &FormatError, request: Option<ExportRequest>
     if matches!(error, FormatError::Cancelled) {
         return tell(world, Severity::Info, "Stopped; nothing was left behind.", Vec::new());
     }
-    let ways_out = match (error, request) {
+    let mut ways_out = match (error, request) {
         (FormatError::Exists { .. }, Some(request)) => {
             let again = ExportRequest { overwrite: true, ..request };
-            vec![
-                ("Replace it".to_owned(), Action::Export(Box::new(again))),
-                ("Choose another folder…".to_owned(), Action::TogglePanel(Panel::Export)),
-            ]
+            vec![("Replace it".to_owned(), Action::Export(Box::new(again)))]
         }
         (_, Some(request)) => vec![("Try again".to_owned(), Action::Export(Box::new(request)))],
         (_, None) => Vec::new(),
     };
+    // All that an export reads as files lies in its folder.
+    let is_about_folder = matches!(
+        error,
+        FormatError::Read { .. }
+            | FormatError::Write { .. }
+            | FormatError::Exists { .. }
+            | FormatError::NotAnExport { .. }
+            | FormatError::HoldsOther { .. }
+            | FormatError::HoldsMore { .. }
+            | FormatError::InTheWay { .. }
+            | FormatError::HoldsClip { .. }
+    );
+    if is_about_folder && !ways_out.is_empty() {
+        ways_out.push(("Choose another folder…".to_owned(), Action::TogglePanel(Panel::Export)));
+    }
     tell(world, Severity::Error, error.to_string(), ways_out);
 }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use bevy_egui::egui::{Button, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, Vec2};
 
-use super::super::action::{Action, FileQuestion};
+use super::super::action::{Action, FileQuestion, TrackScope};
 use super::super::export::ExportRequest;
 use super::UiContext;
-use crate::formats::{FormatId, FramesWith, ImageChoice, OverlayStyle};
+use crate::formats::{FormatId, FrameChoice, FramesWith, ImageChoice, OverlayStyle};
+use crate::label::ObjectId;
 
 /// What was chosen so far.
 #[derive(Debug)]
@@ -52,14 +53,16 @@ impl ExportDraft {
     }
 }
 
-/// Draws it. `proposed` is the folder for a format when none was chosen.
-pub fn export_ui(
-    ui: &mut Ui,
-    cx: &UiContext,
-    draft: &mut ExportDraft,
-    proposed: &dyn Fn(FormatId) -> PathBuf,
-    actions: &mut Vec<Action>,
-) {
+/// What it shows of the clip and its labels.
+pub struct ExportView<'a> {
+    /// The folder for a format when none was chosen.
+    pub proposed: &'a dyn Fn(FormatId) -> PathBuf,
+    /// How many masks of an object, of all without one, are stale on the frames of a choice.
+    pub stale: &'a dyn Fn(Option<ObjectId>, FrameChoice) -> usize,
+}
+
+/// Draws it.
+pub fn export_ui(ui: &mut Ui, cx: &UiContext, view: &ExportView, draft: &mut ExportDraft, actions: &mut Vec<Action>) {
     Grid::new("export").num_columns(2).spacing([24.0, 8.0]).show(ui, |ui| {
         ui.label("Format");
         ComboBox::from_id_salt("format").selected_text(draft.format.name()).width(220.0).show_ui(ui, |ui| {
@@ -108,14 +111,17 @@ pub fn export_ui(
             ui.end_row();
         }
         ui.label("Folder");
-        folder_ui(ui, cx, draft, proposed, actions);
+        folder_ui(ui, cx, draft, view.proposed, actions);
         ui.end_row();
         ui.label("");
         ui.checkbox(&mut draft.overwrite, "Replace an earlier export there");
         ui.end_row();
     });
+    let range = cx.facts.in_out.filter(|_| draft.is_in_range);
+    let selected = cx.facts.selected.filter(|_| draft.is_selected_only);
+    stale_ui(ui, cx, (view.stale)(selected, FrameChoice { with: draft.frames, every: draft.every, range }));
     ui.add_space(16.0);
-    let folder = draft.folder.clone().map_or_else(|| proposed(draft.format), PathBuf::from);
+    let folder = draft.folder.clone().map_or_else(|| (view.proposed)(draft.format), PathBuf::from);
     let request = ExportRequest {
         format: draft.format,
         folder,
@@ -132,6 +138,19 @@ pub fn export_ui(
     ui.horizontal(|ui| {
         cx.action_widget(ui, button.min_size(Vec2::new(120.0, 32.0)), Action::Export(Box::new(request)), actions);
     });
+}
+
+/// Masks that would go out other than the prompts say.
+fn stale_ui(ui: &mut Ui, cx: &UiContext, stale: usize) {
+    if stale == 0 {
+        return;
+    }
+    let key = (cx.shortcut)(&Action::Track(TrackScope::StaleOrMissing)).map(|keys| format!(" ({keys})"));
+    let be = if stale == 1 { "is" } else { "are" };
+    let key = key.unwrap_or_default();
+    let text = format!("{stale} of these masks {be} stale: the prompts have changed since. Track first{key}.");
+    ui.add_space(8.0);
+    ui.label(RichText::new(text).color(cx.colours().amber));
 }
 
 fn folder_ui(

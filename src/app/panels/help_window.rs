@@ -6,7 +6,7 @@ use super::super::action::Action;
 use super::UiContext;
 
 /// What mouse and gamepad do, where no table of keys could say it.
-const BY_HAND: [(&str, &str); 19] = [
+const BY_HAND: [(&str, &str); 20] = [
     ("Click / right-click (points)", "add / exclude; on a marker: take it away"),
     ("Ctrl+click or Alt+click (points)", "exclude"),
     ("Shift held (points)", "preview the mask a click would give; with Ctrl: of an exclusion"),
@@ -15,7 +15,8 @@ const BY_HAND: [(&str, &str); 19] = [
     ("Wheel, pinch", "zoom to the pointer"),
     ("Middle drag, Space + drag", "move the picture"),
     ("Drag on ruler or lanes", "go through time; in and out points can be dragged"),
-    ("Ctrl+wheel on the timeline", "zoom in time; wheel and middle drag move it"),
+    ("Ctrl+wheel on the timeline", "zoom in time; double-click on the ruler: fit"),
+    ("Wheel, middle drag on the timeline", "move it; the wheel alone scrolls lanes first where some are hidden"),
     ("Double-click an object's name", "rename it"),
     ("Pad: D-pad ← → (LB: 10)", "previous, next frame"),
     ("Pad: D-pad ↑ ↓", "previous, next prompted frame"),
@@ -34,7 +35,8 @@ pub fn help_ui(ui: &mut Ui, cx: &UiContext, filter: &mut String) {
     ui.add_space(4.0);
     let wanted = filter.trim().to_lowercase();
     let matches = |text: &str| wanted.is_empty() || text.to_lowercase().contains(&wanted);
-    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+    // In a narrow window it is moved sideways: it would stick out of the window's frame.
+    ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
         ui.columns(2, |columns| {
             let rows: Vec<(String, String, Option<&str>)> = Action::without_arguments()
                 .into_iter()

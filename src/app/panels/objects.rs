@@ -67,6 +67,8 @@ impl ObjectsState {
 
 /// Height of a row, in points.
 const ROW_HEIGHT: f32 = 28.0;
+/// Height of what stands under the list about the selected object, in points.
+const DETAILS_HEIGHT: f32 = 56.0;
 /// Width of a name in the list of classes, in points.
 const CLASS_WIDTH: f32 = 140.0;
 
@@ -94,7 +96,9 @@ pub fn objects_ui(
         );
         return;
     }
-    let mut list = ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]);
+    let chosen = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected);
+    let room = ui.available_height() - chosen.map_or(0.0, |_| DETAILS_HEIGHT);
+    let mut list = ScrollArea::vertical().id_salt("objects").auto_shrink([false, true]).max_height(room);
     if let Some(offset) = scroll_offset(ui, cx, view, state) {
         list = list.vertical_scroll_offset(offset);
     }
@@ -104,7 +108,7 @@ pub fn objects_ui(
             row_ui(ui, cx, row, state, actions);
         }
     });
-    if let Some(row) = view.rows.iter().find(|row| Some(row.id) == cx.facts.selected) {
+    if let Some(row) = chosen {
         details_ui(ui, cx, row, view.classes, state, actions);
     }
 }
@@ -155,6 +159,10 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
                 .font(super::super::theme::figures())
                 .color(ui.visuals().warn_fg_color);
             ui.label(stale).on_hover_text(format!("Stale: {}. Track to renew.", counted(row.stale, "mask")));
+        }
+        if let Some(class) = &row.class {
+            let shown = super::top_bar::shorten(class, 12);
+            ui.label(RichText::new(shown).small().color(cx.colours().quiet)).on_hover_text(format!("Class: {class}"));
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| name_ui(ui, cx, row, state, actions));
     });

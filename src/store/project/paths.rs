@@ -31,10 +31,16 @@ pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf 
     if let Some(known) = known_project(&folder, identity) {
         return known;
     }
-    if clip.parent().is_some_and(|folder| tempfile::Builder::new().prefix(".labelhub-").tempfile_in(folder).is_ok()) {
+    if clip.parent().is_some_and(can_write) {
         return beside;
     }
     separate_project_path(&clip, data_folder, identity)
+}
+
+/// Whether something can be written into a folder. Trying is the only way to know: permissions, read-only mounts and
+/// quotas all count.
+pub fn can_write(folder: &Path) -> bool {
+    tempfile::Builder::new().prefix(".labelhub-").tempfile_in(folder).is_ok()
 }
 
 /// Whether there is something to open at a project's path: the project, or what was recovered of one that is gone.

@@ -35,13 +35,15 @@ pub(super) fn draw(painter: &Painter, cx: &UiContext, bar: Rect, scale: &Scale, 
     }
     let (approved, review) = (&lane.frames.approved, &lane.frames.review);
     let (low, high) = (bar.bottom() - APPROVED_HEIGHT, bar.top() + REVIEW_HEIGHT);
-    // With a dark edge towards the bar: there are objects as amber as the ticks, and as light as the line.
+    // The bar is cut away around them: there are objects as amber as the ticks, and as light as the line.
     for (spans, least, line, edge, colour) in [
         (approved, APPROVED_WIDTH, Rangef::new(low, bar.bottom()), Rangef::new(low - EDGE, low), cx.colours().text),
         (review, REVIEW_WIDTH, Rangef::new(bar.top(), high), Rangef::new(high, high + EDGE), cx.colours().amber),
     ] {
         ticks(bar, scale, spans, least, |range| {
-            painter.rect_filled(Rect::from_x_y_ranges(range, edge), 0.0, cx.colours().field);
+            let cut =
+                Rect::from_x_y_ranges(range.expand(EDGE), line).union(Rect::from_x_y_ranges(range.expand(EDGE), edge));
+            painter.rect_filled(cut, 0.0, cx.colours().field);
             painter.rect_filled(Rect::from_x_y_ranges(range, line), 0.0, colour);
         });
     }

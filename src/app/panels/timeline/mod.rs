@@ -8,8 +8,8 @@ mod lanes;
 mod segments;
 
 use bevy_egui::egui::{
-    Align2, Color32, CornerRadius, CursorIcon, FontId, Painter, PointerButton, Pos2, Rect, Response, Sense, Stroke, Ui,
-    Vec2,
+    Align2, Button, Color32, CornerRadius, CursorIcon, FontId, Painter, PointerButton, Pos2, Rect, Response, Sense,
+    Stroke, Ui, Vec2,
 };
 
 use super::super::action::Action;
@@ -62,6 +62,13 @@ pub struct TimelineState {
     wanted_range: Option<(FrameIdx, FrameIdx)>,
 }
 
+impl TimelineState {
+    /// Shows the whole clip.
+    fn fit(&mut self) {
+        (self.first_visible, self.frames_visible) = (0.0, 0.0);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dragged {
     Playhead,
@@ -75,6 +82,8 @@ enum Dragged {
 pub const NAME_WIDTH: f32 = 132.0;
 const RULER_HEIGHT: f32 = 24.0;
 const LANE_HEIGHT: f32 = 20.0;
+/// Width of the button that shows the whole clip, in points.
+const FIT_WIDTH: f32 = 40.0;
 /// How near an in or out point the pointer must be to take it, in points.
 const HANDLE_REACH: f32 = 6.0;
 /// How much of the page stays in view when it is turned.
@@ -135,6 +144,8 @@ pub fn timeline_ui(
     draw_lanes(&painter, cx, lanes, track, &scale, view, state);
     draw_playhead(&painter, cx, ruler, area.bottom(), &scale, view.is_waiting);
     hover_text(response, cx, view, (ruler, lanes), &scale, state);
+    let corner = Rect::from_min_max(area.min, ruler.left_bottom());
+    fit_ui(ui, cx, corner, count, state);
 }
 
 /// Wheel and middle button.
@@ -152,17 +163,39 @@ fn move_view(response: &Response, track: Rect, count: f64, lanes: usize, state: 
     }
     let shown = if state.frames_visible <= 0.0 { count } else { state.frames_visible.min(count) };
     let per_point = shown / f64::from(track.width().max(1.0));
-    let mut shift = f64::from(scroll.x);
+    let hidden = (lanes as f32 * LANE_HEIGHT - (track.height() - RULER_HEIGHT)).max(0.0);
+    // With Shift a wheel turns sideways. One that turns up and down moves the lanes where some are hidden, else time too.
+    let is_sideways = hidden <= 0.0 && scroll.y.abs() > scroll.x.abs();
+    let mut shift = f64::from(if is_sideways { scroll.y } else { scroll.x });
     if response.dragged_by(PointerButton::Middle) {
         shift += f64::from(response.drag_delta().x);
     }
     state.first_visible = (state.first_visible - shift * per_point).clamp(0.0, (count - shown).max(0.0));
-    let hidden = lanes as f32 * LANE_HEIGHT - (track.height() - RULER_HEIGHT);
-    state.scrolled = (state.scrolled - scroll.y).clamp(0.0, hidden.max(0.0));
+    state.scrolled = (state.scrolled - scroll.y).clamp(0.0, hidden);
     let is_on_ruler = pos.y < track.top() + RULER_HEIGHT;
     if response.double_clicked() && is_on_ruler {
-        (state.first_visible, state.frames_visible) = (0.0, 0.0);
+        state.fit();
     }
+}
+
+/// While only a part is shown: which, and the way back to all of it. Stands over the lanes' names.
+fn fit_ui(ui: &mut Ui, cx: &UiContext, corner: Rect, count: f64, state: &mut TimelineState) {
+    if state.frames_visible <= 0.0 {
+        return;
+    }
+    let button = Rect::from_min_max(corner.min, Pos2::new(corner.left() + FIT_WIDTH, corner.bottom())).shrink(2.0);
+    let fit = ui.put(button, Button::new("Fit").small());
+    if fit.on_hover_text("Show the whole clip\nDouble-click on the ruler").clicked() {
+        state.fit();
+        return;
+    }
+    let whole = Rect::from_min_max(Pos2::new(button.right() + 8.0, corner.top()), corner.max - Vec2::new(8.0, 0.0));
+    let whole = Rect::from_center_size(whole.center(), Vec2::new(whole.width(), 4.0));
+    let left = whole.left() + (state.first_visible / count) as f32 * whole.width();
+    let width = ((state.frames_visible / count) as f32 * whole.width()).max(2.0);
+    let part = Rect::from_min_size(Pos2::new(left, whole.top()), Vec2::new(width, whole.height()));
+    ui.painter().rect_filled(whole, 2.0, cx.colours().line);
+    ui.painter().rect_filled(part, 2.0, cx.colours().quiet);
 }
 
 /// Turns the page when the playhead has left it; not under a hand that drags something.

@@ -76,7 +76,17 @@ impl LaneFrames {
 
     /// Frames whose prompts have changed since.
     pub fn stale_count(&self) -> usize {
-        self.stale.iter().map(|span| (span.last.0 - span.first.0 + 1) as usize).sum()
+        self.stale_among((FrameIdx(0), FrameIdx(u32::MAX)), 1)
+    }
+
+    /// The same of every `every`-th frame, counted from frame 0, of a range; both ends are included.
+    pub fn stale_among(&self, (first, last): (FrameIdx, FrameIdx), every: u32) -> usize {
+        let within = self.stale.iter().map(|span| (span.first.max(first).0, span.last.min(last).0));
+        let counts = within.filter(|(from, to)| from <= to).map(|(from, to)| {
+            // The multiples up to the end, without those before the beginning.
+            (to / every + 1).saturating_sub(from.div_ceil(every)) as usize
+        });
+        counts.sum()
     }
 }
 
@@ -227,6 +237,20 @@ mod tests {
         assert_eq!(spans(&lane.approved), [(3, 4), (8, 9)], "of a prompted and an absent frame too");
         assert_eq!(spans(&lane.review), [(6, 7)], "lost on 6, stale on 7");
         assert_eq!(lane.stale_count(), 1);
+    }
+
+    #[test]
+    fn stale_frames_are_counted_among_those_that_are_chosen() {
+        let t = mark(Provenance::Tracked, 1, 9, false);
+        let marks: BTreeMap<_, _> = (0..10).chain(15..30).map(|frame| (FrameIdx(frame), t)).collect();
+        let lane = LaneFrames::new(&marks, &BTreeSet::new(), 2);
+        for (first, last, every) in
+            [(0, u32::MAX, 1), (0, u32::MAX, 7), (3, 16, 1), (3, 16, 3), (10, 14, 1), (28, 99, 50)]
+        {
+            let chosen = |frame: &&FrameIdx| (first..=last).contains(&frame.0) && frame.0.is_multiple_of(every);
+            let found = lane.stale_among((FrameIdx(first), FrameIdx(last)), every);
+            assert_eq!(found, marks.keys().filter(chosen).count(), "{first}..{last}, every {every}");
+        }
     }
 
     fn any_mark() -> impl Strategy<Value = Option<FrameMark>> {
