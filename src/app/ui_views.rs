@@ -207,12 +207,18 @@ struct Lane {
     key: LaneKey,
     frames: LaneFrames,
     stale: usize,
+    review: usize,
 }
 
 impl LaneCache {
     /// An object's stretches.
     pub(super) fn frames(&self, object: ObjectId) -> Option<&LaneFrames> {
         self.0.get(&object).map(|lane| &lane.frames)
+    }
+
+    /// Masks of all objects that are worth a look.
+    pub(super) fn review_count(&self) -> usize {
+        self.0.values().map(|lane| lane.review).sum()
     }
 }
 
@@ -238,8 +244,8 @@ pub(super) fn refresh_lanes(world: &World, cache: &mut LaneCache) {
             }
             None => LaneFrames::new(&marks.frames, &prompted, revision),
         };
-        let stale = frames.stale_count();
-        cache.0.insert(object, Lane { key, frames, stale });
+        let (stale, review) = (frames.stale_count(), frames.review_count());
+        cache.0.insert(object, Lane { key, frames, stale, review });
     }
 }
 

@@ -76,8 +76,17 @@ impl LaneFrames {
 
     /// Frames whose prompts have changed since.
     pub fn stale_count(&self) -> usize {
-        self.stale.iter().map(|span| (span.last.0 - span.first.0 + 1) as usize).sum()
+        frames_in(&self.stale)
     }
+
+    /// Frames that are worth a look.
+    pub fn review_count(&self) -> usize {
+        frames_in(&self.review)
+    }
+}
+
+fn frames_in(spans: &[Span]) -> usize {
+    spans.iter().map(|span| (span.last.0 - span.first.0 + 1) as usize).sum()
 }
 
 fn read(
