@@ -9,7 +9,8 @@ use bevy::prelude::World;
 use engine_support::{DiscClip, small_model};
 use label_hub::app::action::{Action, TrackScope};
 use label_hub::app::labels;
-use label_hub::engine::ModelChoice;
+use label_hub::app::notices::Notices;
+use label_hub::engine::{ModelChoice, TrackDirection};
 use label_hub::label::{FrameIdx, Mask, ObjectId, Provenance};
 
 const ALL: Action = Action::Track(TrackScope::StaleOrMissing);
@@ -76,6 +77,59 @@ fn a_click_during_a_run_leaves_what_the_run_still_brings_stale() {
         lab.wait_for_run();
         assert_eq!(is_stale(&lab), [false; 11], "{model:?}");
     }
+}
+
+#[test]
+fn tracking_asked_for_again_after_a_correction_goes_on_with_it() {
+    for model in [test_engine(), small_model()] {
+        let clip = disc();
+        let mut lab = Lab::with_clip(clip.path());
+        load(&mut lab, model.clone());
+        lab.act(click(clip.click(0)));
+        lab.wait_for_answers();
+        let more = click(label_hub::label::Point { x: clip.click(0).x + 3.0, ..clip.click(0) });
+        lab.act_at_once([ALL, more.clone(), ALL]);
+        lab.wait_for_run();
+        lab.wait_for_answers();
+        assert!((0..clip.frames).all(|frame| lab.mark(1, frame).is_some() && !lab.is_stale(1, frame)), "{model:?}");
+        assert!(!lab.said().iter().any(|text| text.starts_with("Stopped")), "{:?}", lab.said());
+        // F stays the stop, and so does Ctrl+Enter without news, or after F.
+        for stop in [
+            vec![ALL, more.clone(), Action::Track(TrackScope::From(TrackDirection::Forward))],
+            vec![ALL, ALL],
+            vec![ALL, more.clone(), ALL, Action::StopTracking],
+        ] {
+            lab.act(Action::SetInOut(FrameIdx(1), FrameIdx(11)));
+            lab.act(Action::ClearRangeMasks);
+            // What is said again while it is on screen is not logged again.
+            lab.app.world_mut().resource_mut::<Notices>().dismiss_where(|_| true);
+            let said = lab.said().len();
+            lab.act_at_once(stop.clone());
+            lab.wait_for_run();
+            lab.wait_for_answers();
+            let ends = |text: &&String| text.starts_with("Stopped") || text.starts_with("Tracked");
+            let ends: Vec<_> = lab.said().split_off(said).iter().filter(ends).cloned().collect();
+            assert!(ends.len() == 1 && ends[0].starts_with("Stopped"), "{stop:?}: {ends:?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_says_what_a_correction_left_stale() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    let more = click(label_hub::label::Point { x: clip.click(0).x + 3.0, ..clip.click(0) });
+    lab.act_at_once([ALL, more]);
+    lab.wait_for_run();
+    let said = lab.said().last().cloned().expect("a notice");
+    assert_eq!(said, "Tracked: 11 new masks. 11 masks are stale by your corrections.");
+    let notices = lab.app.world().resource::<Notices>().on_screen();
+    assert!(notices.last().is_some_and(|notice| notice.ways_out.iter().any(|(_, action)| *action == ALL)));
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert_eq!(lab.said().last().map(String::as_str), Some("Tracked: 11 new masks."));
 }
 
 #[test]

@@ -670,6 +670,14 @@ fn a_clip_that_cannot_be_opened_leaves_the_open_one_as_it_is() {
     lab.act(ALL);
     lab.wait_for_run();
     assert!(lab.mask(1, 11).expect("tracked").iou(&one.truth(11)) > 0.9, "work goes on");
+    let other = disc();
+    lab.act(Action::Open(other.path().to_owned()));
+    lab.wait("the other clip is open", |world| {
+        let facts = world.resource::<AppFacts>();
+        facts.clip == ClipState::Open && facts.objects.is_empty()
+    });
+    let notices = lab.app.world().resource::<Notices>().on_screen();
+    assert!(notices.iter().all(|notice| notice.severity != Severity::Error), "the failure is past: {notices:?}");
 }
 
 #[test]

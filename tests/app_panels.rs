@@ -23,6 +23,7 @@ use label_hub::app::panels::timeline::{
 };
 use label_hub::app::panels::toolbar::toolbar_ui;
 use label_hub::app::panels::top_bar::{StreamRow, TopBarView, top_bar_ui};
+use label_hub::app::panels::transport::{TransportView, transport_ui};
 use label_hub::label::{FrameIdx, ObjectId};
 
 type Sent = Rc<RefCell<Vec<Action>>>;
@@ -83,6 +84,38 @@ fn what_cannot_be_done_is_greyed_and_sends_nothing() {
     harness.get_by_label("Undo").click();
     harness.run();
     assert_eq!(*sent.borrow(), [Action::Undo]);
+}
+
+#[test]
+fn what_is_left_to_review_is_counted_and_a_button_away() {
+    let transport = |to_review| {
+        // As much as the line can have to hold, in a window of the usual size.
+        let in_out = Some((FrameIdx(100_000), FrameIdx(900_000)));
+        let facts = AppFacts { has_masks: true, in_out, ..open(1_000_000) };
+        panel(Vec2::new(1280.0, 40.0), facts, move |ui, cx, actions| {
+            let (secs, end_secs, speed) = (36_000.0, 40_000.0, Some(-16.0));
+            let view = TransportView {
+                secs,
+                end_secs,
+                speed,
+                is_looping: false,
+                is_waiting: false,
+                zoom_percent: 1600.0,
+                to_review,
+            };
+            transport_ui(ui, cx, &view, actions);
+        })
+    };
+    let (mut harness, sent) = transport(123_456);
+    let count = harness.get_by_label("123456 to review").rect();
+    assert!(count.right() < harness.get_by_label_contains("1600 %").rect().left(), "{count} is under the zoom");
+    for action in [Action::NextToReview, Action::PreviousToReview] {
+        harness.get_by_label(&action.label()).click();
+        harness.run();
+        assert_eq!(sent.borrow_mut().pop(), Some(action));
+    }
+    let (harness, _) = transport(0);
+    assert!(harness.query_by_label_contains("to review").is_none(), "without any it is not there");
 }
 
 fn row(id: u32, name: &str) -> ObjectRow {

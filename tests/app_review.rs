@@ -144,6 +144,47 @@ fn the_review_pass_stops_where_a_look_is_worth_it() {
 }
 
 #[test]
+fn the_review_goes_on_to_the_other_objects_and_selects_them() {
+    let clip = disc();
+    let mut lab = tracked(&clip);
+    lab.act(Action::NewObject);
+    lab.act(Action::NewObject);
+    let doubtful = FrameMark { predicted_iou: 0.3, ..lab.mark(1, 4).expect("tracked") };
+    let change = |(object, frame)| Change::Mark {
+        object: ObjectId(object),
+        frame: FrameIdx(frame),
+        before: None,
+        after: Some(doubtful),
+    };
+    let changes = [(1, 4), (1, 8), (3, 2), (3, 6)].map(change);
+    labels::apply(lab.app.world_mut(), &Edit { name: "odd".to_owned(), changes: changes.to_vec() });
+    lab.act(Action::First);
+    lab.act(Action::Cancel);
+    assert_eq!(lab.facts().selected, None);
+    let step = |lab: &mut Lab, action: Action| {
+        lab.act(action);
+        (lab.facts().selected.map(|id| id.0), lab.facts().frame.0)
+    };
+    let next: Vec<_> = (0..4).map(|_| step(&mut lab, Action::NextToReview)).collect();
+    assert_eq!(next, [(Some(3), 2), (Some(3), 6), (Some(1), 4), (Some(1), 8)], "the nearest, then object by object");
+    assert!(last_said(&lab).contains("object 3 has nothing to review after this frame; on to object 1"));
+    assert_eq!(step(&mut lab, Action::NextToReview), (Some(3), 2));
+    let back: Vec<_> = (0..3).map(|_| step(&mut lab, Action::PreviousToReview)).collect();
+    assert_eq!(back, [(Some(1), 8), (Some(1), 4), (Some(3), 6)]);
+    // An object without any masks is no end either.
+    lab.act(Action::Select(ObjectId(2)));
+    assert_eq!(step(&mut lab, Action::NextToReview), (Some(3), 2));
+    lab.act(Action::Last);
+    lab.act(Action::Cancel);
+    assert_eq!(step(&mut lab, Action::NextToReview), (None, 11));
+    assert!(last_said(&lab).starts_with("There is nothing to review after this frame"), "{}", last_said(&lab));
+    assert_eq!(step(&mut lab, Action::PreviousToReview), (Some(1), 8));
+    lab.act(Action::Cancel);
+    lab.act(Action::MarkAbsent);
+    assert!(last_said(&lab).contains("Select an object first"), "{}", last_said(&lab));
+}
+
+#[test]
 fn a_frame_is_approved_for_all_objects_and_a_range_says_how_much_it_was() {
     let clip = disc();
     let mut lab = tracked(&clip);

@@ -8,7 +8,7 @@ use crate::label::{BoxPrompt, FrameSize, Mask, Point, PointLabel, Stroke};
 
 use super::action::{Action, Tool};
 use super::canvas::Canvas;
-use super::pointer::{Pointer, Target, clamp_inside, is_worth_a_box, object_at};
+use super::pointer::{Pointer, Target, clamp_inside, is_to_select, is_worth_a_box, object_at};
 
 /// What the click is about.
 pub(super) struct CrosshairView<'a> {
@@ -28,7 +28,10 @@ pub(super) struct CrosshairView<'a> {
 pub(super) fn click(view: &CrosshairView, at: [f32; 2], label: PointLabel, pointer: &mut Pointer) -> Option<Action> {
     let is_first_button = label == PointLabel::Positive;
     match view.target.tool {
-        Tool::Points => Some(Action::AddPoint(Point { x: at[0], y: at[1], label })),
+        Tool::Points => Some(match object_at(view.canvas, at) {
+            Some(object) if is_to_select(view.target, label) => Action::Select(object),
+            Some(_) | None => Action::AddPoint(Point { x: at[0], y: at[1], label }),
+        }),
         Tool::Brush => dab(view, at, !is_first_button),
         Tool::Eraser => dab(view, at, true),
         Tool::Box if is_first_button => corner(view, at, pointer),

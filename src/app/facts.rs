@@ -73,8 +73,6 @@ pub struct AppFacts {
     pub is_approved_here: bool,
     /// Whether the selected object has masks in the in/out range.
     pub has_masks_in_range: bool,
-    /// Whether it has any.
-    pub has_masks_of_selected: bool,
     /// Whether any object that is not locked has a mask on the current frame.
     pub has_free_mask_here: bool,
     /// Candidates of a first click to choose among, on the current frame.
@@ -131,7 +129,6 @@ pub struct AppFacts {
 
 const NO_CLIP: Option<&str> = Some("Open a clip first");
 const OPENING: Option<&str> = Some("The clip is still being opened");
-const NO_OBJECT: Option<&str> = Some("Make an object first");
 
 impl AppFacts {
     /// Why `action` cannot be done; see [`Action::unavailable_because`].
@@ -194,7 +191,7 @@ impl AppFacts {
             | Action::ZoomActual => self.needs_clip(),
             Action::ClearInOut => self.needs_clip().or(if_none(self.in_out.is_some(), "No in or out point is set")),
             Action::NextToReview | Action::PreviousToReview => {
-                self.needs_selected().or(if_none(self.has_masks_of_selected, "The selected object has no masks"))
+                self.needs_clip().or(if_none(self.has_masks, "There are no masks yet"))
             }
             Action::NextPrompted => if_none(self.prompted_after, "No prompted frame after this one"),
             Action::PreviousPrompted => if_none(self.prompted_before, "No prompted frame before this one"),
@@ -313,7 +310,8 @@ impl AppFacts {
     }
 
     fn needs_selected(&self) -> Option<&'static str> {
-        if self.selected.is_some() { None } else { self.needs_clip().or(NO_OBJECT) }
+        let reason = if self.objects.is_empty() { "Make an object first" } else { "Select an object first" };
+        if self.selected.is_some() { None } else { self.needs_clip().or(Some(reason)) }
     }
 
     fn needs_target(&self, which: Option<ObjectId>) -> Option<&'static str> {

@@ -118,7 +118,6 @@ fn gather_selected(world: &World, object: crate::label::ObjectId, facts: &mut Ap
     let (first, last) = facts.in_out.unwrap_or((FrameIdx(0), FrameIdx(facts.frame_count.saturating_sub(1))));
     let marks = labels::marks(world, object);
     facts.has_masks_in_range = marks.is_some_and(|marks| marks.frames.range(first..=last).next().is_some());
-    facts.has_masks_of_selected = marks.is_some_and(|marks| !marks.frames.is_empty());
     let candidates = world.resource::<Answers>().candidates.as_ref();
     facts.candidates_here =
         candidates.filter(|c| (c.object, c.frame) == (object, frame)).map_or(0, |c| c.predicted_ious.len());

@@ -359,11 +359,20 @@ fn points(
     // A click on a marker takes it away, whichever button.
     match pos.and_then(|pos| marker_at(transform, view.prompt, pos)) {
         Some(index) => actions.push(Action::DeletePoint { index }),
-        None => {
-            let [x, y] = clamp_inside(view.size, at);
-            actions.push(Action::AddPoint(Point { x, y, label }));
-        }
+        None => actions.push(match pointer.hovered_object.filter(|_| !modifiers.shift) {
+            // What Shift has previewed is taken as it was shown.
+            Some(object) if is_to_select(view.target, label) => Action::Select(object),
+            Some(_) | None => {
+                let [x, y] = clamp_inside(view.size, at);
+                Action::AddPoint(Point { x, y, label })
+            }
+        }),
     }
+}
+
+/// Whether a click on a visible mask selects its object: with none selected it would make a second object of the same.
+pub(super) fn is_to_select(target: Target, label: PointLabel) -> bool {
+    target.object.is_none() && label == PointLabel::Positive
 }
 
 /// Moves the marker that the drag began on. True while there is one.

@@ -259,6 +259,10 @@ pub struct Tracking {
     pub revisions: BTreeMap<ObjectId, u64>,
     /// Where the prompt changed since it was asked for: the labeller's newer words are not its to answer.
     pub reworded: BTreeSet<(ObjectId, FrameIdx)>,
+    /// Whether any object's prompt changed since, be it one that it does not track.
+    pub is_outdated: bool,
+    /// What is stale or missing is tracked when it has ended: it was asked for again after such a change.
+    pub goes_on: bool,
     /// It also answers clicks and boxes anew that were answered before.
     pub is_anew: bool,
     /// Masks taken up.

@@ -22,7 +22,7 @@ use super::facts::{AppFacts, ClipState};
 use super::input::{Keymap, PadKey};
 use super::keyboard::KeyPresses;
 use super::labels::{self, LabelIndex, MaskPixels};
-use super::notices::Notices;
+use super::notices::{Notices, Severity};
 use super::pad::PadKeys;
 use super::panels::inspector::inspector_ui;
 use super::panels::notices_panel::notices_ui;
@@ -157,7 +157,7 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
     let panel = world.resource::<Windows>().panel;
     // The palette takes letters from the moment it is asked for.
     let is_typing = ctx.text_edit_focused() || state.was_typing || panel == Some(Panel::CommandPalette);
-    if !is_typing && panel.is_none() {
+    if !is_typing && panel.is_none() && !state.had_menu {
         // Tab walks through objects and Space plays: no button may keep the focus and take them.
         if let Some(focused) = ctx.memory(|memory| memory.focused()) {
             ctx.memory_mut(|memory| memory.surrender_focus(focused));
@@ -166,8 +166,9 @@ fn keys(ctx: &egui::Context, world: &mut World, state: &mut UiState, actions: &m
     let space_moved_view = world.resource::<Pointer>().space_moved_view;
     for press in presses {
         let Some(action) = world.resource::<Keymap>().action_for(press.key, press.modifiers) else { continue };
-        // Behind an open window the labels are out of reach; it closes by its own key or Escape.
+        // Behind an open menu or window the labels are out of reach; a window closes by its own key or Escape.
         let is_allowed = match panel {
+            _ if state.had_menu => matches!(action, Action::Cancel | Action::Quit),
             Some(_) => {
                 matches!(action, Action::Cancel | Action::Quit)
                     || (!is_typing && matches!(action, Action::TogglePanel(_)))
@@ -294,6 +295,7 @@ fn timeline_panel(
             is_looping: world.resource::<Playback>().is_looping,
             is_waiting: ui_views::is_waiting(world),
             zoom_percent: world.resource::<Canvas>().view.percent(),
+            to_review: state.lanes.review_count(),
         };
         let (strip, _) = ui.allocate_exact_size(EguiVec::new(ui.available_width(), TRANSPORT_HEIGHT), Sense::hover());
         let mut transport = ui.new_child(UiBuilder::new().max_rect(strip));
@@ -443,6 +445,11 @@ fn pointer_on_canvas(
         had_menu: state.had_menu,
     };
     pointer::handle(response, canvas, pointer, &view, actions);
+    if cx.facts.tool == Tool::Box && response.secondary_clicked() && pointer.at.is_some() {
+        let key = (cx.shortcut)(&Action::UseTool(Tool::Points)).map_or_else(String::new, |key| format!(" ({key})"));
+        let text = format!("A box is dragged with the left button; to exclude, right-click with the Points tool{key}.");
+        world.resource_mut::<Notices>().push(Severity::Info, text, Vec::new());
+    }
     let wanted = pointer.preview_point;
     let mut preview = world.resource_mut::<Preview>();
     if preview.point != wanted {

@@ -208,6 +208,7 @@ struct Lane {
     key: LaneKey,
     frames: LaneFrames,
     stale: usize,
+    review: usize,
 }
 
 impl LaneCache {
@@ -225,6 +226,11 @@ impl LaneCache {
         let lanes = self.0.iter().filter(|(id, _)| object.is_none_or(|object| object == **id));
         let range = frames.range.unwrap_or((FrameIdx(0), FrameIdx(u32::MAX)));
         lanes.map(|(_, lane)| lane.frames.stale_among(range, frames.every)).sum()
+    }
+
+    /// Masks of all objects that are worth a look.
+    pub(super) fn review_count(&self) -> usize {
+        self.0.values().map(|lane| lane.review).sum()
     }
 }
 
@@ -250,8 +256,8 @@ pub(super) fn refresh_lanes(world: &World, cache: &mut LaneCache) {
             }
             None => LaneFrames::new(&marks.frames, &prompted, revision),
         };
-        let stale = frames.stale_count();
-        cache.0.insert(object, Lane { key, frames, stale });
+        let (stale, review) = (frames.stale_count(), frames.review_count());
+        cache.0.insert(object, Lane { key, frames, stale, review });
     }
 }
 

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bevy::app::{PluginGroupBuilder, TaskPoolThreadAssignmentPolicy};
 use bevy::asset::AssetEventSystems;
@@ -206,7 +206,7 @@ impl Plugin for WindowPlugin {
             .init_resource::<Pad>()
             .init_resource::<super::pad::PadKeys>()
             .add_systems(Update, super::pad::read_pad.in_set(AppStage::Receive))
-            .add_systems(PreUpdate, drop_repeated_modifiers.after(EguiPreUpdateSet::ProcessInput))
+            .add_systems(PreUpdate, (drop_repeated_modifiers, date_input).after(EguiPreUpdateSet::ProcessInput))
             .add_systems(PreUpdate, collect_keys.after(bevy::input::InputSystems))
             .add_systems(EguiPrimaryContextPass, draw_ui)
             .add_systems(Update, (take_dropped_files, close_button, pace, title).in_set(AppStage::Sync))
@@ -234,6 +234,23 @@ fn drop_repeated_modifiers(mut inputs: Query<&mut EguiInput>, mut last: Local<eg
             egui::Event::ModifiersChanged(modifiers) => std::mem::replace(&mut *last, *modifiers) != *modifiers,
             _ => true,
         });
+    }
+}
+
+/// Bevy's clock shows when the last picture was drawn. In a window that slept since, a click would be dated back by as
+/// long, and the second one of a double click would come too late.
+fn date_input(mut inputs: Query<&mut EguiInput>, start: Local<Start>) {
+    for mut input in &mut inputs {
+        input.time = Some(start.0.elapsed().as_secs_f64());
+    }
+}
+
+/// When egui's clock began.
+struct Start(Instant);
+
+impl Default for Start {
+    fn default() -> Self {
+        Start(Instant::now())
     }
 }
 

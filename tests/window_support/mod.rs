@@ -143,13 +143,24 @@ impl BlindWindow {
 
     /// Lets an update pass; what is written on the screen then, over the picture too.
     pub fn texts(&mut self) -> Vec<String> {
+        self.written().iter().map(|(text, _)| text.clone()).collect()
+    }
+
+    /// Lets an update pass; where a text is written on the screen then, its middle.
+    pub fn place_of(&mut self, wanted: &str) -> Vec2 {
+        let written = self.written();
+        let found = written.iter().find(|(text, _)| text == wanted);
+        found.unwrap_or_else(|| panic!("{wanted:?} is not among {written:?}")).1
+    }
+
+    fn written(&mut self) -> &[(String, Vec2)] {
         if !self.app.world().contains_resource::<Texts>() {
             self.app.init_resource::<Texts>();
             let between = collect_texts.after(EguiPostUpdateSet::EndPass).before(EguiPostUpdateSet::ProcessOutput);
             self.app.add_systems(PostUpdate, between);
         }
         self.app.update();
-        self.app.world().resource::<Texts>().0.clone()
+        &self.app.world().resource::<Texts>().0
     }
 
     /// Text is typed, and an update passes.
@@ -242,23 +253,31 @@ impl BlindWindow {
 
     /// A click of the left button, an update for each half.
     pub fn click(&mut self, position: Vec2) {
+        self.click_with(MouseButton::Left, position);
+    }
+
+    /// A click of any button, an update for each half.
+    pub fn click_with(&mut self, button: MouseButton, position: Vec2) {
         self.move_to(position);
         self.app.update();
-        self.button(MouseButton::Left, ButtonState::Pressed);
+        self.button(button, ButtonState::Pressed);
         self.app.update();
-        self.button(MouseButton::Left, ButtonState::Released);
+        self.button(button, ButtonState::Released);
         self.app.update();
     }
 }
 
-/// What was written in the last pass.
+/// What was written in the last pass, and the middle of each.
 #[derive(Resource, Default)]
-struct Texts(Vec<String>);
+struct Texts(Vec<(String, Vec2)>);
 
 fn collect_texts(outputs: Query<&EguiFullOutput>, mut texts: ResMut<Texts>) {
-    fn collect(shape: &egui::Shape, texts: &mut Vec<String>) {
+    fn collect(shape: &egui::Shape, texts: &mut Vec<(String, Vec2)>) {
         match shape {
-            egui::Shape::Text(text) => texts.push(text.galley.text().to_owned()),
+            egui::Shape::Text(text) => {
+                let middle = text.visual_bounding_rect().center();
+                texts.push((text.galley.text().to_owned(), Vec2::new(middle.x, middle.y)));
+            }
             egui::Shape::Vec(shapes) => shapes.iter().for_each(|shape| collect(shape, texts)),
             _ => {}
         }

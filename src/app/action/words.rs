@@ -262,7 +262,7 @@ impl Action {
             Action::MarkRangeAbsent => "Mark absent from in to out",
             Action::ClearMask => "Clear the mask",
             Action::ClearRangeMasks => "Clear masks from in to out",
-            Action::CycleCandidate => "Next reading of the click",
+            Action::CycleCandidate => "Next candidate",
             Action::ToggleApproved => "Approve frame",
             Action::ToggleAllApproved => "Approve frame, all objects",
             Action::ToggleRangeApproved => "Approve in/out range",

@@ -270,10 +270,12 @@ pub(in super::super) fn close_clip(world: &mut World) -> bool {
     true
 }
 
-/// Whether an action means the clip that is open: from a notice about another one it would do harm.
+/// Whether an action means the clip that is open, or asks for one in place of one that could not be opened: from a notice
+/// about another one it would do harm, or come too late.
 fn is_about_clip(action: &Action) -> bool {
     let is_question = |question: &FileQuestion| {
-        matches!(question, FileQuestion::SaveProjectCopy | FileQuestion::SaveMasksTo | FileQuestion::ExportTo)
+        use FileQuestion::{ExportTo, OpenClip, SaveMasksTo, SaveProjectCopy};
+        matches!(question, SaveProjectCopy | SaveMasksTo | ExportTo | OpenClip)
     };
     match action {
         Action::Ask(question) => is_question(question),

@@ -3,6 +3,7 @@
 //! An answer counts only while its question does: its generation must be the newest for its object and frame, its object
 //! must still be there, and what the labeller fixed is never written over.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,8 +16,8 @@ use super::super::action::{Action, TrackScope};
 use super::super::history::History;
 use super::super::labels;
 use super::super::notices::{Notices, Severity};
-use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Pace, Preview, StoreLink};
-use super::{clips, make, tell};
+use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Pace, Preview, StoreLink, Tracking};
+use super::{clips, make, tell, tracking};
 
 /// A run over fewer frames says nothing about the model's speed.
 const LEAST_MEASURED_FRAMES: u32 = 4;
@@ -164,7 +165,7 @@ fn answer(
     world.resource_mut::<History>().follow_prompt(change);
 }
 
-fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut super::super::state::Tracking)) {
+fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut Tracking)) {
     if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut().filter(|run| run.generation == generation) {
         act(run);
     }
@@ -220,7 +221,14 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     if visited >= LEAST_MEASURED_FRAMES {
         world.resource_mut::<Pace>().0 = Some(secs / visited as f32 / run.revisions.len().max(1) as f32);
     }
+    if run.goes_on && !run.is_disowned && !matches!(end, TrackEnd::Failed(_)) {
+        return tracking::track(world, TrackScope::StaleOrMissing, None);
+    }
     let masks = run.masks;
+    let (stale, mut offers) = (stale_of(world, &run), offers);
+    if !stale.is_empty() {
+        offers.push(("Track those".to_owned(), track_again()));
+    }
     let new = counted(masks, "new mask");
     match end {
         TrackEnd::Completed if masks == 0 && !run.is_disowned => {
@@ -231,17 +239,31 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
                 offers,
             );
         }
-        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{damaged}"), offers),
+        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{stale}{damaged}"), offers),
         TrackEnd::Stopped if run.is_disowned => {
             tell(world, Severity::Info, "Tracking was stopped and its masks are taken back.", Vec::new());
         }
         TrackEnd::Stopped => {
-            tell(world, Severity::Info, format!("Stopped; kept {new}.{damaged}"), Vec::new());
+            tell(world, Severity::Info, format!("Stopped; kept {new}.{stale}{damaged}"), Vec::new());
         }
         TrackEnd::Failed(error) => {
             let text = format!("Tracking failed; kept {new}: {error}");
             tell(world, Severity::Error, text, vec![("Try again".to_owned(), track_again())]);
         }
+    }
+}
+
+/// What a run's end says of the masks that are stale because prompts changed while it went on; empty without any.
+fn stale_of(world: &World, run: &Tracking) -> String {
+    let objects: BTreeSet<ObjectId> = run.reworded.iter().map(|(object, _)| *object).collect();
+    let of_object = |id: &ObjectId| {
+        let (facts, marks) = (labels::facts(world, *id)?, labels::marks(world, *id)?);
+        Some(marks.frames.values().filter(|mark| mark.is_stale(facts.revision)).count())
+    };
+    match objects.iter().filter_map(of_object).sum() {
+        0 => String::new(),
+        1 => " 1 mask is stale by your corrections.".to_owned(),
+        count => format!(" {count} masks are stale by your corrections."),
     }
 }
 

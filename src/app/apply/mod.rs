@@ -262,7 +262,9 @@ fn ask_about(world: &mut World, edit: &Edit) {
 /// What a run brings after its object's prompts changed is stale whatever comes of the change: undone, it gives the object
 /// its revision back, but the run was led by the words that are gone, or by the lack of those that are back.
 fn reword_run(world: &mut World, (object, frame): (ObjectId, FrameIdx)) {
-    if !world.resource::<CurrentRun>().0.as_ref().is_some_and(|run| run.revisions.contains_key(&object)) {
+    let Some(run) = world.resource_mut::<CurrentRun>().into_inner().0.as_mut() else { return };
+    run.is_outdated = true;
+    if !run.revisions.contains_key(&object) {
         return;
     }
     let revision = world.resource_mut::<super::state::Revisions>().give();

@@ -4,14 +4,14 @@ use std::ops::Bound;
 
 use bevy::prelude::*;
 
-use crate::label::{Change, FrameIdx};
+use crate::label::{Change, FrameIdx, ObjectId};
 
 use super::super::action::Action;
 use super::super::history::Joins;
 use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{OpenClip, Playback, Playhead, Selection, Shown, Stretch};
-use super::{commit, playhead, tell};
+use super::{commit, objects, playhead, tell};
 
 /// Fastest shuttle.
 const MAX_SPEED: f64 = 16.0;
@@ -68,21 +68,65 @@ fn jump_to_found(world: &mut World, find: impl FnOnce(&LabelIndex) -> Option<Fra
     }
 }
 
-/// Goes to the nearest frame to review, one way or the other; without one it says where there is one else.
+/// Goes to the nearest frame to review of the selected object, one way or the other, and from its last to the next object
+/// that has any. With none selected all objects are looked at, and the one that is found is selected.
 fn review(world: &mut World, is_forward: bool) {
-    let (Some(object), here) = (world.resource::<Selection>().0, playhead(world)) else { return };
-    let (Some(facts), Some(marks)) = (labels::facts(world, object), labels::marks(world, object)) else { return };
-    let is_wanted = |frame: &FrameIdx| marks.wants_review(*frame, facts.revision);
-    let after = marks.frames.range((Bound::Excluded(here), Bound::Unbounded)).map(|(frame, _)| *frame).find(is_wanted);
-    let before = marks.frames.range(..here).rev().map(|(frame, _)| *frame).find(is_wanted);
-    let (found, elsewhere, side) = if is_forward { (after, before, "after") } else { (before, after, "before") };
-    let text = format!("{} has nothing to review {side} this frame: no stale or doubtful mask.", facts.name);
-    match found {
-        Some(frame) => jump(world, frame),
-        None => {
-            let way_out = elsewhere.map(|frame| (format!("Go to frame {frame}"), Action::GoTo(frame)));
-            tell(world, Severity::Info, text, way_out.into_iter().collect());
+    let (selected, beyond) = (world.resource::<Selection>().0, Bound::Excluded(playhead(world)));
+    let mut ids: Vec<ObjectId> = world.resource::<LabelIndex>().objects().map(|(id, _)| id).collect();
+    let found = match selected {
+        Some(object) => {
+            let own = to_review(world, object, beyond, is_forward).map(|frame| (object, frame));
+            ids.retain(|id| *id != object);
+            let next = ids.partition_point(|id| *id < object);
+            ids.rotate_left(next);
+            if !is_forward {
+                ids.reverse();
+            }
+            let of = |id: &ObjectId| Some((*id, to_review(world, *id, Bound::Unbounded, is_forward)?));
+            own.or_else(|| ids.iter().find_map(of))
         }
+        None => nearest_to_review(world, &ids, beyond, is_forward),
+    };
+    let name = |object: ObjectId| labels::facts(world, object).map_or("", |facts| facts.name.as_str());
+    let side = if is_forward { "after" } else { "before" };
+    let is_over = selected.map(|object| format!("{} has nothing to review {side} this frame", name(object)));
+    let Some((object, frame)) = found else {
+        let elsewhere = match selected {
+            Some(object) => to_review(world, object, beyond, !is_forward),
+            None => nearest_to_review(world, &ids, beyond, !is_forward).map(|(_, frame)| frame),
+        };
+        let way_out = elsewhere.map(|frame| (format!("Go to frame {frame}"), Action::GoTo(frame)));
+        let is_over = is_over.unwrap_or_else(|| format!("There is nothing to review {side} this frame"));
+        let text = format!("{is_over}: no stale or doubtful mask.");
+        return tell(world, Severity::Info, text, way_out.into_iter().collect());
+    };
+    let on_to = is_over.filter(|_| selected != Some(object)).map(|over| format!("{over}; on to {}.", name(object)));
+    objects::select(world, object);
+    jump(world, frame);
+    if let Some(text) = on_to {
+        tell(world, Severity::Info, text, Vec::new());
+    }
+}
+
+/// The nearest frame to review of all objects; of several on one frame the first object's.
+fn nearest_to_review(
+    world: &World,
+    ids: &[ObjectId],
+    beyond: Bound<FrameIdx>,
+    is_forward: bool,
+) -> Option<(ObjectId, FrameIdx)> {
+    let found = ids.iter().filter_map(|id| Some((*id, to_review(world, *id, beyond, is_forward)?)));
+    found.min_by_key(|(_, frame)| if is_forward { i64::from(frame.0) } else { -i64::from(frame.0) })
+}
+
+/// An object's nearest frame to review beyond a frame, or its first or last.
+fn to_review(world: &World, object: ObjectId, beyond: Bound<FrameIdx>, is_forward: bool) -> Option<FrameIdx> {
+    let (facts, marks) = (labels::facts(world, object)?, labels::marks(world, object)?);
+    let is_wanted = |frame: &&FrameIdx| marks.wants_review(**frame, facts.revision);
+    if is_forward {
+        marks.frames.range((beyond, Bound::Unbounded)).map(|(frame, _)| frame).find(is_wanted).copied()
+    } else {
+        marks.frames.range((Bound::Unbounded, beyond)).map(|(frame, _)| frame).rev().find(is_wanted).copied()
     }
 }
 

@@ -25,15 +25,24 @@ pub(super) fn perform(world: &mut World, action: &Action) {
             track(world, *scope, selected);
         }
         Action::StopTracking => {
+            if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut() {
+                run.goes_on = false;
+            }
             world.resource::<EngineLink>().0.send(EngineCommand::StopTracking);
         }
         _ => unreachable!("perform sends actions about tracking here"),
     }
 }
 
-fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
+/// Starts a run, or ends the one that is going on.
+pub(super) fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
     if owns_run(world) {
-        // The big verb and its key are also the stop: one press ends what the other began.
+        // The big verb and its key are also the stop: one press ends what the other began. After words that the run does
+        // not know it means them: it ends, and the next one begins.
+        let is_whole = scope == TrackScope::StaleOrMissing && only.is_none();
+        if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut() {
+            run.goes_on = is_whole && run.is_outdated;
+        }
         world.resource::<EngineLink>().0.send(EngineCommand::StopTracking);
         return;
     }
@@ -94,6 +103,8 @@ fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>) {
         remaining: 0,
         revisions,
         reworded: BTreeSet::new(),
+        is_outdated: false,
+        goes_on: false,
         is_anew: scope == TrackScope::Anew,
         masks: 0,
         damaged: BTreeSet::new(),

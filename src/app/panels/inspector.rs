@@ -108,7 +108,7 @@ fn candidates_ui(ui: &mut Ui, cx: &UiContext, view: &InspectorView, actions: &mu
         return;
     }
     ui.horizontal(|ui| {
-        let text = format!("{} Other candidate", icon::ARROWS_CLOCKWISE);
+        let text = format!("{} Next candidate", icon::ARROWS_CLOCKWISE);
         cx.action_widget(ui, Button::new(text), Action::CycleCandidate, actions);
         for (index, iou) in view.candidates.iter().enumerate() {
             let is_chosen = usize::from(view.chosen.unwrap_or(0)) == index;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use bevy_egui::egui::{
-    Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, PopupCloseBehavior, RichText, ScrollArea,
-    Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, WidgetType,
+    Align, Button, Color32, ComboBox, CornerRadius, Key, Label, Layout, PopupCloseBehavior, Response, RichText,
+    ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, WidgetType, text,
 };
 use egui_phosphor::regular as icon;
 
@@ -52,6 +52,8 @@ pub struct ObjectsState {
     new_class: String,
     /// The class whose name is being typed, and what it is to be called.
     renaming_class: Option<(String, String)>,
+    /// The list of classes was open in the last pass.
+    had_classes: bool,
     /// The selection that the list was last scrolled to.
     scrolled_to: Option<ObjectId>,
     /// The rows that were in view.
@@ -166,11 +168,14 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| name_ui(ui, cx, row, state, actions));
     });
+    let key = (cx.shortcut)(&Action::StartRename).map_or_else(String::new, |key| format!(" or {key}"));
+    let response = response.on_hover_text(format!("Double-click{key} to rename"));
     response.widget_info(|| WidgetInfo::selected(WidgetType::SelectableLabel, true, is_selected, &row.name));
     if response.clicked() {
         actions.push(Action::Select(row.id));
     }
-    if response.double_clicked() {
+    // A click that selects and a double click soon after are three to egui.
+    if response.double_clicked() || response.triple_clicked() {
         state.renaming = Some((row.id, row.name.clone()));
     }
 }
@@ -179,14 +184,12 @@ fn row_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState
 fn name_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsState, actions: &mut Vec<Action>) {
     match &mut state.renaming {
         Some((id, text)) if *id == row.id => {
-            let field = ui.add(TextEdit::singleline(text).desired_width(ui.available_width()));
+            let field = name_field(ui, text, ui.available_width());
             if ui.input(|i| i.key_pressed(Key::Escape)) {
                 state.renaming = None;
             } else if field.lost_focus() {
                 actions.push(Action::Rename(row.id, std::mem::take(text)));
                 state.renaming = None;
-            } else {
-                field.request_focus();
             }
         }
         Some(_) | None => {
@@ -196,6 +199,19 @@ fn name_ui(ui: &mut Ui, cx: &UiContext, row: &ObjectRow, state: &mut ObjectsStat
             ui.add(Label::new(name).truncate().selectable(false).sense(Sense::hover()));
         }
     }
+}
+
+/// The field for a name that is changed. It takes the keys, at first with the whole name selected: what is typed replaces
+/// it.
+fn name_field(ui: &mut Ui, name: &mut String, width: f32) -> Response {
+    let mut field = TextEdit::singleline(name).desired_width(width).show(ui);
+    let response = field.response.response;
+    if !response.has_focus() && !response.lost_focus() {
+        field.state.cursor.set_char_range(Some(text::CCursorRange::select_all(&field.galley)));
+        field.state.store(ui.ctx(), response.id);
+        response.request_focus();
+    }
+    response
 }
 
 /// The colour, which opens the palette.
@@ -238,14 +254,12 @@ fn class_ui(
     actions: &mut Vec<Action>,
 ) {
     if let Some((_, text)) = state.renaming_class.as_mut().filter(|(renamed, _)| renamed == class) {
-        let field = ui.add(TextEdit::singleline(text).desired_width(112.0));
+        let field = name_field(ui, text, 112.0);
         if ui.input(|i| i.key_pressed(Key::Escape)) {
             state.renaming_class = None;
         } else if field.lost_focus() {
             actions.push(Action::RenameClass(class.to_owned(), std::mem::take(text)));
             state.renaming_class = None;
-        } else {
-            field.request_focus();
         }
         return;
     }
@@ -294,6 +308,9 @@ fn details_ui(
             }
             ui.separator();
             let field = ui.add(TextEdit::singleline(&mut state.new_class).hint_text("new class…").desired_width(112.0));
+            if !std::mem::replace(&mut state.had_classes, true) {
+                field.request_focus();
+            }
             if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) && !state.new_class.trim().is_empty() {
                 actions.push(Action::SetClass(row.id, Some(std::mem::take(&mut state.new_class))));
                 ui.close();
@@ -305,6 +322,7 @@ fn details_ui(
         });
         if opened.inner.is_none() {
             state.renaming_class = None;
+            state.had_classes = false;
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let delete = cx.icon_button(ui, icon::TRASH, Action::DeleteObject(Some(row.id)), actions);

@@ -147,7 +147,7 @@ fn next_click(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) ->
         |what: &str| sizes.as_ref().map_or_else(String::new, |(s, l)| format!(" {s} and {l} change the {what}."));
     let hint = match facts.tool {
         Tool::Select => "Click an object to select it.".to_owned(),
-        Tool::Points => points_hint(facts, whose),
+        Tool::Points => points_hint(facts, shortcut),
         Tool::Box => format!("Drag a box around {whose}."),
         Tool::Brush => format!("Paint {whose}.{}", sizes("brush")),
         Tool::Eraser => format!("Erase from {whose}.{}", sizes("eraser")),
@@ -183,14 +183,21 @@ fn crosshair_hint(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>
     }
 }
 
-fn points_hint(facts: &AppFacts, whose: &str) -> String {
-    match facts.prompt_here.as_deref() {
+fn points_hint(facts: &AppFacts, shortcut: &dyn Fn(&Action) -> Option<String>) -> String {
+    let hint = match facts.prompt_here.as_deref() {
         Some(Prompt::Mask(_)) => "Click to replace the painted mask by clicks.".to_owned(),
         Some(Prompt::Clicks { .. }) => {
             "Click to add, right-click to exclude, click a marker to take it away. Shift previews.".to_owned()
         }
         None if facts.has_mask_here => "Click to correct: left adds, right excludes. Shift previews.".to_owned(),
-        None => format!("Click {whose}. Shift previews."),
+        None if facts.selected.is_some() => "Click the selected object. Shift previews.".to_owned(),
+        None if facts.has_masks => "Click a new object, or a mask to correct its object. Shift previews.".to_owned(),
+        None => "Click a new object. Shift previews.".to_owned(),
+    };
+    // A click on a mask has selected its object; who wanted another one there reads how.
+    match shortcut(&Action::NewObject).filter(|_| facts.has_mask_here) {
+        Some(key) => format!("{hint} {key} begins a new object."),
+        None => hint,
     }
 }
 
@@ -208,7 +215,8 @@ mod tests {
         let clicks = Arc::new(Prompt::Clicks { points: Vec::new(), bounds: None });
         let cases = [
             (AppFacts::default(), "Open a video"),
-            (open.clone(), "Click a new object"),
+            (open.clone(), "Click a new object. "),
+            (AppFacts { has_masks: true, ..open.clone() }, "a mask to correct its object"),
             (selected.clone(), "Click the selected object"),
             (AppFacts { has_mask_here: true, ..selected.clone() }, "Click to correct"),
             (AppFacts { prompt_here: Some(clicks), ..selected.clone() }, "right-click to exclude"),
@@ -256,6 +264,9 @@ mod tests {
         assert!(next_click_hint(&hidden, &keys).starts_with("All masks are hidden (M). "));
         let solo = AppFacts { is_overlay_off: false, ..hidden };
         assert!(next_click_hint(&solo, &keys).starts_with("Only object 1 is shown (Shift+H). "));
+        let on_mask = AppFacts { has_mask_here: true, ..selected.clone() };
+        let new_object = |action: &Action| (*action == Action::NewObject).then(|| "N".to_owned());
+        assert!(next_click_hint(&on_mask, &new_object).ends_with("N begins a new object."));
         let approved = AppFacts { is_approved_here: true, ..selected };
         let hint = next_click_hint(&approved, &|action| (*action == Action::ToggleApproved).then(|| "F7".to_owned()));
         assert!(hint.contains("press F7"), "{hint:?}");

@@ -5,7 +5,7 @@ use egui_phosphor::regular as icon;
 
 use super::super::action::Action;
 use super::UiContext;
-use crate::label::FrameIdx;
+use crate::label::{FrameIdx, counted};
 
 /// What it shows.
 pub struct TransportView {
@@ -21,6 +21,8 @@ pub struct TransportView {
     pub is_waiting: bool,
     /// Zoom, in percent.
     pub zoom_percent: f64,
+    /// Masks of all objects that are worth a look.
+    pub to_review: usize,
 }
 
 /// Height of the bar, in points.
@@ -62,8 +64,23 @@ pub fn transport_ui(ui: &mut Ui, cx: &UiContext, view: &TransportView, actions: 
         if is_looping.clicked() {
             actions.push(Action::ToggleLoop);
         }
+        if view.to_review > 0 {
+            review_ui(ui, cx, view.to_review, actions);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| zoom_menu(ui, cx, view, actions));
     });
+}
+
+/// The way through the masks that want a look. Last in the line, so that nothing moves when it comes or goes.
+fn review_ui(ui: &mut Ui, cx: &UiContext, count: usize, actions: &mut Vec<Action>) {
+    ui.add_space(8.0);
+    cx.icon_button(ui, icon::ARROW_LEFT, Action::PreviousToReview, actions);
+    cx.icon_button(ui, icon::ARROW_RIGHT, Action::NextToReview, actions);
+    let text = RichText::new(format!("{count} to review")).color(cx.colours().amber);
+    ui.label(text).on_hover_text(format!(
+        "{} not approved and worth a look: stale, doubtful, or where the object was lost",
+        counted(count, "mask")
+    ));
 }
 
 /// The frame number, which can be dragged and typed into.

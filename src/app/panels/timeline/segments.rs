@@ -88,6 +88,15 @@ impl LaneFrames {
         });
         counts.sum()
     }
+
+    /// Frames that are worth a look.
+    pub fn review_count(&self) -> usize {
+        frames_in(&self.review)
+    }
+}
+
+fn frames_in(spans: &[Span]) -> usize {
+    spans.iter().map(|span| (span.last.0 - span.first.0 + 1) as usize).sum()
 }
 
 fn read(
