@@ -91,12 +91,8 @@ impl LaneFrames {
 
     /// Frames that are worth a look.
     pub fn review_count(&self) -> usize {
-        frames_in(&self.review)
+        self.review.iter().map(|span| (span.last.0 - span.first.0 + 1) as usize).sum()
     }
-}
-
-fn frames_in(spans: &[Span]) -> usize {
-    spans.iter().map(|span| (span.last.0 - span.first.0 + 1) as usize).sum()
 }
 
 fn read(
