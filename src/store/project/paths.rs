@@ -39,7 +39,7 @@ pub fn project_path(clip: &Path, data_folder: &Path, identity: &str) -> PathBuf 
 
 /// Whether there is something to open at a project's path: the project, or what was recovered of one that is gone.
 pub fn is_project_there(project: &Path) -> bool {
-    project.exists() || recover::earlier_recovery(project, None).0.is_some()
+    project.exists() || recover::earlier_recoveries(project, None).fitting.is_some()
 }
 
 /// The path with a project's ending, which it may have already.
