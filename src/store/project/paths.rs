@@ -116,6 +116,9 @@ pub fn companion(path: &Path, suffix: &str) -> PathBuf {
 
 /// One file for all its names: without symbolic links, and absolute. A file that is yet to be made counts as being in
 /// its folder's real place.
+///
+/// # Errors
+/// When its folder is not there or cannot be read, or the path names no file.
 pub fn canonical(path: &Path) -> std::io::Result<PathBuf> {
     if let Ok(real) = path.canonicalize() {
         return Ok(real);
