@@ -67,7 +67,7 @@ pub(super) fn take(world: &mut World, event: EngineEvent) {
                 run.since = Instant::now();
             });
         }
-        EngineEvent::Tracked { generation, frame, results, skipped, remaining } => {
+        EngineEvent::Tracked { generation, frame, results, skipped, remaining, .. } => {
             with_run(world, generation, |run| {
                 run.remaining = remaining;
                 if !skipped.is_empty() {
