@@ -162,6 +162,8 @@ pub enum Action {
     SaveMasks,
     /// Writes the masks to a folder.
     SaveMasksTo(PathBuf),
+    /// The same, although another clip's masks that lie there are replaced.
+    SaveMasksAnyway(PathBuf),
     /// Ends that; the masks that are written stay.
     StopSaving,
     /// Reads class names, one a line.
@@ -429,6 +431,7 @@ impl Action {
             | Action::TellSaved
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
+            | Action::SaveMasksAnyway(_)
             | Action::StopSaving
             | Action::Quit
             | Action::QuitAnyway
