@@ -15,7 +15,7 @@ use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::store::{LabelStore, MemoryStore};
 use crate::video::{self, Clip, Frame, IndexProgress, RgbImage, VideoThread};
 
-use super::action::{Action, FileQuestion, Panel, ProjectChoice, Tool};
+use super::action::{Action, FileQuestion, Panel, ProjectChoice, Tool, TrackSpan};
 
 /// Intents that wait to be acted on, in order.
 #[derive(Resource, Debug, Default)]
@@ -259,8 +259,8 @@ pub struct Tracking {
     pub revisions: BTreeMap<ObjectId, u64>,
     /// Where the prompt changed since it was asked for: the labeller's newer words are not its to answer.
     pub reworded: BTreeSet<(ObjectId, FrameIdx)>,
-    /// It also answers clicks and boxes anew that were answered before.
-    pub is_anew: bool,
+    /// What it covers. Where it makes everything anew, it also answers clicks and boxes that were answered before.
+    pub span: TrackSpan,
     /// Masks taken up.
     pub masks: usize,
     /// Frames left out because they are damaged.

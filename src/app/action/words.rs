@@ -17,6 +17,7 @@ fn track_label(scope: TrackScope) -> &'static str {
         TrackScope::DamagedToo => "Track damaged frames too",
         TrackScope::ThisFrame => "Track this frame only",
         TrackScope::Anew => "Track everything again",
+        TrackScope::Again(_) => "Track once more",
     }
 }
 
@@ -43,6 +44,7 @@ impl Action {
             TrackScope::ThisFrame => "frame",
             TrackScope::DamagedToo => "damaged_too",
             TrackScope::Anew => "anew",
+            TrackScope::Again(_) => "again",
         };
         let name = match self {
             Action::Ask(FileQuestion::OpenClip) => "open",
