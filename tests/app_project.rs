@@ -293,6 +293,15 @@ fn a_second_window_does_not_get_the_project() {
     assert_eq!((second.facts().clip, second.facts().objects.len()), (ClipState::Open, 1), "free again");
 }
 
+/// Puts other pictures of the same names and sizes in a clip's place.
+fn change_pictures(clip: &DiscClip) {
+    let other = DiscClip::new(SIZE.width, SIZE.height, 8, true);
+    for frame in 0..8 {
+        let name = format!("{frame:03}.png");
+        std::fs::copy(other.path().join(&name), clip.path().join(&name)).expect("copied");
+    }
+}
+
 #[test]
 fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
     let clip = disc();
@@ -309,12 +318,7 @@ fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
     lab.act(Action::Rename(ObjectId(1), "later".to_owned()));
     let later = lab.labels();
     drop(lab);
-    // The same names and sizes, other pictures.
-    let other = DiscClip::new(SIZE.width, SIZE.height, 8, true);
-    for frame in 0..8 {
-        let name = format!("{frame:03}.png");
-        std::fs::copy(other.path().join(&name), clip.path().join(&name)).expect("copied");
-    }
+    change_pictures(&clip);
     for (choice, project, labels) in [
         (ProjectChoice::Own, clip.project().canonicalize().expect("it is there"), later),
         (ProjectChoice::At(copy.clone()), copy, labels),
@@ -330,6 +334,33 @@ fn another_clip_of_the_same_name_does_not_get_the_labels_unasked() {
         assert_eq!(offered.canonicalize().expect("it is there"), project);
         try_open(&mut lab, ways_out[0].clone());
         assert_eq!(lab.labels(), labels, "with consent those of {} are there", project.display());
+    }
+}
+
+#[test]
+fn masks_of_linked_labels_take_the_place_of_those_saved_before_once_that_is_agreed() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    lab.act(Action::SaveMasks);
+    lab.wait_for_saving();
+    drop(lab);
+    change_pictures(&clip);
+    let mut lab = Lab::new();
+    try_open(&mut lab, Action::Open(clip.path().to_owned()));
+    let (_, text, ways_out) = last_notice(&lab);
+    try_open(&mut lab, ways_out[0].clone());
+    assert_eq!(lab.facts().clip, ClipState::Open, "{text}");
+    lab.act(Action::SaveMasks);
+    lab.wait_for_saving();
+    let (severity, text, ways_out) = last_notice(&lab);
+    assert_eq!((severity, text.contains("save here anyway")), (Severity::Error, true), "{text}");
+    for action in [ways_out[0].clone(), Action::SaveMasks] {
+        lab.act(action);
+        lab.wait_for_saving();
+        let (severity, text, _) = last_notice(&lab);
+        assert_eq!((severity, text.starts_with("Saved 1 mask in ")), (Severity::Info, true), "{text}");
     }
 }
 
@@ -418,6 +449,34 @@ fn the_labels_of_a_clip_that_was_renamed_are_a_button_away() {
     try_open(&mut lab, ways_out[0].clone());
     assert_eq!(lab.labels(), labels);
     assert!(!clip.project().with_file_name("film.labelhub").exists(), "the empty one is gone again");
+}
+
+#[test]
+fn work_in_an_earlier_recovery_is_a_button_away_when_the_damage_has_become_another() {
+    let clip = disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    drop(lab);
+    let spoil = |with: u8| {
+        let mut bytes = std::fs::read(clip.project()).expect("a project");
+        let last = bytes.len() - 4096;
+        bytes[last..].fill(with);
+        std::fs::write(clip.project(), bytes).expect("writable");
+    };
+    spoil(0xEE);
+    let mut lab = Lab::new();
+    try_open(&mut lab, Action::Open(clip.path().to_owned()));
+    lab.act(Action::NewObject);
+    let labels = lab.labels();
+    drop(lab);
+    spoil(0xEF);
+    let mut lab = Lab::new();
+    try_open(&mut lab, Action::Open(clip.path().to_owned()));
+    let (_, text, ways_out) = last_notice(&lab);
+    assert_ne!(lab.labels(), labels, "{text}");
+    try_open(&mut lab, ways_out[0].clone());
+    assert_eq!(lab.labels(), labels, "{text}");
 }
 
 /// A store whose disk refuses when it matters.

@@ -27,6 +27,7 @@ fn is_harmless(action: &Action) -> bool {
             | Action::ImportLabels(_)
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
+            | Action::SaveMasksAnyway(_)
             | Action::ImportClasses(_)
             | Action::Quit
     )

@@ -119,6 +119,30 @@ fn a_stroke_goes_with_what_undo_left() {
 }
 
 #[test]
+fn a_click_that_ends_the_typing_of_a_name_is_a_click_too() {
+    let (clip, mut window) = labelled();
+    let name = |window: &BlindWindow| labels::facts(window.app.world(), ObjectId(1)).map(|facts| facts.name.clone());
+    let type_name = |window: &mut BlindWindow| {
+        window.key(Key::F2, KeyCode::F2);
+        letter(window, "z", KeyCode::KeyZ);
+    };
+    let at = clip.click(0);
+    let place = window.screen_at(f64::from(at.x) + 8.0, f64::from(at.y) + 8.0);
+    type_name(&mut window);
+    window.click(place);
+    window.wait_for_answers();
+    assert_eq!((name(&window).as_deref(), clicks(&window, 1)), (Some("object 1z"), 2));
+    // And a dab of the brush.
+    window.act(Action::UseTool(Tool::Brush));
+    let before = labels_of(&window);
+    type_name(&mut window);
+    let place = window.screen_at(140.0, 80.0);
+    window.click(place);
+    window.app.update();
+    assert_ne!(labels_of(&window), before);
+}
+
+#[test]
 fn a_tool_taken_up_while_a_marker_is_dragged_leaves_clicks_alone() {
     let (clip, mut window) = labelled();
     let at = clip.click(0);

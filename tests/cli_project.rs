@@ -16,6 +16,7 @@ use label_hub::cli::exit::{CliError, Exit};
 use label_hub::cli::export::{ExportArgs, run_with};
 use label_hub::cli::signals::StopFlag;
 use label_hub::cli::track::Surroundings;
+use label_hub::cli::window::{WindowArgs, run as run_window};
 use label_hub::label::{Change, FrameIdx, FrameMark, Mask, ObjectFacts, ObjectId};
 use label_hub::store::{LabelStore, OnOtherClip, OpenOptions, ProjectStore};
 use serde_json::Value;
@@ -327,6 +328,30 @@ fn a_project_is_found_with_its_clip_wherever_both_are() {
     assert!(stderr.contains("its clip is not there") && stderr.contains(shown(&beside)), "{stderr}");
     let (_, stderr) = run(5, export(&home.path().join("no.labelhub"), "none"));
     assert!(stderr.contains("no project there"), "{stderr}");
+}
+
+#[test]
+fn a_project_that_is_gone_is_found_by_its_own_name_too_in_what_was_recovered_of_it() {
+    let (clip, home) = labelled();
+    let project = clip.project();
+    let mut bytes = fs::read(&project).expect("readable");
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0xEE);
+    fs::write(&project, bytes).expect("writable");
+    drop(hold(&clip));
+    fs::remove_file(&project).expect("by hand");
+    for (named, out) in [(clip.path(), "by-clip"), (&project, "by-name")] {
+        expect(home.path(), 0, &["export", shown(named), "--format", "npy", "--out", out]);
+        assert!(home.path().join(out).join("3_1.npy").exists(), "{}", named.display());
+    }
+    // The window gets as far as that this build has none here.
+    let open = |clip: &Path| run_window(WindowArgs { clip: Some(clip.to_owned()), ..WindowArgs::default() }, None);
+    for (named, expected) in [(&project, Exit::NotInBuild), (&project.with_file_name("no.labelhub"), Exit::Usage)] {
+        match open(named) {
+            Err(CliError::Told { exit, message }) => assert_eq!(exit, expected, "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

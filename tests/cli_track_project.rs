@@ -154,8 +154,10 @@ fn damaged_frames_get_no_mask_and_are_listed() {
     assert!(!look(clip.path()).frames(1).contains(&7));
     let masks = home.path().join("masks");
     assert!(masks.join("6_1.npy").exists() && !masks.join("7_1.npy").exists());
-    // Asked for, they get what the model makes of them.
-    expect(home.path(), 0, &track(&clip, &["--damaged", "use"]));
+    // Asked for, they get what the model makes of them, and are listed all the same.
+    let (stdout, _) = expect(home.path(), 0, &track(&clip, &["--damaged", "use"]));
+    let lines: Vec<_> = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(of_kind(&lines, "done")[0]["damaged"], serde_json::json!([7]));
     assert!(look(clip.path()).frames(1).contains(&7));
     let (_, stderr) = expect(home.path(), 2, &track(&clip, &["--damaged", "hold"]));
     assert!(stderr.contains("skip or use"), "{stderr}");

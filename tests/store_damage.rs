@@ -313,6 +313,39 @@ fn a_project_put_back_worked_on_and_damaged_again_is_recovered_anew() {
 }
 
 #[test]
+fn work_in_an_earlier_recovery_is_named_when_the_damage_has_become_another() {
+    let folder = folder();
+    let path = folder.path().canonicalize().expect("it is there").join("clip.mp4.labelhub");
+    let model = project(&path);
+    spoil(&path);
+    let mut both = open_with_model(&path, &model);
+    both.click(100, 1, 555);
+    both.store.close().expect("a writable folder");
+    let earlier = both.store.path().to_owned();
+    drop(both.store);
+    let mut bytes = fs::read(&path).expect("a project");
+    let middle = bytes.len() / PAGE / 2 * PAGE;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).expect("writable");
+
+    let refused = ProjectCopy::take(&path).expect("readable").open(&clip(), &options()).map(drop);
+    let text = refused.expect_err("nothing fits").to_string();
+    assert!(
+        text.contains(&format!("work that went on after an earlier recovery is in {}", earlier.display())),
+        "{text}"
+    );
+    let (store, _, notices) = open(&path).expect("recovered anew");
+    let [notice @ OpenNotice::Recovered { passed_over: Some(told), .. }] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!((told, notice.to_string().contains(told.to_str().expect("a plain path"))), (&earlier, true));
+    drop(store);
+    // Of what cannot be recovered at all it is said too.
+    fs::write(&path, vec![0; 8 * PAGE]).expect("writable");
+    let error = open(&path).map(drop).expect_err("nothing in it");
+    let newest = path.with_file_name("clip.mp4.recovered-2.labelhub");
+    assert!(matches!(&error, StoreError::Unrecoverable { passed_over: Some(told), .. } if *told == newest), "{error}");
+}
+
+#[test]
 fn what_was_recovered_is_opened_when_the_project_is_gone() {
     let folder = folder();
     let path = folder.path().canonicalize().expect("it is there").join("clip.mp4.labelhub");

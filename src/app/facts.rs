@@ -160,9 +160,10 @@ impl AppFacts {
                 .needs_selected()
                 .or(if_none(self.has_mask_here, "The selected object has no mask on this frame"))
                 .or(self.why_not_change_here()),
-            Action::Ask(super::action::FileQuestion::SaveMasksTo) | Action::SaveMasks | Action::SaveMasksTo(_) => {
-                self.needs_clip().or(self.why_not_save())
-            }
+            Action::Ask(super::action::FileQuestion::SaveMasksTo)
+            | Action::SaveMasks
+            | Action::SaveMasksTo(_)
+            | Action::SaveMasksAnyway(_) => self.needs_clip().or(self.why_not_save()),
             Action::TellSaved => self.needs_clip(),
             Action::StopSaving => if_none(self.is_saving, "No masks are being written"),
             Action::NextClip => {

@@ -62,7 +62,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Says something. The same thing said again is counted, not stacked.
+    /// Says something. The same thing said again is counted, not stacked; its ways out are those of the last time.
     pub fn push(&mut self, severity: Severity, text: impl Into<String>, ways_out: Vec<(String, Action)>) {
         let (text, at) = (text.into(), SystemTime::now());
         self.said += 1;
@@ -70,9 +70,10 @@ impl Notices {
             self.on_screen.iter_mut().find(|notice| (notice.severity, &notice.text) == (severity, &text))
         {
             (same.count, same.at, same.shown_secs, same.said) = (same.count + 1, at, None, self.said);
+            same.ways_out.clone_from(&ways_out);
             let id = same.id;
             if let Some(logged) = self.log.iter_mut().find(|notice| notice.id == id) {
-                (logged.count, logged.at) = (logged.count + 1, at);
+                (logged.count, logged.at, logged.ways_out) = (logged.count + 1, at, ways_out);
             }
             return;
         }

@@ -210,7 +210,8 @@ fn pan_by_minimap(response: &Response, canvas: &mut Canvas, pointer: &Pointer) {
     }
 }
 
-/// Whether a drag means the same after an action: it changes neither what is labelled nor what would be.
+/// Whether a drag or click means the same after an action: it changes neither what is labelled nor what would be. A click
+/// on the picture also ends the typing of a name, so it comes with that.
 fn leaves_drag(action: &Action) -> bool {
     matches!(
         action,
@@ -226,6 +227,8 @@ fn leaves_drag(action: &Action) -> bool {
             | Action::Track(_)
             | Action::TrackSelected(_)
             | Action::StopTracking
+            | Action::Rename(..)
+            | Action::RenameClass(..)
             | Action::DismissNotice(_)
     )
 }

@@ -247,8 +247,11 @@ fn ways_out_of(error: &StoreError, opening: &Opening) -> Vec<(String, Action)> {
         StoreError::Misfit { .. }
         | StoreError::OtherPictures { .. }
         | StoreError::Foreign { .. }
-        | StoreError::Newer { .. }
-        | StoreError::Unrecoverable { .. } => vec![separate],
+        | StoreError::Newer { .. } => vec![separate],
+        StoreError::Unrecoverable { passed_over, .. } => {
+            let earlier = passed_over.iter().map(|project| way_to(project, &opening.clip.record()));
+            earlier.chain([separate]).collect()
+        }
         StoreError::Open { .. } | StoreError::NotSaved { .. } => vec![again, separate],
         StoreError::Unknown(_)
         | StoreError::Damaged { .. }
@@ -268,6 +271,9 @@ pub(super) fn take_up(world: &mut World, opened: Opened) -> ProjectStore {
             }
             OpenNotice::LabelsElsewhere { projects, .. } => {
                 projects.iter().map(|project| way_to(project, &snapshot.clip)).collect()
+            }
+            OpenNotice::Recovered { passed_over, .. } => {
+                passed_over.iter().map(|project| way_to(project, &snapshot.clip)).collect()
             }
             _ => Vec::new(),
         };

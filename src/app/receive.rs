@@ -10,7 +10,7 @@ use crate::video::VideoEvent;
 use super::action::{Action, FileQuestion};
 use super::apply::{EngineInbox, clip_failed, clip_indexed};
 use super::notices::{Notices, Severity};
-use super::save::SaveEvent;
+use super::save::{Retry, SaveEvent};
 use super::state::{ClipStatus, EngineLink, OpenClip, Playhead, Saving, Shown, VideoLink};
 
 /// The decode thread's news.
@@ -96,12 +96,16 @@ pub(super) fn receive_saving(mut saving: ResMut<Saving>, mut notices: ResMut<Not
                 let again = ("Write the others".to_owned(), Action::SaveMasksTo(folder));
                 notices.push(Severity::Info, text, vec![again]);
             }
-            SaveEvent::Failed { folder, message, is_foreign } => {
+            SaveEvent::Failed { folder, message, retry } => {
                 saving.progress = None;
-                let mut ways_out = vec![("Choose a folder…".to_owned(), Action::Ask(FileQuestion::SaveMasksTo))];
-                if !is_foreign {
-                    ways_out.insert(0, ("Save again".to_owned(), Action::SaveMasksTo(folder)));
-                }
+                let again = match retry {
+                    Retry::Here => Some(("Save again", Action::SaveMasksTo(folder))),
+                    Retry::InPlaceOfOtherClip => Some(("Save here anyway", Action::SaveMasksAnyway(folder))),
+                    Retry::Elsewhere => None,
+                };
+                let elsewhere = ("Choose a folder…", Action::Ask(FileQuestion::SaveMasksTo));
+                let ways_out = again.into_iter().chain([elsewhere]);
+                let ways_out = ways_out.map(|(words, action)| (words.to_owned(), action)).collect();
                 notices.push(Severity::Error, message, ways_out);
             }
         }

@@ -37,8 +37,21 @@ pub struct SaveJob {
     pub masks: Vec<(FrameIdx, ObjectId, MaskId)>,
     /// Where the masks are.
     pub store: StoreLink,
+    /// Takes the place of another clip's masks that a list names; the labeller has agreed.
+    pub replaces_other_clip: bool,
     /// Set by whoever wants it to end.
     pub is_stopped: Arc<AtomicBool>,
+}
+
+/// Where a save that failed may be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// In the same folder.
+    Here,
+    /// There too, once the labeller agrees that another clip's masks are replaced.
+    InPlaceOfOtherClip,
+    /// Elsewhere only: the folder holds masks that nobody here wrote.
+    Elsewhere,
 }
 
 /// How it goes.
@@ -68,8 +81,8 @@ pub enum SaveEvent {
         folder: PathBuf,
         /// Why, and what to do.
         message: String,
-        /// The folder holds masks that are not ours.
-        is_foreign: bool,
+        /// Where to try again.
+        retry: Retry,
     },
 }
 
@@ -166,7 +179,8 @@ fn write_list(job: &SaveJob, files: BTreeSet<String>) -> Result<(), SaveEvent> {
         .map_err(|e| failed(folder, folder, "the list of files was not written", &e.to_string()))
 }
 
-/// The files of an earlier save; refuses a folder with masks that somebody else wrote, or that are of another clip.
+/// The files of an earlier save; refuses a folder with masks that somebody else wrote, or that are of another clip unless
+/// these may be replaced.
 fn earlier_files(job: &SaveJob) -> Result<BTreeSet<String>, SaveEvent> {
     let folder = &job.folder;
     let unreadable =
@@ -176,11 +190,18 @@ fn earlier_files(job: &SaveJob) -> Result<BTreeSet<String>, SaveEvent> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(unreadable(error.to_string())),
     };
-    let origin = match list {
-        Some(list) if list.is_of(job) => return Ok(list.files),
-        Some(FileList { clip: Some(clip), .. }) => format!("of another clip, {clip}"),
-        Some(FileList { clip: None, .. }) => "that may be of another clip".to_owned(),
-        None => "of another origin".to_owned(),
+    let (origin, retry, advice) = match &list {
+        Some(list) if job.replaces_other_clip || list.is_of(job) => return Ok(list.files.clone()),
+        Some(FileList { clip, .. }) => {
+            let origin = match clip {
+                Some(clip) => format!("of another clip, {clip}"),
+                None => "that may be of another clip".to_owned(),
+            };
+            let advice =
+                "save here anyway if they are of the same footage, which replaces them, or choose another folder";
+            (origin, Retry::InPlaceOfOtherClip, advice)
+        }
+        None => ("of another origin".to_owned(), Retry::Elsewhere, "choose another folder"),
     };
     let entries = fs::read_dir(folder).map_err(|e| unreadable(e.to_string()))?;
     let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -188,18 +209,15 @@ fn earlier_files(job: &SaveJob) -> Result<BTreeSet<String>, SaveEvent> {
         None => Ok(BTreeSet::new()),
         Some(name) => Err(SaveEvent::Failed {
             folder: folder.clone(),
-            message: format!(
-                "{}: it holds masks {origin} ({name}). Nothing was written; choose another folder",
-                folder.display()
-            ),
-            is_foreign: true,
+            message: format!("{}: it holds masks {origin} ({name}). Nothing was written; {advice}", folder.display()),
+            retry,
         }),
     }
 }
 
 fn failed(folder: &Path, path: &Path, what: &str, cause: &str) -> SaveEvent {
     let message = format!("{}: {what}: {cause}. Free space or choose another folder, then save again", path.display());
-    SaveEvent::Failed { folder: folder.to_owned(), message, is_foreign: false }
+    SaveEvent::Failed { folder: folder.to_owned(), message, retry: Retry::Here }
 }
 
 #[cfg(test)]
@@ -223,6 +241,7 @@ mod tests {
             identity: ClipIdentity::of_bytes(b"shot"),
             masks,
             store: StoreLink(Arc::new(RwLock::new(store))),
+            replaces_other_clip: false,
             is_stopped: Arc::default(),
         }
     }
@@ -266,7 +285,7 @@ mod tests {
         let mut cut = job(&folder, &[0, 3, 7]);
         cut.masks[2].2 = MaskId(99);
         let end = write_all(&cut, &|_| {}).expect_err("the store has no such mask");
-        assert!(matches!(&end, SaveEvent::Failed { folder: at, is_foreign: false, .. } if *at == folder), "{end:?}");
+        assert!(matches!(&end, SaveEvent::Failed { folder: at, retry: Retry::Here, .. } if *at == folder), "{end:?}");
         assert_eq!(names(&folder), ["0_1.npy", "3_1.npy", LIST_NAME].map(str::to_owned).into());
         let end = write_all(&job(&folder, &[3, 7]), &|_| {}).expect("written");
         assert_eq!(end, SaveEvent::Done { folder: folder.clone(), files: 2, removed: 1 });
@@ -278,7 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::write(folder.path().join("0_1.npy"), "theirs").expect("a file");
         let end = write_all(&job(folder.path(), &[0]), &|_| {}).expect_err("refused");
-        assert!(matches!(end, SaveEvent::Failed { is_foreign: true, .. }), "{end:?}");
+        assert!(matches!(end, SaveEvent::Failed { retry: Retry::Elsewhere, .. }), "{end:?}");
         assert_eq!(fs::read_to_string(folder.path().join("0_1.npy")).expect("still there"), "theirs");
     }
 
@@ -291,12 +310,23 @@ mod tests {
         (other.clip, other.identity) = ("/nowhere/shot.mkv".into(), ClipIdentity::of_bytes(b"other"));
         let before = names(&folder);
         match write_all(&other, &|_| {}) {
-            Err(SaveEvent::Failed { is_foreign: true, message, .. }) => {
+            Err(SaveEvent::Failed { retry: Retry::InPlaceOfOtherClip, message, .. }) => {
                 assert!(message.contains("shot.mp4"), "{message}")
             }
             end => panic!("{end:?}"),
         }
         assert_eq!(names(&folder), before);
+        // Unless the labeller agrees, as after the labels were linked to the clip; from then on they are its own.
+        let linked = tempfile::tempdir().expect("a temporary folder");
+        write_all(&job(linked.path(), &[0, 1]), &|_| {}).expect("written");
+        let own = |mut job: SaveJob, agreed| {
+            (job.identity, job.replaces_other_clip) = (other.identity.clone(), agreed);
+            write_all(&job, &|_| {})
+        };
+        assert!(own(job(linked.path(), &[1, 2]), false).is_err());
+        let end = own(job(linked.path(), &[1, 2]), true).expect("agreed");
+        assert_eq!(end, SaveEvent::Done { folder: linked.path().to_owned(), files: 2, removed: 1 });
+        assert!(own(job(linked.path(), &[2]), false).is_ok());
         // Once they were taken away there is nothing to lose.
         for frame in [0, 1] {
             fs::remove_file(folder.join(npy::file_name(FrameIdx(frame), ObjectId(1), 0))).expect("written");
@@ -316,7 +346,8 @@ mod tests {
             match write_all(&job(&folder, &[3]), &|_| {}) {
                 Ok(end) => assert_eq!((end, is_ours), (SaveEvent::Done { folder, files: 1, removed: 1 }, true)),
                 Err(end) => {
-                    assert!(!is_ours && matches!(end, SaveEvent::Failed { is_foreign: true, .. }), "{end:?}");
+                    let is_refused = matches!(end, SaveEvent::Failed { retry: Retry::InPlaceOfOtherClip, .. });
+                    assert!(!is_ours && is_refused, "{end:?}");
                 }
             }
         }

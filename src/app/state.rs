@@ -15,7 +15,7 @@ use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::store::{LabelStore, MemoryStore};
 use crate::video::{self, Clip, Frame, IndexProgress, RgbImage, VideoThread};
 
-use super::action::{Action, FileQuestion, Panel, ProjectChoice, Tool};
+use super::action::{Action, FileQuestion, Panel, ProjectChoice, Tool, TrackSpan};
 
 /// Intents that wait to be acted on, in order.
 #[derive(Resource, Debug, Default)]
@@ -263,8 +263,8 @@ pub struct Tracking {
     pub is_outdated: bool,
     /// What is stale or missing is tracked when it has ended: it was asked for again after such a change.
     pub goes_on: bool,
-    /// It also answers clicks and boxes anew that were answered before.
-    pub is_anew: bool,
+    /// What it covers. Where it makes everything anew, it also answers clicks and boxes that were answered before.
+    pub span: TrackSpan,
     /// Masks taken up.
     pub masks: usize,
     /// Frames left out because they are damaged.

@@ -16,7 +16,8 @@ use crate::formats::{ClipFacts, GatheredLabels, ObjectInfo, SourceError};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, Mask, MaskId, ObjectId};
 use crate::store::{
     Durability, HistoryChange, LabelStore, OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectClip,
-    ProjectCopy, ProjectStore, Snapshot, is_project_there, project_clip, project_path, projects_without_clip,
+    ProjectCopy, ProjectStore, Snapshot, canonical_project_path, is_project_there, project_clip, project_path,
+    projects_without_clip,
 };
 use crate::video::Clip;
 
@@ -174,7 +175,9 @@ pub fn no_object(id: u32, projects: &[&Project]) -> CliError {
 impl Place {
     fn find(named: &Path, stop: &StopFlag) -> Result<Self, CliError> {
         if named.extension().is_some_and(|ending| ending == PROJECT_EXTENSION) && !named.is_dir() {
+            // One that is gone goes on in what was recovered of it.
             let project = fs::canonicalize(named)
+                .or_else(|error| recovered_project(named).ok_or(error))
                 .map_err(|e| CliError::input(format!("{}: no project there ({e}); check the path", named.display())))?;
             let ProjectClip { path, stream } = project_clip(&project)?;
             let clip = open_clip(&path, stream, stop)?;
@@ -214,6 +217,11 @@ impl Place {
             }
         }
     }
+}
+
+/// The full path of a project that is not there itself, while what was recovered of it is.
+fn recovered_project(named: &Path) -> Option<PathBuf> {
+    canonical_project_path(named).ok().filter(|project| is_project_there(project))
 }
 
 fn options() -> OpenOptions {

@@ -232,6 +232,8 @@ struct Run<'a, 'r> {
     resumed: usize,
     frames: u32,
     masks: usize,
+    uses_damaged: bool,
+    /// Frames that were left out as damaged, or else tracked as they decoded.
     damaged: BTreeSet<FrameIdx>,
     started: Instant,
 }
@@ -261,6 +263,7 @@ impl<'a, 'r> Run<'a, 'r> {
             resumed,
             frames: 0,
             masks: 0,
+            uses_damaged: request.uses_damaged,
             damaged: BTreeSet::new(),
             started: Instant::now(),
         }
@@ -316,9 +319,10 @@ impl<'a, 'r> Run<'a, 'r> {
                 };
                 track_events::start(self.reporter, &start)?;
             }
-            EngineEvent::Tracked { frame, results, skipped, .. } => {
+            EngineEvent::Tracked { frame, results, skipped, is_damaged, .. } => {
                 self.frames += 1;
-                if !skipped.is_empty() {
+                let is_used = is_damaged && self.uses_damaged && !results.is_empty();
+                if is_used || !skipped.is_empty() {
                     self.damaged.insert(frame);
                 }
                 self.keep(frame, results)?;

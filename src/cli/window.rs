@@ -7,7 +7,7 @@ use clap::Args;
 use super::exit::{CliError, Exit};
 use super::model_file::model_source;
 use crate::engine::{DeviceChoice, ModelChoice};
-use crate::store::PROJECT_EXTENSION;
+use crate::store::{PROJECT_EXTENSION, is_project_there};
 
 /// What the window is opened with.
 #[derive(Debug, Clone, Default, Args)]
@@ -40,13 +40,15 @@ pub type OpenWindow = fn(Option<PathBuf>, Option<u32>, Option<ModelChoice>, Opti
 /// # Errors
 /// When the clip or the model is not there, there is no screen, or this build has no window.
 pub fn run(args: WindowArgs, open: Option<OpenWindow>) -> Result<Exit, CliError> {
-    if let Some(clip) = args.clip.as_ref().filter(|clip| !clip.exists()) {
+    let is_project = |clip: &PathBuf| !clip.is_dir() && clip.extension().is_some_and(|end| end == PROJECT_EXTENSION);
+    // A project that is gone goes on in what was recovered of it.
+    let is_there = |clip: &PathBuf| clip.exists() || (is_project(clip) && is_project_there(clip));
+    if let Some(clip) = args.clip.as_ref().filter(|clip| !is_there(clip)) {
         let shown = clip.display();
         return Err(CliError::usage(format!(
             "{shown}: neither a command nor a file that is there; see label-hub --help"
         )));
     }
-    let is_project = |clip: &PathBuf| !clip.is_dir() && clip.extension().is_some_and(|end| end == PROJECT_EXTENSION);
     if let (Some(clip), Some(_)) = (args.clip.as_ref().filter(|clip| is_project(clip)), args.stream) {
         let shown = clip.display();
         return Err(CliError::usage(format!("{shown}: a project has a stream of its own; leave --stream away")));

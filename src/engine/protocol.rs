@@ -266,6 +266,8 @@ pub enum EngineEvent {
         results: Vec<ObjectResult>,
         /// Objects left out because the frame is damaged.
         skipped: Vec<ObjectId>,
+        /// Whether it is damaged, as far as it was read.
+        is_damaged: bool,
         /// Frames still to be visited.
         remaining: u32,
     },

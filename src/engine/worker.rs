@@ -245,12 +245,17 @@ impl Worker {
         if !is_ready {
             return self.prepare(generation);
         }
-        match self.with_model(generation, |model, frames| model.step(frames)) {
-            Ok(Some(done)) => self.tell(EngineEvent::Tracked {
+        let stepped = self.with_model(generation, |model, frames| {
+            let done = model.step(frames)?;
+            Ok(done.map(|done| (frames.damaged().contains(&done.frame), done)))
+        });
+        match stepped {
+            Ok(Some((is_damaged, done))) => self.tell(EngineEvent::Tracked {
                 generation,
                 frame: done.frame,
                 results: done.results,
                 skipped: done.skipped,
+                is_damaged,
                 remaining: done.remaining,
             }),
             Ok(None) => self.end_run(TrackEnd::Completed),

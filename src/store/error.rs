@@ -116,12 +116,14 @@ pub enum StoreError {
         recorded: PathBuf,
     },
     /// A damaged project from which nothing could be saved into a new one.
-    #[error("{}: the project is damaged and could not be recovered ({cause}). It was not changed{}", path.display(), backup_advice(newest_backup.as_ref()))]
+    #[error("{}: the project is damaged and could not be recovered ({cause}). It was not changed{}", path.display(), advice(passed_over.as_ref(), newest_backup.as_ref()))]
     Unrecoverable {
         /// The project file.
         path: PathBuf,
         /// What failed.
         cause: String,
+        /// What was recovered earlier, of other damage, with the work that went on in it.
+        passed_over: Option<PathBuf>,
         /// The newest backup, to open instead.
         newest_backup: Option<PathBuf>,
     },
@@ -143,9 +145,13 @@ pub enum StoreError {
     },
 }
 
-fn backup_advice(newest: Option<&PathBuf>) -> String {
-    newest.map_or_else(
-        || "; if there is a copy, open that".to_owned(),
-        |path| format!("; its newest backup is {}, copy that to its place", path.display()),
-    )
+fn advice(passed_over: Option<&PathBuf>, newest_backup: Option<&PathBuf>) -> String {
+    if passed_over.or(newest_backup).is_none() {
+        return "; if there is a copy, open that".to_owned();
+    }
+    let earlier = passed_over.map(|path| {
+        format!("; work that went on after an earlier recovery is in {}, open that to have it", path.display())
+    });
+    let backup = newest_backup.map(|path| format!("; its newest backup is {}, copy that to its place", path.display()));
+    earlier.into_iter().chain(backup).collect()
 }

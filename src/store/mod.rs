@@ -21,8 +21,8 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use project::{
     OnOtherClip, OpenNotice, OpenOptions, PROJECT_EXTENSION, ProjectClip, ProjectCopy, ProjectHandle, ProjectStore,
-    Snapshot, StoredStep, Waker, can_write, is_project_there, named_as_project, project_clip, project_path,
-    projects_without_clip, separate_project_path,
+    Snapshot, StoredStep, Waker, can_write, canonical_project_path, is_project_there, named_as_project, project_clip,
+    project_path, projects_without_clip, separate_project_path,
 };
 
 use std::collections::HashSet;

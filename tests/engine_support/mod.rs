@@ -226,7 +226,7 @@ pub fn until_finished(engine: &EngineThread, generation: Generation) -> (Brought
     loop {
         match next_answer(engine) {
             EngineEvent::TrackStarted { generation: of, frames } if of == generation => expected = Some(frames),
-            EngineEvent::Tracked { generation: of, frame, results, skipped, remaining } if of == generation => {
+            EngineEvent::Tracked { generation: of, frame, results, skipped, remaining, .. } if of == generation => {
                 expected = expected.map(|frames| frames - 1);
                 assert_eq!(Some(remaining), expected, "every frame brings the end nearer by one");
                 brought.visited.push(frame.0);

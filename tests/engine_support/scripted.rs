@@ -134,13 +134,18 @@ impl Segmenter for Scripted {
     }
 }
 
-/// A thread with a clip and a scripted model.
-pub fn scripted(is_encoded: bool) -> (EngineThread, Director) {
+/// A thread that loads a scripted model whichever is asked for.
+pub fn scripted_thread(is_encoded: bool, waker: impl Fn() + Send + 'static) -> (EngineThread, Director) {
     let (script, director) = script();
     let loader = Box::new(move |_: &_| {
         Ok(Box::new(Scripted { steps_left: 0, is_encoded, script: script.clone() }) as Box<dyn Segmenter>)
     });
-    let engine = EngineThread::spawn_with(loader, || {}).expect("a thread can be started");
+    (EngineThread::spawn_with(loader, waker).expect("a thread can be started"), director)
+}
+
+/// A thread with a clip and a scripted model.
+pub fn scripted(is_encoded: bool) -> (EngineThread, Director) {
+    let (engine, director) = scripted_thread(is_encoded, || {});
     engine.send(EngineCommand::UseClip(small_clip()));
     engine.send(EngineCommand::Load(test_engine()));
     assert!(matches!(next(&engine), EngineEvent::ModelReady { .. }));

@@ -39,6 +39,7 @@ impl Action {
             Action::ImportLabels(PathBuf::from("dataset")),
             Action::QuitAnyway,
             Action::SaveMasksTo(PathBuf::from("masks")),
+            Action::SaveMasksAnyway(PathBuf::from("masks")),
             Action::ImportClasses(PathBuf::from("classes.txt")),
             Action::GoTo(FrameIdx(0)),
             Action::AskAgain(id, FrameIdx(0)),

@@ -60,6 +60,25 @@ pub enum TrackScope {
     /// The whole in/out range again from the same prompts, as after a larger model was loaded. What was painted or
     /// approved stays.
     Anew,
+    /// What an earlier run covered.
+    Again(TrackSpan),
+}
+
+/// What a run covers, whatever is selected or on screen by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TrackSpan {
+    /// The only object; `None` is all that are not locked.
+    pub only: Option<ObjectId>,
+    /// First frame, included.
+    pub first: FrameIdx,
+    /// Last frame, included.
+    pub last: FrameIdx,
+    /// Which way.
+    pub direction: TrackDirection,
+    /// Whether the model runs on damaged frames as on others.
+    pub uses_damaged: bool,
+    /// Whether everything but what was painted or approved is made again.
+    pub is_anew: bool,
 }
 
 /// Windows and panels that can be shown and hidden.
@@ -162,6 +181,8 @@ pub enum Action {
     SaveMasks,
     /// Writes the masks to a folder.
     SaveMasksTo(PathBuf),
+    /// The same, although another clip's masks that lie there are replaced.
+    SaveMasksAnyway(PathBuf),
     /// Ends that; the masks that are written stay.
     StopSaving,
     /// Reads class names, one a line.
@@ -429,6 +450,7 @@ impl Action {
             | Action::TellSaved
             | Action::SaveMasks
             | Action::SaveMasksTo(_)
+            | Action::SaveMasksAnyway(_)
             | Action::StopSaving
             | Action::Quit
             | Action::QuitAnyway

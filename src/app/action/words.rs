@@ -17,6 +17,7 @@ fn track_label(scope: TrackScope) -> &'static str {
         TrackScope::DamagedToo => "Track damaged frames too",
         TrackScope::ThisFrame => "Track this frame only",
         TrackScope::Anew => "Track everything again",
+        TrackScope::Again(_) => "Track once more",
     }
 }
 
@@ -43,6 +44,7 @@ impl Action {
             TrackScope::ThisFrame => "frame",
             TrackScope::DamagedToo => "damaged_too",
             TrackScope::Anew => "anew",
+            TrackScope::Again(_) => "again",
         };
         let name = match self {
             Action::Ask(FileQuestion::OpenClip) => "open",
@@ -68,6 +70,7 @@ impl Action {
             Action::TellSaved => "tell_saved",
             Action::SaveMasks => "save_masks",
             Action::SaveMasksTo(_) => "save_masks_to_path",
+            Action::SaveMasksAnyway(_) => "save_masks_to_path_anyway",
             Action::StopSaving => "stop_saving",
             Action::ImportClasses(_) => "import_classes_path",
             Action::Quit => "quit",
@@ -204,6 +207,9 @@ impl Action {
             Action::TellSaved => "Where everything is saved",
             Action::SaveMasks => "Save masks as .npy beside the clip",
             Action::SaveMasksTo(path) => return Cow::Owned(format!("Save masks to {}", path.display())),
+            Action::SaveMasksAnyway(path) => {
+                return Cow::Owned(format!("Save masks to {} in place of others", path.display()));
+            }
             Action::StopSaving => "Stop writing masks",
             Action::ImportClasses(path) => return Cow::Owned(format!("Import classes from {}", path.display())),
             Action::Quit => "Quit",

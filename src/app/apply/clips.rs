@@ -63,10 +63,11 @@ pub(super) fn perform(world: &mut World, action: Action) {
             let clip = world.resource::<OpenClip>().clip();
             let folder = clip.map(|clip| default_folder(clip.path(), clip.chosen_stream()));
             if let Some(folder) = folder {
-                save(world, folder);
+                save(world, folder, false);
             }
         }
-        Action::SaveMasksTo(folder) => save(world, folder),
+        Action::SaveMasksTo(folder) => save(world, folder, false),
+        Action::SaveMasksAnyway(folder) => save(world, folder, true),
         Action::StopSaving => world.resource::<Saving>().stop(),
         Action::TellSaved => tell_saved(world),
         Action::ImportClasses(path) => import_classes(world, &path),
@@ -283,6 +284,7 @@ fn is_about_clip(action: &Action) -> bool {
         | Action::ImportLabels(_)
         | Action::SaveMasks
         | Action::SaveMasksTo(_)
+        | Action::SaveMasksAnyway(_)
         | Action::SaveProjectCopy(_)
         | Action::RetryWriting
         | Action::GoTo(_)
@@ -350,7 +352,7 @@ fn load_model(world: &mut World, choice: ModelChoice) {
     *world.resource_mut::<Model>() = Model { choice: Some(choice), status: ModelStatus::Loading(generation) };
 }
 
-fn save(world: &mut World, folder: PathBuf) {
+fn save(world: &mut World, folder: PathBuf, replaces_other_clip: bool) {
     let Some(clip) = world.resource::<OpenClip>().clip() else { return };
     let (clip, identity) = (clip.path().to_owned(), clip.identity().clone());
     let index = world.resource::<LabelIndex>();
@@ -363,7 +365,8 @@ fn save(world: &mut World, folder: PathBuf) {
     let total = masks.len();
     let is_stopped = Arc::new(AtomicBool::new(false));
     let store = world.resource::<StoreLink>().clone();
-    let job = SaveJob { folder: folder.clone(), clip, identity, masks, store, is_stopped: is_stopped.clone() };
+    let (at, stop) = (folder.clone(), is_stopped.clone());
+    let job = SaveJob { folder: at, clip, identity, masks, store, replaces_other_clip, is_stopped: stop };
     match spawn(job, world.resource::<Waker>().0.clone()) {
         Ok(progress) => {
             let mut saving = world.resource_mut::<Saving>();

@@ -12,7 +12,7 @@ use bevy::prelude::*;
 use crate::engine::{EngineEvent, Generation, ObjectResult, TrackEnd};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance, counted};
 
-use super::super::action::{Action, TrackScope};
+use super::super::action::{Action, TrackScope, TrackSpan};
 use super::super::history::History;
 use super::super::labels;
 use super::super::notices::{Notices, Severity};
@@ -68,7 +68,7 @@ pub(super) fn take(world: &mut World, event: EngineEvent) {
                 run.since = Instant::now();
             });
         }
-        EngineEvent::Tracked { generation, frame, results, skipped, remaining } => {
+        EngineEvent::Tracked { generation, frame, results, skipped, remaining, .. } => {
             with_run(world, generation, |run| {
                 run.remaining = remaining;
                 if !skipped.is_empty() {
@@ -184,7 +184,7 @@ fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: 
         let is_own = |mark: FrameMark| match mark.provenance {
             Provenance::Painted => true,
             Provenance::Prompted => {
-                mark.is_approved || (is_prompted && (!run.is_anew || run.reworded.contains(&(object, frame))))
+                mark.is_approved || (is_prompted && (!run.span.is_anew || run.reworded.contains(&(object, frame))))
             }
             Provenance::Tracked => mark.is_approved,
         };
@@ -210,45 +210,48 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     let Some(run) = world.resource_mut::<CurrentRun>().0.take_if(|_| is_this) else { return };
     let asked = clips::going_on(&run);
     world.resource_mut::<Notices>().dismiss_where(|notice| notice.text.starts_with(&asked));
-    let (damaged, offers) = match run.damaged.first() {
-        None => (String::new(), Vec::new()),
-        Some(first) => (
-            format!(" Left out as damaged: {}, the first is {first}.", counted(run.damaged.len(), "frame")),
-            vec![("Track them too".to_owned(), Action::Track(TrackScope::DamagedToo))],
-        ),
-    };
     let (visited, secs) = (run.total - run.remaining.min(run.total), run.since.elapsed().as_secs_f32());
-    if visited >= LEAST_MEASURED_FRAMES {
-        world.resource_mut::<Pace>().0 = Some(secs / visited as f32 / run.revisions.len().max(1) as f32);
+    if visited >= LEAST_MEASURED_FRAMES && !run.revisions.is_empty() {
+        world.resource_mut::<Pace>().0 = Some(secs / visited as f32 / run.revisions.len() as f32);
     }
     if run.goes_on && !run.is_disowned && !matches!(end, TrackEnd::Failed(_)) {
         return tracking::track(world, TrackScope::StaleOrMissing, None);
     }
-    let masks = run.masks;
-    let (stale, mut offers) = (stale_of(world, &run), offers);
-    if !stale.is_empty() {
-        offers.push(("Track those".to_owned(), track_again()));
+    if run.revisions.is_empty() {
+        return tell(world, Severity::Info, "Tracking is over: what it tracked was deleted.", Vec::new());
     }
-    let new = counted(masks, "new mask");
+    if run.is_disowned {
+        return tell(world, Severity::Info, "Tracking was stopped and its masks are taken back.", Vec::new());
+    }
+    let again = |span| Action::Track(TrackScope::Again(span));
+    let (damaged, mut offers) = match run.damaged.first() {
+        None => (String::new(), Vec::new()),
+        Some(first) => (
+            format!(" Left out as damaged: {}, the first is {first}.", counted(run.damaged.len(), "frame")),
+            // Of what it made, even anew, nothing is missing but these.
+            vec![("Track them too".to_owned(), again(TrackSpan { uses_damaged: true, is_anew: false, ..run.span }))],
+        ),
+    };
+    let stale = stale_of(world, &run);
+    if !stale.is_empty() {
+        offers.push(("Track those".to_owned(), Action::Track(TrackScope::StaleOrMissing)));
+    }
+    let new = counted(run.masks, "new mask");
     match end {
-        TrackEnd::Completed if masks == 0 && !run.is_disowned => {
-            tell(
-                world,
-                Severity::Info,
-                format!("Nothing to do: all masks in the range are up to date.{damaged}"),
-                offers,
-            );
-        }
-        TrackEnd::Completed => tell(world, Severity::Info, format!("Tracked: {new}.{stale}{damaged}"), offers),
-        TrackEnd::Stopped if run.is_disowned => {
-            tell(world, Severity::Info, "Tracking was stopped and its masks are taken back.", Vec::new());
+        TrackEnd::Completed => {
+            let done = match (run.masks, stale.is_empty() && damaged.is_empty()) {
+                (0, true) => "Nothing to do: all masks in the range are up to date.".to_owned(),
+                (0, false) => "Nothing was tracked.".to_owned(),
+                _ => format!("Tracked: {new}."),
+            };
+            tell(world, Severity::Info, format!("{done}{stale}{damaged}"), offers);
         }
         TrackEnd::Stopped => {
             tell(world, Severity::Info, format!("Stopped; kept {new}.{stale}{damaged}"), Vec::new());
         }
         TrackEnd::Failed(error) => {
             let text = format!("Tracking failed; kept {new}: {error}");
-            tell(world, Severity::Error, text, vec![("Try again".to_owned(), track_again())]);
+            tell(world, Severity::Error, text, vec![("Try again".to_owned(), again(run.span))]);
         }
     }
 }
@@ -265,8 +268,4 @@ fn stale_of(world: &World, run: &Tracking) -> String {
         1 => " 1 mask is stale by your corrections.".to_owned(),
         count => format!(" {count} masks are stale by your corrections."),
     }
-}
-
-fn track_again() -> Action {
-    Action::Track(TrackScope::StaleOrMissing)
 }

@@ -110,6 +110,7 @@ fn perform(world: &mut World, action: Action) {
         | Action::TellSaved
         | Action::SaveMasks
         | Action::SaveMasksTo(_)
+        | Action::SaveMasksAnyway(_)
         | Action::StopSaving
         | Action::ImportClasses(_)
         | Action::LoadModel(_)

@@ -10,7 +10,7 @@ use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest, 
 use crate::label::{FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Provenance};
 use crate::store::StoreError;
 
-use super::super::action::{Action, TrackScope};
+use super::super::action::{Action, TrackScope, TrackSpan};
 use super::super::history::History;
 use super::super::labels::{self, InOut, LabelIndex, PromptContent};
 use super::super::notices::Severity;
@@ -19,6 +19,7 @@ use super::{owns_run, playhead, tell};
 
 pub(super) fn perform(world: &mut World, action: &Action) {
     match action {
+        Action::Track(scope @ TrackScope::Again(span)) => track(world, *scope, span.only),
         Action::Track(scope) => track(world, *scope, None),
         Action::TrackSelected(scope) => {
             let selected = world.resource::<Selection>().0;
@@ -67,7 +68,11 @@ pub(super) fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>
             Err(error) => return tell(world, Severity::Error, error.to_string(), Vec::new()),
         }
     }
-    if scope == TrackScope::Anew {
+    let is_anew = match scope {
+        TrackScope::Again(span) => span.is_anew,
+        _ => scope == TrackScope::Anew,
+    };
+    if is_anew {
         for object in &mut objects {
             object.has = kept_anew(world, object.object);
             // What is made again is answered again.
@@ -92,7 +97,10 @@ pub(super) fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>
     };
     let revision_of = |object: &ObjectPrompts| Some((object.object, labels::facts(world, object.object)?.revision));
     let revisions = objects.iter().filter_map(revision_of).collect();
-    let uses_damaged = scope == TrackScope::DamagedToo;
+    let uses_damaged = match scope {
+        TrackScope::Again(span) => span.uses_damaged,
+        _ => scope == TrackScope::DamagedToo,
+    };
     let request = TrackRequest { objects, first, last, direction, uses_damaged };
     let generation = world.resource::<EngineLink>().0.send(EngineCommand::Track(request));
     world.resource_mut::<History>().await_run(generation);
@@ -105,7 +113,7 @@ pub(super) fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>
         reworded: BTreeSet::new(),
         is_outdated: false,
         goes_on: false,
-        is_anew: scope == TrackScope::Anew,
+        span: TrackSpan { only, first, last, direction, uses_damaged, is_anew },
         masks: 0,
         damaged: BTreeSet::new(),
         since: Instant::now(),
@@ -204,6 +212,7 @@ fn span(
     let here = playhead(world);
     let (first, last) = world.resource::<InOut>().0.unwrap_or((FrameIdx(0), FrameIdx(frame_count - 1)));
     match scope {
+        TrackScope::Again(TrackSpan { first, last, direction, .. }) => (first, last, direction),
         TrackScope::From(TrackDirection::Forward) => (here, last.max(here), TrackDirection::Forward),
         TrackScope::From(TrackDirection::Backward) => (first.min(here), here, TrackDirection::Backward),
         TrackScope::From(TrackDirection::Both)

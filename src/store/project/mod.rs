@@ -46,7 +46,8 @@ mod writer;
 pub use front::{ProjectHandle, ProjectStore};
 pub use notice::{OnOtherClip, OpenNotice, OpenOptions};
 pub use paths::{
-    EXTENSION as PROJECT_EXTENSION, can_write, is_project_there, named_as_project, project_path, separate_project_path,
+    EXTENSION as PROJECT_EXTENSION, can_write, canonical as canonical_project_path, is_project_there, named_as_project,
+    project_path, separate_project_path,
 };
 pub use reading::{ProjectClip, ProjectCopy, project_clip};
 pub use renamed::projects_without_clip;

@@ -38,6 +38,8 @@ pub enum OpenNotice {
         recovered: PathBuf,
         /// What is missing, a phrase each; empty when nothing is.
         lost: Vec<String>,
+        /// The newest earlier recovery, of other damage; what was done in that one since is not in the new one.
+        passed_over: Option<PathBuf>,
         /// The newest backup.
         newest_backup: Option<PathBuf>,
     },
@@ -116,11 +118,14 @@ impl fmt::Display for OpenNotice {
             newest.as_ref().map_or_else(String::new, |path| format!(" The newest backup is {}.", path.display()))
         };
         match self {
-            OpenNotice::Recovered { damaged, recovered, lost, newest_backup } => {
+            OpenNotice::Recovered { damaged, recovered, lost, passed_over, newest_backup } => {
+                let earlier = passed_over.as_ref().map_or_else(String::new, |earlier| {
+                    format!(" Work that went on after an earlier recovery is in {}.", earlier.display())
+                });
                 let lost = if lost.is_empty() { "nothing".to_owned() } else { lost.join(", ") };
                 write!(
                     f,
-                    "{}: the project was damaged and is left as it was. What could be read is now in {}; lost: {lost}.{}",
+                    "{}: the project was damaged and is left as it was. What could be read is now in {}; lost: {lost}.{earlier}{}",
                     damaged.display(),
                     recovered.display(),
                     backup(newest_backup),

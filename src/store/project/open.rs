@@ -15,6 +15,7 @@ use super::lock::{ProjectLock, Taken, lock_path};
 use super::notice::{OpenNotice, OpenOptions};
 use super::queue::Shared;
 use super::reading::Private;
+use super::recover::Recoveries;
 use super::schema::{self, SCHEMA, Schema};
 use super::snapshot::{LoadError, Loaded, load};
 use super::unit::Op;
@@ -324,18 +325,19 @@ impl Opening<'_> {
 
     /// Opens what was recovered earlier from a project that is damaged or gone, or recovers it now.
     fn recovered(&mut self, damaged: &Claimed, cause: &str) -> Result<(Claimed, Sound), StoreError> {
+        let is_gone = !damaged.path.exists();
+        // Of what cannot be read nothing new can be recovered: any earlier recovery will do.
+        let mut made_of = recover::fingerprint(&damaged.path).ok();
+        let Recoveries { fitting, passed_over, next } = recover::earlier_recoveries(&damaged.path, made_of.as_deref());
         let newest_backup = self.newest_backup();
         let unrecoverable = |cause: String| StoreError::Unrecoverable {
             path: damaged.path.clone(),
             cause,
+            passed_over: passed_over.clone(),
             newest_backup: newest_backup.clone(),
         };
-        let is_gone = !damaged.path.exists();
-        // Of what cannot be read nothing new can be recovered: any earlier recovery will do.
-        let mut made_of = recover::fingerprint(&damaged.path).ok();
-        let (earlier, number) = recover::earlier_recovery(&damaged.path, made_of.as_deref());
         let mut source = damaged.path.clone();
-        if let Some(path) = earlier {
+        if let Some(path) = fitting {
             let claimed = self.claim(&path)?;
             match self.open_sound(&claimed) {
                 Ok(sound) => {
@@ -357,7 +359,7 @@ impl Opening<'_> {
         if let Some(protection) = &damaged.protection {
             return Err(unrecoverable(format!("{cause}; {protection}, so nothing can be written beside it")));
         }
-        let target = recover::recovered_path(&damaged.path, number);
+        let target = recover::recovered_path(&damaged.path, next);
         let claimed = self.claim(&target)?;
         let lost = recover::recover(&source, &claimed.path, made_of.as_deref(), self.given, &self.around.schema)
             .map_err(|why| unrecoverable(format!("{cause}; {why}")))?;
@@ -366,6 +368,7 @@ impl Opening<'_> {
             damaged: source,
             recovered,
             lost,
+            passed_over: passed_over.clone(),
             newest_backup: newest_backup.clone(),
         });
         match self.open_sound(&claimed) {

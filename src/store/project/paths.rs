@@ -45,7 +45,7 @@ pub fn can_write(folder: &Path) -> bool {
 
 /// Whether there is something to open at a project's path: the project, or what was recovered of one that is gone.
 pub fn is_project_there(project: &Path) -> bool {
-    project.exists() || recover::earlier_recovery(project, None).0.is_some()
+    project.exists() || recover::earlier_recoveries(project, None).fitting.is_some()
 }
 
 /// The path with a project's ending, which it may have already.
@@ -122,6 +122,9 @@ pub fn companion(path: &Path, suffix: &str) -> PathBuf {
 
 /// One file for all its names: without symbolic links, and absolute. A file that is yet to be made counts as being in
 /// its folder's real place.
+///
+/// # Errors
+/// When its folder is not there or cannot be read, or the path names no file.
 pub fn canonical(path: &Path) -> std::io::Result<PathBuf> {
     if let Ok(real) = path.canonicalize() {
         return Ok(real);

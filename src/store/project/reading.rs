@@ -10,6 +10,7 @@ use rusqlite::ErrorCode;
 use super::lock::{ProjectLock, Taken};
 use super::notice::{OpenNotice, OpenOptions};
 use super::open::{Opened, Surroundings, open_copy};
+use super::recover::Recoveries;
 use super::{ClipRecord, Snapshot, backups, clip, copy, create, paths, recover, schema};
 use crate::label::chosen_stream;
 use crate::store::{ProjectStore, StoreError};
@@ -62,7 +63,7 @@ impl ProjectCopy {
             create::Kind::Ours => {}
             create::Kind::Foreign(cause) => return Err(StoreError::Foreign { path: project, cause }),
             create::Kind::Absent => {
-                let recovered = recover::earlier_recovery(&project, None).0;
+                let recovered = recover::earlier_recoveries(&project, None).fitting;
                 let recovered = recovered.ok_or_else(|| failed("there is no such file".to_owned()))?;
                 return Ok(ProjectCopy { gone: Some(project), ..Self::take(&recovered)? });
             }
@@ -86,7 +87,7 @@ impl ProjectCopy {
     /// # Errors
     /// When the project is damaged there.
     pub fn clip(&self) -> Result<ClipRecord, StoreError> {
-        let damaged = |cause: String| self.damaged(&cause, None);
+        let damaged = |cause: String| damaged(&self.project, &cause, None, None);
         let read = schema::open_writer(&self.private.path).and_then(|connection| clip::read(&connection));
         let record = read.map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(error.to_string()),
@@ -111,10 +112,6 @@ impl ProjectCopy {
             opened.or_else(|damage| open_recovered(&project, &damage, clip, options))?;
         notices.extend(gone.map(|gone| OpenNotice::OpenedInPlaceOf { gone, recovered: project }));
         Ok((store, snapshot, notices))
-    }
-
-    fn damaged(&self, cause: &str, newest_backup: Option<PathBuf>) -> StoreError {
-        damaged(&self.project, cause, newest_backup)
     }
 }
 
@@ -160,9 +157,9 @@ pub fn project_clip(project: &Path) -> Result<ProjectClip, StoreError> {
     Err(StoreError::NoClip { path: project.to_owned(), beside, recorded: recorded.path })
 }
 
-fn damaged(project: &Path, cause: &str, newest_backup: Option<PathBuf>) -> StoreError {
+fn damaged(project: &Path, cause: &str, passed_over: Option<PathBuf>, newest_backup: Option<PathBuf>) -> StoreError {
     let cause = format!("{cause}; it was only read here, opening it in the window recovers what can be read");
-    StoreError::Unrecoverable { path: project.to_owned(), cause, newest_backup }
+    StoreError::Unrecoverable { path: project.to_owned(), cause, passed_over, newest_backup }
 }
 
 /// Opens what was recovered from a damaged project, as its window does.
@@ -173,10 +170,11 @@ fn open_recovered(
     options: &OpenOptions,
 ) -> Result<Opened, StoreError> {
     let made_of = recover::fingerprint(project).ok();
-    let Some(recovered) = recover::earlier_recovery(project, made_of.as_deref()).0 else {
+    let Recoveries { fitting, passed_over, .. } = recover::earlier_recoveries(project, made_of.as_deref());
+    let Some(recovered) = fitting else {
         let folder = options.data_folder.as_deref().map(|data| backups::folder(data, clip, project));
         let newest_backup = folder.and_then(|folder| backups::newest(&folder));
-        return Err(damaged(project, damage, newest_backup));
+        return Err(damaged(project, damage, passed_over, newest_backup));
     };
     let (store, snapshot, mut notices) = ProjectCopy::take(&recovered)?.open(clip, options)?;
     notices.push(OpenNotice::OpenedRecovered { damaged: project.to_owned(), recovered });

@@ -395,17 +395,31 @@ pub fn recovered_path(path: &Path, number: u32) -> PathBuf {
     paths::with_mark(path, &format!("recovered-{number}"))
 }
 
-/// The newest earlier recovery of a project as it is damaged now, and the number of the next.
+/// What was recovered of a project before.
+#[derive(Debug)]
+pub struct Recoveries {
+    /// The newest that was made of the bytes that are there now.
+    pub fitting: Option<PathBuf>,
+    /// The newest of all, where it was made of other bytes. Work may have gone on in it.
+    pub passed_over: Option<PathBuf>,
+    /// The number of the next.
+    pub next: u32,
+}
+
+/// The earlier recoveries of a project as it is damaged now.
 ///
 /// One that was made of other bytes is passed over: the project was put back since, worked on and damaged again, and
-/// that work is not in there. Where either is not known, as when the project is gone, the newest is taken.
-pub fn earlier_recovery(path: &Path, damaged: Option<&str>) -> (Option<PathBuf>, u32) {
+/// that work is not in there; or it was damaged further. Where either is not known, as when the project is gone, the
+/// newest is taken.
+pub fn earlier_recoveries(path: &Path, damaged: Option<&str>) -> Recoveries {
     let next = (1..).find(|number| !recovered_path(path, *number).exists()).expect("numbers do not end");
     let is_of_it = |recovery: &PathBuf| match (damaged, made_of(recovery)) {
         (Some(damaged), Some(made_of)) => damaged == made_of,
         (None, _) | (_, None) => true,
     };
-    ((1..next).rev().map(|number| recovered_path(path, number)).find(is_of_it), next)
+    let mut newest_first = (1..next).rev().map(|number| recovered_path(path, number)).peekable();
+    let passed_over = newest_first.next_if(|newest| !is_of_it(newest));
+    Recoveries { fitting: newest_first.find(is_of_it), passed_over, next }
 }
 
 /// What a damaged file is known by: SHA-256 of its bytes, in hex. Its log's do not count: that may go when somebody
