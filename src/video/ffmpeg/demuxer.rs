@@ -124,6 +124,25 @@ impl Demuxer {
         }
     }
 
+    /// Whether bytes are known to be missing or wrong where our stream starts. No packet comes out of the parser while it
+    /// takes in that part of a transport stream, so no packet is marked with it. Opens the file anew.
+    pub fn is_start_corrupt(&self) -> Result<bool, VideoError> {
+        if self.format_name() != "mpegts" {
+            return Ok(false);
+        }
+        let mut unparsed = Demuxer::open(&self.path, Some(self.stream_number()), Watch::new())?;
+        unparsed.watch.rearm();
+        // SAFETY: the context is open and owned by `input`. Going back to the start drops its parsers, and the flags keep
+        // it from making new ones.
+        let answer = unsafe {
+            let context = unparsed.input.as_mut_ptr();
+            (*context).flags |= ffi::AVFMT_FLAG_NOPARSE | ffi::AVFMT_FLAG_NOFILLIN;
+            ffi::av_seek_frame(context, -1, 0, ffi::AVSEEK_FLAG_BYTE)
+        };
+        let mut packet = Packet::empty();
+        Ok(answer >= 0 && matches!(unparsed.read(&mut packet)?, Read1::Packet) && packet.is_corrupt())
+    }
+
     /// Moves to a place at or before `timestamp`, in the stream's own time base. False when the container cannot.
     pub fn seek(&mut self, timestamp: i64) -> bool {
         self.watch.rearm();

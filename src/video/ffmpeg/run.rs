@@ -20,6 +20,8 @@ pub(super) struct Decoded {
     pub packet: u32,
     /// The decoder reported errors in it, or patched it.
     pub is_suspect: bool,
+    /// Threads may still be at work on it: what they patch in it is not reported yet.
+    pub is_unfinished: bool,
     pub frame: frame::Video,
 }
 
@@ -138,7 +140,12 @@ impl Run {
                         continue;
                     };
                     let is_suspect = frame.is_corrupt() || has_decode_errors(&frame);
-                    return Ok(Step::Picture(Decoded { packet, is_suspect, frame }));
+                    // At the end of the stream the pictures held back are given out at once, whatever their threads will
+                    // have to say of them.
+                    let is_unfinished = self.state == State::Draining
+                        && reports_damage(self.demuxer.parameters().id())
+                        && packet.saturating_add(self.busy()) > self.next_packet;
+                    return Ok(Step::Picture(Decoded { packet, is_suspect, is_unfinished, frame }));
                 }
                 Err(Error::Eof) => self.state = State::Ended,
                 Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
@@ -212,21 +219,24 @@ impl Run {
     }
 
     fn trouble(&self) -> Step {
+        Step::Trouble { first: self.next_packet.saturating_sub(self.busy()), last: self.next_packet.saturating_sub(1) }
+    }
+
+    /// Packets, the last ones fed, that the decoder may be at work on.
+    fn busy(&self) -> u32 {
         // SAFETY: reads a plain field of the open decoder.
         let threads = unsafe { (*self.decoder.as_ptr()).thread_count };
-        let busy = u32::try_from(threads.max(1)).expect("at least one");
-        Step::Trouble { first: self.next_packet.saturating_sub(busy), last: self.next_packet.saturating_sub(1) }
+        u32::try_from(threads.max(1)).expect("at least one")
     }
 
     fn drain(&mut self) -> Option<Step> {
-        self.state = State::Draining;
-        match self.decoder.send_eof() {
-            Ok(()) => None,
-            Err(_) => {
-                self.state = State::Ended;
-                Some(Step::End)
-            }
+        if self.state == State::Draining {
+            self.state = State::Ended;
+            return Some(Step::End);
         }
+        self.state = State::Draining;
+        // An error is what a thread has to say of a packet fed before; the pictures held back still come out.
+        self.decoder.send_eof().err().map(|_| self.trouble())
     }
 
     /// Reads on after a seek until the wanted key, which is kept for feeding. False when the seek landed after it.
@@ -269,10 +279,8 @@ impl Run {
     fn count_read_error(&mut self) -> Result<(), VideoError> {
         self.read_errors += 1;
         if self.read_errors > limits::MAX_READ_ERRORS {
-            // The rest of the file is lost; what was fed still comes out.
-            if self.drain().is_some() {
-                self.state = State::Ended;
-            }
+            // The rest of the file is lost, which is trouble in any case; what was fed still comes out.
+            self.drain();
         }
         Ok(())
     }
@@ -332,7 +340,6 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
         (*raw).max_pixels = limits::MAX_PIXELS as i64;
         // What threads patch in damaged pictures differs from run to run. These decoders report it on request, and a
         // single thread does the patching; the older ones cannot (MPEG-4 aborts the program) and are quick enough alone.
-        let reports_damage = matches!(codec, Id::H264 | Id::HEVC);
         let patches_alone = matches!(
             codec,
             Id::MPEG4 | Id::MPEG1VIDEO | Id::MPEG2VIDEO | Id::H263 | Id::FLV1 | Id::MSMPEG4V2 | Id::MSMPEG4V3 | Id::VC1
@@ -340,11 +347,16 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
         let threads = if patches_alone { 1 } else { threads };
         (*raw).thread_count = i32::try_from(threads).unwrap_or(0);
         // Motion JPEG is patched in silence unless asked; its pictures stand alone, so refusing one loses no other.
-        if (threads != 1 && reports_damage) || codec == Id::MJPEG {
+        if (threads != 1 && reports_damage(codec)) || codec == Id::MJPEG {
             (*raw).err_recognition |= ffi::AV_EF_EXPLODE;
         }
     }
     context.decoder().video().map_err(|_| no_decoder())
+}
+
+/// Decoders that say of each picture whether they patched it.
+fn reports_damage(codec: Id) -> bool {
+    matches!(codec, Id::H264 | Id::HEVC)
 }
 
 fn has_decode_errors(frame: &frame::Video) -> bool {
