@@ -269,18 +269,33 @@ fn a_last_frame_with_lost_codes_is_damaged_whichever_way_it_is_reached() {
     }
 }
 
-#[test]
-fn an_order_found_by_decoding_holds_the_frames_before_a_damaged_end() {
-    // A copy out of an AVI has no display times.
+/// A copy out of an AVI, which has no display times, with most of one packet filled.
+fn filled_copy(packet: usize, fill: u8) -> PathBuf {
     let avi = text(&encoded("h264.avi", &["-c:v", "libx264", "-bf", "2", "-g", "12"]));
     let sound = made("order_copy.mp4", |path| ffmpeg(&["-i", &avi, "-c", "copy", "-bitexact", &text(path)]));
-    let path = written("order_copy_hit.mp4", || {
+    written(&format!("order_copy_{packet}_{fill}.mp4"), || {
         let mut bytes = bytes_of(&sound);
-        let (start, size) = packets_of(&sound)[FRAMES as usize - 1];
-        bytes[start + size / 4..start + size].fill(0);
+        let (start, size) = packets_of(&sound)[packet];
+        bytes[start + size / 4..start + size].fill(fill);
         bytes
-    });
-    let clip = open(&path);
+    })
+}
+
+#[test]
+fn what_is_patched_without_an_error_is_marked_every_time() {
+    for packet in [20, 57] {
+        let path = filled_copy(packet, 0xff);
+        let marked = damaged_frames(&path);
+        assert!(!marked.is_empty(), "packet {packet}");
+        for _ in 0..10 {
+            assert_eq!(damaged_frames(&path), marked, "packet {packet}");
+        }
+    }
+}
+
+#[test]
+fn an_order_found_by_decoding_holds_the_frames_before_a_damaged_end() {
+    let clip = open(&filled_copy(58, 0));
     assert!(clip.notices().contains(&Notice::OrderFoundByDecoding), "{:?}", clip.notices());
     assert_eq!(clip.frame_count(), FRAMES);
 }

@@ -17,6 +17,7 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::util::interrupt;
 use ffmpeg_next::{Dictionary, Error, codec, ffi, media};
 
+use super::patches;
 use crate::label::FrameSize;
 use crate::video::clip::VideoStream;
 use crate::video::errors::VideoError;
@@ -92,8 +93,8 @@ impl Demuxer {
     /// Opens the file for the packets of one video stream; `None` takes the best.
     pub fn open(path: &Path, stream: Option<u32>, watch: Arc<Watch>) -> Result<Self, VideoError> {
         static QUIET: Once = Once::new();
-        // Its lines on stderr would tear the progress bar; what matters comes back as errors and damage.
-        QUIET.call_once(|| ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet));
+        // Its lines on stderr would tear the progress bar; what matters comes back as errors and damage, but for one.
+        QUIET.call_once(patches::listen);
         check_regular(path)?;
         let input = open_input(path, &watch).map_err(|error| explain_open_error(path, error))?;
         let video_streams = video_streams(&input);

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ffmpeg_next::codec::packet::{Packet, side_data};
 use ffmpeg_next::codec::{Context, Flags, Id, decoder};
@@ -11,6 +12,7 @@ use ffmpeg_next::{Error, ffi, frame};
 
 use super::demuxer::{Demuxer, Read1, Watch};
 use super::packets::{PacketFact, PacketTable};
+use super::patches;
 use crate::video::errors::VideoError;
 use crate::video::limits;
 
@@ -20,8 +22,6 @@ pub(super) struct Decoded {
     pub packet: u32,
     /// The decoder reported errors in it, or patched it.
     pub is_suspect: bool,
-    /// Threads may still be at work on it: what they patch in it is not reported yet.
-    pub is_unfinished: bool,
     pub frame: frame::Video,
 }
 
@@ -55,14 +55,20 @@ pub(super) struct Run {
     read_errors: u32,
     errors_in_a_row: u32,
     waiting: Option<Packet>,
+    /// A picture that came and was not given out yet.
+    decoded: Option<Decoded>,
     threads: usize,
+    /// Counts as long as there is the decoder, which is dropped before.
+    patch_count: Arc<AtomicU32>,
+    known_patch_count: u32,
 }
 
 impl Run {
     /// Opens a stream of the file anew; the run stands before its first packet. `threads` 0 means one per core.
     pub fn open(path: &Path, stream: u32, threads: usize, table: Option<Arc<PacketTable>>) -> Result<Self, VideoError> {
         let demuxer = Demuxer::open(path, Some(stream), Watch::new())?;
-        let decoder = open_decoder(&demuxer, threads)?;
+        let patch_count = Arc::default();
+        let decoder = open_decoder(&demuxer, threads, &patch_count)?;
         Ok(Run {
             demuxer,
             decoder,
@@ -73,7 +79,10 @@ impl Run {
             read_errors: 0,
             errors_in_a_row: 0,
             waiting: None,
+            decoded: None,
             threads,
+            patch_count,
+            known_patch_count: 0,
         })
     }
 
@@ -89,7 +98,7 @@ impl Run {
                 let from = table.keys()[key.saturating_sub(back)];
                 let timestamp = from.seek_timestamp.expect("checked by can_seek");
                 if self.demuxer.seek(timestamp) && self.find_key(&table, key)? {
-                    self.decoder.flush();
+                    self.flush();
                     return Ok(());
                 }
                 back = back * 2 + 1;
@@ -107,7 +116,7 @@ impl Run {
         if self.next_packet > wanted || self.state != State::Feeding || !self.is_linear {
             self.restart()?;
         }
-        self.decoder.flush();
+        self.flush();
         let mut packet = Packet::empty();
         while self.next_packet < wanted {
             match self.demuxer.read(&mut packet)? {
@@ -128,6 +137,13 @@ impl Run {
     /// Decodes on to the next picture.
     pub fn step(&mut self) -> Result<Step, VideoError> {
         loop {
+            // Before the picture: it may be the patched one.
+            if self.has_patched() {
+                return Ok(self.trouble());
+            }
+            if let Some(decoded) = self.decoded.take() {
+                return Ok(Step::Picture(decoded));
+            }
             if self.state == State::Ended {
                 return Ok(Step::End);
             }
@@ -140,12 +156,7 @@ impl Run {
                         continue;
                     };
                     let is_suspect = frame.is_corrupt() || has_decode_errors(&frame);
-                    // At the end of the stream the pictures held back are given out at once, whatever their threads will
-                    // have to say of them.
-                    let is_unfinished = self.state == State::Draining
-                        && reports_damage(self.demuxer.parameters().id())
-                        && packet.saturating_add(self.busy()) > self.next_packet;
-                    return Ok(Step::Picture(Decoded { packet, is_suspect, is_unfinished, frame }));
+                    self.decoded = Some(Decoded { packet, is_suspect, frame });
                 }
                 Err(Error::Eof) => self.state = State::Ended,
                 Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
@@ -219,14 +230,27 @@ impl Run {
     }
 
     fn trouble(&self) -> Step {
-        Step::Trouble { first: self.next_packet.saturating_sub(self.busy()), last: self.next_packet.saturating_sub(1) }
+        let busy = self.thread_count();
+        Step::Trouble { first: self.next_packet.saturating_sub(busy), last: self.next_packet.saturating_sub(1) }
     }
 
-    /// Packets, the last ones fed, that the decoder may be at work on.
-    fn busy(&self) -> u32 {
+    /// Whether threads have patched a picture since this was last asked. A single thread says so in the picture itself.
+    fn has_patched(&mut self) -> bool {
+        let count = self.patch_count.load(Ordering::Relaxed);
+        std::mem::replace(&mut self.known_patch_count, count) != count && self.thread_count() > 1
+    }
+
+    fn thread_count(&self) -> u32 {
         // SAFETY: reads a plain field of the open decoder.
         let threads = unsafe { (*self.decoder.as_ptr()).thread_count };
         u32::try_from(threads.max(1)).expect("at least one")
+    }
+
+    /// Forgets what was fed, given out or not.
+    fn flush(&mut self) {
+        self.decoder.flush();
+        self.decoded = None;
+        self.has_patched();
     }
 
     fn drain(&mut self) -> Option<Step> {
@@ -327,7 +351,7 @@ pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
     }
 }
 
-fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, VideoError> {
+fn open_decoder(demuxer: &Demuxer, threads: usize, patch_count: &Arc<AtomicU32>) -> Result<decoder::Video, VideoError> {
     let path = demuxer.path();
     let codec = demuxer.parameters().id();
     let no_decoder = || VideoError::NoDecoder { path: path.to_owned(), codec: codec.name().to_owned() };
@@ -338,8 +362,10 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
     unsafe {
         let raw = context.as_mut_ptr();
         (*raw).max_pixels = limits::MAX_PIXELS as i64;
+        patches::count(raw, patch_count);
         // What threads patch in damaged pictures differs from run to run. These decoders report it on request, and a
         // single thread does the patching; the older ones cannot (MPEG-4 aborts the program) and are quick enough alone.
+        let reports_damage = matches!(codec, Id::H264 | Id::HEVC);
         let patches_alone = matches!(
             codec,
             Id::MPEG4 | Id::MPEG1VIDEO | Id::MPEG2VIDEO | Id::H263 | Id::FLV1 | Id::MSMPEG4V2 | Id::MSMPEG4V3 | Id::VC1
@@ -347,16 +373,11 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
         let threads = if patches_alone { 1 } else { threads };
         (*raw).thread_count = i32::try_from(threads).unwrap_or(0);
         // Motion JPEG is patched in silence unless asked; its pictures stand alone, so refusing one loses no other.
-        if (threads != 1 && reports_damage(codec)) || codec == Id::MJPEG {
+        if (threads != 1 && reports_damage) || codec == Id::MJPEG {
             (*raw).err_recognition |= ffi::AV_EF_EXPLODE;
         }
     }
     context.decoder().video().map_err(|_| no_decoder())
-}
-
-/// Decoders that say of each picture whether they patched it.
-fn reports_damage(codec: Id) -> bool {
-    matches!(codec, Id::H264 | Id::HEVC)
 }
 
 fn has_decode_errors(frame: &frame::Video) -> bool {

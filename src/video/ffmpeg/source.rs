@@ -78,7 +78,7 @@ struct Ready {
 /// What a step of the decoder gave.
 enum Advance {
     Sound,
-    /// These packets are damaged, or one of them, or nobody can tell yet.
+    /// These packets are damaged, or one of them.
     Hurt {
         first: u32,
         last: u32,
@@ -322,14 +322,13 @@ impl Shared {
                 }
                 let is_known_damage = walk.refused_packets.contains(&packet) || self.table.corrupt().contains(&packet);
                 let is_hurt = decoded.is_suspect || is_known_damage;
-                let is_unsure = decoded.is_unfinished && found.is_some_and(|found| self.is_in_short_tail(found));
                 if is_hurt {
                     walk.damaged_packets.insert(packet);
                 }
                 if let Some(found) = found.filter(|&found| found >= walk.next_rank()) {
                     walk.early.entry(found).or_insert_with(|| self.ready(decoded, is_hurt));
                 }
-                Ok(if is_hurt || is_unsure { Advance::Hurt { first: packet, last: packet } } else { Advance::Sound })
+                Ok(if is_hurt { Advance::Hurt { first: packet, last: packet } } else { Advance::Sound })
             }
             // With a single thread it is the packet just fed; what comes of it is not to be trusted.
             Step::Trouble { first, last } => {
@@ -341,13 +340,6 @@ impl Shared {
             }
             Step::End => Ok(Advance::End),
         }
-    }
-
-    /// Whether no more than a few packets have to be decoded to see again how the clip ends, this frame included. A long
-    /// group is not decoded twice on the chance that its end is cut.
-    fn is_in_short_tail(&self, rank: u32) -> bool {
-        let key = self.table.keys()[self.table.anchor_of(rank)];
-        self.table.packet_count() - key.packet <= ONWARD_FRAMES
     }
 
     /// The frame of this rank as it came, or as missing; damaged where it may be predicted from damage.
