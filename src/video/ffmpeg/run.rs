@@ -28,7 +28,8 @@ pub(super) struct Decoded {
 /// What the run met.
 pub(super) enum Step {
     Picture(Decoded),
-    /// The decoder refused a packet: the last fed, or one of the few before it that its threads were still busy with.
+    /// The decoder refused a packet, or its threads patched one: the last fed, or one of the few before it that they were
+    /// still busy with.
     Trouble {
         first: u32,
         last: u32,
