@@ -325,3 +325,30 @@ fn short_segments_put_together_do_not_mix() {
     let path = made("segments.ts", |path| fs::write(path, bytes).expect("the target folder is writable"));
     assert_eq!(check_random_equals_sequential(&path), (0..50).collect::<Vec<u32>>());
 }
+
+#[test]
+fn frames_dropped_while_recording_an_avi_are_not_missing_at_its_end() {
+    let dropping = ["-vf", "select='mod(n,3)'", "-vsync", "vfr", "-g", "12"];
+    let cases: [(&str, &[&str]); 3] = [
+        ("dropped_mjpeg.avi", &["-c:v", "mjpeg", "-q:v", "3"]),
+        ("dropped_mpeg4_b.avi", &["-c:v", "mpeg4", "-q:v", "3", "-bf", "2"]),
+        ("dropped_h264_b.avi", &["-c:v", "libx264", "-bf", "2"]),
+    ];
+    for (name, arguments) in cases {
+        let path = encoded(name, &[arguments, &dropping].concat());
+        let clip = open(&path);
+        let is_truncated = |notice: &&Notice| matches!(notice, Notice::Truncated { .. });
+        assert_eq!((clip.frame_count(), clip.notices().iter().find(is_truncated)), (FRAMES * 2 / 3, None), "{name}");
+
+        let bytes = fs::read(&path).expect("just made");
+        let half = made(&format!("half_{name}"), |path| {
+            fs::write(path, &bytes[..bytes.len() / 2]).expect("the target folder is writable");
+        });
+        let clip = open(&half);
+        let is_told = |notice: &Notice| {
+            matches!(notice, Notice::Truncated { readable, announced: Some(announced) }
+                if *readable == clip.frame_count() && (readable + 5..FRAMES).contains(announced))
+        };
+        assert!(clip.notices().iter().any(is_told), "{name}: {:?}", clip.notices());
+    }
+}

@@ -248,6 +248,59 @@ fn the_frame_that_the_end_of_the_file_cuts_is_marked() {
 }
 
 #[test]
+fn a_last_frame_with_lost_codes_is_damaged_whichever_way_it_is_reached() {
+    let arguments = ["-frames:v", "41", "-c:v", "libx264", "-bf", "2", "-g", "20", "-x264-params", "scenecut=0"];
+    let sound = encoded("last_key.mp4", &arguments);
+    // The decoder has an error for the first, and says of the other no more than that it patched it.
+    for fill in [0, 0xff] {
+        let path = written(&format!("last_key_{fill}.mp4"), || {
+            let mut bytes = bytes_of(&sound);
+            let (start, size) = packets_of(&sound)[40];
+            bytes[start + size / 4..start + size].fill(fill);
+            bytes
+        });
+        assert_eq!(damaged_frames(&path), [40], "filled with {fill}");
+        let clip = open(&path);
+        for _ in 0..20 {
+            let frame = clip.reader_with_threads(4).expect("a reader").frame(FrameIdx(40)).expect("a frame");
+            assert_eq!(frame.damage(), Some(&Damage::Concealed), "filled with {fill}");
+        }
+        check_jumps(&path, 40);
+    }
+}
+
+/// A copy out of an AVI, which has no display times, with most of one packet filled.
+fn filled_copy(packet: usize, fill: u8) -> PathBuf {
+    let avi = text(&encoded("h264.avi", &["-c:v", "libx264", "-bf", "2", "-g", "12"]));
+    let sound = made("order_copy.mp4", |path| ffmpeg(&["-i", &avi, "-c", "copy", "-bitexact", &text(path)]));
+    written(&format!("order_copy_{packet}_{fill}.mp4"), || {
+        let mut bytes = bytes_of(&sound);
+        let (start, size) = packets_of(&sound)[packet];
+        bytes[start + size / 4..start + size].fill(fill);
+        bytes
+    })
+}
+
+#[test]
+fn what_is_patched_without_an_error_is_marked_every_time() {
+    for packet in [20, 57] {
+        let path = filled_copy(packet, 0xff);
+        let marked = damaged_frames(&path);
+        assert!(!marked.is_empty(), "packet {packet}");
+        for _ in 0..10 {
+            assert_eq!(damaged_frames(&path), marked, "packet {packet}");
+        }
+    }
+}
+
+#[test]
+fn an_order_found_by_decoding_holds_the_frames_before_a_damaged_end() {
+    let clip = open(&filled_copy(58, 0));
+    assert!(clip.notices().contains(&Notice::OrderFoundByDecoding), "{:?}", clip.notices());
+    assert_eq!(clip.frame_count(), FRAMES);
+}
+
+#[test]
 fn a_frame_that_is_gone_repeats_the_last_good_one() {
     // Empty the picture data of a stretch of frames, key frame included.
     let path = written("hole.mp4", || {

@@ -175,14 +175,17 @@ fn a_jpeg_the_decoder_fills_in_is_damaged_and_shown_as_it_came() {
     let whole = with_orientation(&noise, 1);
     let (middle, end) = (whole.len() / 2, whole.len() - 2);
     let with_middle = |bytes: &[u8]| [&whole[..middle], bytes, &whole[middle + bytes.len()..]].concat();
-    let cases: [(&str, Vec<u8>, bool); 9] = [
+    let cases: [(&str, Vec<u8>, bool); 12] = [
         ("whole", whole.clone(), true),
         ("with data of the phone behind it", [&whole[..], b"junk \xff\xd8\xff\xd9"].concat(), true),
         ("with fill bytes before its end", [&whole[..end], b"\xff\xff", &whole[end..]].concat(), true),
         ("filled up to a word", [&whole[..end], b"\0\0\0", &whole[end..]].concat(), true),
+        ("filled up to a block", [&whole[..end], &[0; 8], &whole[end..]].concat(), true),
+        ("filled up with more than zeros", [&whole[..end], &[0x5a; 8], &whole[end..]].concat(), false),
+        ("without its end", whole[..end].to_vec(), true),
+        ("with zeros for its end", [&whole[..end - 6], &[0; 8]].concat(), false),
         ("cut", whole[..middle].to_vec(), false),
         ("cut and ended", [&whole[..middle], b"\xff\xd9"].concat(), false),
-        ("without its end", whole[..end].to_vec(), false),
         ("zeroed in the middle", with_middle(&[0; 40]), false),
         ("with something else in the middle", with_middle(&[0x5a; 40]), false),
     ];

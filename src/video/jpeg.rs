@@ -5,19 +5,23 @@
 //! bytes are wrong, codes fall out of step, and the count hardly ever comes out even. Of progressive and other JPEGs only
 //! the end is looked for. Called by [`images`](super::images).
 
-/// Some cameras fill up a scan to a whole word of 32 bits.
-const PADDING_BYTES: usize = 3;
+/// Some cameras fill up a scan to a whole word of 32 bits, with anything.
+const PADDING_BYTES: u32 = 3;
+/// Others to a longer one, with zeros.
+const ZERO_PADDING_BYTES: u32 = 15;
 const SAMPLES: usize = 8;
 
 /// Whether the file runs to its end-of-image marker and its scans hold what they should. What follows that marker is no
-/// part of the picture: phones append data of their own.
+/// part of the picture: phones append data of their own. Where every block was counted, the marker itself may be missing.
 pub(super) fn is_whole(jpeg: &[u8]) -> bool {
     let (mut tables, mut frame, mut restart_interval, mut has_scan) = (Tables::default(), None, 0, false);
+    let mut counted = Vec::new();
     let mut rest = jpeg;
     loop {
         // Stuffed bytes and restart markers of scans that were not read are passed over here.
         let Some(start) = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff)) else {
-            return false;
+            let is_counted = |frame: FrameHeader| frame.components.iter().all(|one| counted.contains(&one.id));
+            return has_scan && frame.is_some_and(is_counted);
         };
         let marker = rest[start + 1];
         rest = &rest[start + 2..];
@@ -43,7 +47,10 @@ pub(super) fn is_whole(jpeg: &[u8]) -> bool {
                 let scan = frame.as_ref().and_then(|frame| Scan::read(segment, frame, &tables, restart_interval));
                 if let Some(scan) = scan {
                     match scan.end(rest) {
-                        Some(end) => rest = &rest[end..],
+                        Some(end) => {
+                            counted.extend(scan.components);
+                            rest = &rest[end..];
+                        }
                         None => return false,
                     }
                 }
@@ -116,6 +123,8 @@ impl FrameHeader {
 }
 
 struct Scan<'a> {
+    /// Their ids.
+    components: Vec<u8>,
     /// DC and AC codes of each block of a unit.
     blocks: Vec<(&'a [u16], &'a [u16])>,
     units: usize,
@@ -152,7 +161,8 @@ impl<'a> Scan<'a> {
                 (units, blocks.collect())
             }
         };
-        Some(Scan { blocks, units, restart_interval })
+        let components = chosen.iter().map(|(component, ..)| component.id).collect();
+        Some(Scan { components, blocks, units, restart_interval })
     }
 
     /// Where the scan ends in the data behind its header. `None` when it does not hold just its blocks.
@@ -243,14 +253,19 @@ impl Bits<'_> {
 
     /// Moves to the marker behind the last code. `None` where more than padding lies between.
     fn close(&mut self) -> Option<()> {
-        let mut left = self.count as usize / 8;
-        self.count = 0;
+        let mut left = self.count / 8;
+        let mut are_zeros = self.waiting.trailing_zeros() >= left * 8;
         while self.fill() {
-            self.count = 0;
             left += 1;
-            if left > PADDING_BYTES {
+            are_zeros &= self.waiting & 0xff == 0;
+            if left > ZERO_PADDING_BYTES {
                 return None;
             }
+        }
+        self.count = 0;
+        // Zeros without a marker behind them may stand where codes are lost.
+        if left > PADDING_BYTES && !(are_zeros && self.position < self.data.len()) {
+            return None;
         }
         // Markers may have any number of fill bytes before them.
         while self.data.get(self.position..self.position + 2) == Some(&[0xff, 0xff]) {

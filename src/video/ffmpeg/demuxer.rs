@@ -17,6 +17,7 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::util::interrupt;
 use ffmpeg_next::{Dictionary, Error, codec, ffi, media};
 
+use super::patches;
 use crate::label::FrameSize;
 use crate::video::clip::VideoStream;
 use crate::video::errors::VideoError;
@@ -92,8 +93,8 @@ impl Demuxer {
     /// Opens the file for the packets of one video stream; `None` takes the best.
     pub fn open(path: &Path, stream: Option<u32>, watch: Arc<Watch>) -> Result<Self, VideoError> {
         static QUIET: Once = Once::new();
-        // Its lines on stderr would tear the progress bar; what matters comes back as errors and damage.
-        QUIET.call_once(|| ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet));
+        // Its lines on stderr would tear the progress bar; what matters comes back as errors and damage, but for one.
+        QUIET.call_once(patches::listen);
         check_regular(path)?;
         let input = open_input(path, &watch).map_err(|error| explain_open_error(path, error))?;
         let video_streams = video_streams(&input);
@@ -122,6 +123,25 @@ impl Demuxer {
                 Err(_) => return Ok(Read1::Damaged),
             }
         }
+    }
+
+    /// Whether bytes are known to be missing or wrong where our stream starts. No packet comes out of the parser while it
+    /// takes in that part of a transport stream, so no packet is marked with it. Opens the file anew.
+    pub fn is_start_corrupt(&self) -> Result<bool, VideoError> {
+        if self.format_name() != "mpegts" {
+            return Ok(false);
+        }
+        let mut unparsed = Demuxer::open(&self.path, Some(self.stream_number()), Watch::new())?;
+        unparsed.watch.rearm();
+        // SAFETY: the context is open and owned by `input`. Going back to the start drops its parsers, and the flags keep
+        // it from making new ones.
+        let answer = unsafe {
+            let context = unparsed.input.as_mut_ptr();
+            (*context).flags |= ffi::AVFMT_FLAG_NOPARSE | ffi::AVFMT_FLAG_NOFILLIN;
+            ffi::av_seek_frame(context, -1, 0, ffi::AVSEEK_FLAG_BYTE)
+        };
+        let mut packet = Packet::empty();
+        Ok(answer >= 0 && matches!(unparsed.read(&mut packet)?, Read1::Packet) && packet.is_corrupt())
     }
 
     /// Moves to a place at or before `timestamp`, in the stream's own time base. False when the container cannot.

@@ -2,13 +2,15 @@
 //! [`Frame`](super::Frame).
 //!
 //! `demuxer` opens files safely, `scan` makes the index, `keys` and `visibility` look into packets, `packets` says which
-//! packet holds which frame, `run` decodes forward, `references` says which damage stays in its own picture, `source`
-//! finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a video.
+//! packet holds which frame, `run` decodes forward, `patches` hears of patched pictures, `references` says which damage
+//! stays in its own picture, `source` finds exact frames, `pixels` turns ffmpeg's pictures into ours, `encode` writes a
+//! video.
 
 mod demuxer;
 mod encode;
 mod keys;
 mod packets;
+mod patches;
 mod pixels;
 mod references;
 mod run;

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ffmpeg_next::codec::packet::{Packet, side_data};
 use ffmpeg_next::codec::{Context, Flags, Id, decoder};
@@ -11,6 +12,7 @@ use ffmpeg_next::{Error, ffi, frame};
 
 use super::demuxer::{Demuxer, Read1, Watch};
 use super::packets::{PacketFact, PacketTable};
+use super::patches;
 use crate::video::errors::VideoError;
 use crate::video::limits;
 
@@ -26,7 +28,8 @@ pub(super) struct Decoded {
 /// What the run met.
 pub(super) enum Step {
     Picture(Decoded),
-    /// The decoder refused a packet: the last fed, or one of the few before it that its threads were still busy with.
+    /// The decoder refused a packet, or its threads patched one: the last fed, or one of the few before it that they were
+    /// still busy with.
     Trouble {
         first: u32,
         last: u32,
@@ -53,14 +56,20 @@ pub(super) struct Run {
     read_errors: u32,
     errors_in_a_row: u32,
     waiting: Option<Packet>,
+    /// A picture that came and was not given out yet.
+    decoded: Option<Decoded>,
     threads: usize,
+    /// Counts as long as there is the decoder, which is dropped before.
+    patch_count: Arc<AtomicU32>,
+    known_patch_count: u32,
 }
 
 impl Run {
     /// Opens a stream of the file anew; the run stands before its first packet. `threads` 0 means one per core.
     pub fn open(path: &Path, stream: u32, threads: usize, table: Option<Arc<PacketTable>>) -> Result<Self, VideoError> {
         let demuxer = Demuxer::open(path, Some(stream), Watch::new())?;
-        let decoder = open_decoder(&demuxer, threads)?;
+        let patch_count = Arc::default();
+        let decoder = open_decoder(&demuxer, threads, &patch_count)?;
         Ok(Run {
             demuxer,
             decoder,
@@ -71,7 +80,10 @@ impl Run {
             read_errors: 0,
             errors_in_a_row: 0,
             waiting: None,
+            decoded: None,
             threads,
+            patch_count,
+            known_patch_count: 0,
         })
     }
 
@@ -87,7 +99,7 @@ impl Run {
                 let from = table.keys()[key.saturating_sub(back)];
                 let timestamp = from.seek_timestamp.expect("checked by can_seek");
                 if self.demuxer.seek(timestamp) && self.find_key(&table, key)? {
-                    self.decoder.flush();
+                    self.flush();
                     return Ok(());
                 }
                 back = back * 2 + 1;
@@ -105,7 +117,7 @@ impl Run {
         if self.next_packet > wanted || self.state != State::Feeding || !self.is_linear {
             self.restart()?;
         }
-        self.decoder.flush();
+        self.flush();
         let mut packet = Packet::empty();
         while self.next_packet < wanted {
             match self.demuxer.read(&mut packet)? {
@@ -126,6 +138,13 @@ impl Run {
     /// Decodes on to the next picture.
     pub fn step(&mut self) -> Result<Step, VideoError> {
         loop {
+            // Before the picture: it may be the patched one.
+            if self.has_patched() {
+                return Ok(self.trouble());
+            }
+            if let Some(decoded) = self.decoded.take() {
+                return Ok(Step::Picture(decoded));
+            }
             if self.state == State::Ended {
                 return Ok(Step::End);
             }
@@ -138,7 +157,7 @@ impl Run {
                         continue;
                     };
                     let is_suspect = frame.is_corrupt() || has_decode_errors(&frame);
-                    return Ok(Step::Picture(Decoded { packet, is_suspect, frame }));
+                    self.decoded = Some(Decoded { packet, is_suspect, frame });
                 }
                 Err(Error::Eof) => self.state = State::Ended,
                 Err(Error::Other { errno }) if errno == ffmpeg_next::error::EAGAIN => {
@@ -212,21 +231,37 @@ impl Run {
     }
 
     fn trouble(&self) -> Step {
-        // SAFETY: reads a plain field of the open decoder.
-        let threads = unsafe { (*self.decoder.as_ptr()).thread_count };
-        let busy = u32::try_from(threads.max(1)).expect("at least one");
+        let busy = self.thread_count();
         Step::Trouble { first: self.next_packet.saturating_sub(busy), last: self.next_packet.saturating_sub(1) }
     }
 
+    /// Whether threads have patched a picture since this was last asked. A single thread says so in the picture itself.
+    fn has_patched(&mut self) -> bool {
+        let count = self.patch_count.load(Ordering::Relaxed);
+        std::mem::replace(&mut self.known_patch_count, count) != count && self.thread_count() > 1
+    }
+
+    fn thread_count(&self) -> u32 {
+        // SAFETY: reads a plain field of the open decoder.
+        let threads = unsafe { (*self.decoder.as_ptr()).thread_count };
+        u32::try_from(threads.max(1)).expect("at least one")
+    }
+
+    /// Forgets what was fed, given out or not.
+    fn flush(&mut self) {
+        self.decoder.flush();
+        self.decoded = None;
+        self.has_patched();
+    }
+
     fn drain(&mut self) -> Option<Step> {
-        self.state = State::Draining;
-        match self.decoder.send_eof() {
-            Ok(()) => None,
-            Err(_) => {
-                self.state = State::Ended;
-                Some(Step::End)
-            }
+        if self.state == State::Draining {
+            self.state = State::Ended;
+            return Some(Step::End);
         }
+        self.state = State::Draining;
+        // An error is what a thread has to say of a packet fed before; the pictures held back still come out.
+        self.decoder.send_eof().err().map(|_| self.trouble())
     }
 
     /// Reads on after a seek until the wanted key, which is kept for feeding. False when the seek landed after it.
@@ -269,10 +304,8 @@ impl Run {
     fn count_read_error(&mut self) -> Result<(), VideoError> {
         self.read_errors += 1;
         if self.read_errors > limits::MAX_READ_ERRORS {
-            // The rest of the file is lost; what was fed still comes out.
-            if self.drain().is_some() {
-                self.state = State::Ended;
-            }
+            // The rest of the file is lost, which is trouble in any case; what was fed still comes out.
+            self.drain();
         }
         Ok(())
     }
@@ -319,7 +352,7 @@ pub(super) fn fact_of(packet: &Packet, is_invisible: bool) -> PacketFact {
     }
 }
 
-fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, VideoError> {
+fn open_decoder(demuxer: &Demuxer, threads: usize, patch_count: &Arc<AtomicU32>) -> Result<decoder::Video, VideoError> {
     let path = demuxer.path();
     let codec = demuxer.parameters().id();
     let no_decoder = || VideoError::NoDecoder { path: path.to_owned(), codec: codec.name().to_owned() };
@@ -330,6 +363,7 @@ fn open_decoder(demuxer: &Demuxer, threads: usize) -> Result<decoder::Video, Vid
     unsafe {
         let raw = context.as_mut_ptr();
         (*raw).max_pixels = limits::MAX_PIXELS as i64;
+        patches::count(raw, patch_count);
         // What threads patch in damaged pictures differs from run to run. These decoders report it on request, and a
         // single thread does the patching; the older ones cannot (MPEG-4 aborts the program) and are quick enough alone.
         let reports_damage = matches!(codec, Id::H264 | Id::HEVC);

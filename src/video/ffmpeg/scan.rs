@@ -203,6 +203,14 @@ impl Scanned {
         Arc::new(table.with_palettes(self.palettes.clone()))
     }
 
+    /// Packets read, with those that ffmpeg passes over: an AVI counts a frame that was dropped while recording, and has a
+    /// packet without bytes for it. There the time of decoding is the number of the packet.
+    fn counted_packets(&self, header: &Header) -> u64 {
+        let packets = self.facts.len() as u64;
+        let last = self.facts.iter().filter_map(|fact| fact.dts).max().filter(|_| header.is_avi);
+        last.and_then(|last| u64::try_from(last.saturating_add(1)).ok()).map_or(packets, |counted| counted.max(packets))
+    }
+
     /// Whether pictures are shown in another order than the timestamps say.
     fn hides_order(&self, header: &Header) -> bool {
         header.has_delay
@@ -220,6 +228,7 @@ fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) 
     let (mut first_size, mut other_size, mut errors_in_a_row) = (None, None, 0);
     let (mut has_parser, mut has_field_packets) = (false, false);
     let (mut has_p, mut has_b, mut are_keys_told) = (false, false, false);
+    let mut is_next_corrupt = header.is_elementary && demuxer.is_start_corrupt()?;
     let mut packet = Packet::empty();
     loop {
         match demuxer.read(&mut packet)? {
@@ -237,6 +246,12 @@ fn read_packets(demuxer: &mut Demuxer, header: &Header, progress: Progress<'_>) 
         let data = packet.data().unwrap_or(&[]);
         let mut fact = run::fact_of(&packet, visibility::is_invisible(header.codec, data));
         fact.is_disposable |= references.is_disposable(data);
+        if header.is_elementary {
+            // A parser gives out a packet while it takes in the bytes of the next, and marks it with what is wrong there.
+            fact.is_corrupt = std::mem::replace(&mut is_next_corrupt, fact.is_corrupt);
+            // Others that are lost may have ended up in it, or be missing behind it.
+            fact.is_disposable &= !fact.is_corrupt;
+        }
         let (parsed, says_key) = (demuxer.parsed(), keys::is_key(header.codec, data));
         // Where the packet itself says that it is none, the container's word does not count.
         fact.is_key &= says_key.unwrap_or(true);
@@ -434,7 +449,7 @@ fn collect_notices(
 /// Frames the header promises, where it says enough and they are not all there.
 fn announced_frames(demuxer: &Demuxer, header: &Header, scanned: &Scanned, index: &FrameIndex) -> Option<u32> {
     if let Some(announced) = header.announced_packets {
-        let missing = announced.checked_sub(scanned.facts.len() as u64)?;
+        let missing = announced.checked_sub(scanned.counted_packets(header))?;
         return u32::try_from(u64::from(index.len()) + missing).ok();
     }
     if !demuxer.format_name().contains("matroska") {
