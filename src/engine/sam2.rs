@@ -105,8 +105,8 @@ impl Sam2Segmenter {
         let prompts = &request.objects[object];
         // Taken back since the run was asked for.
         let Some(prompt) = prompts.frames.get(&frame) else { return Ok(Preparation::GoesOn) };
-        let (object, whole) = (prompts.object, whole_prompt(prompt));
-        let is_answered = predictor.is_answered(frame, object, &whole).map_err(failed)?;
+        let (object, whole, mask) = (prompts.object, whole_prompt(prompt), prompts.masks.get(&frame));
+        let is_answered = predictor.is_answered(frame, object, &whole, mask.map(|mask| &**mask)).map_err(failed)?;
         if is_answered && !predictor.is_pending(object, frame) {
             return Ok(Preparation::GoesOn);
         }
@@ -114,7 +114,7 @@ impl Sam2Segmenter {
             return Ok(Preparation::Needs(frame));
         }
         if !is_answered {
-            match prompts.masks.get(&frame) {
+            match mask {
                 Some(mask) => predictor.adopt(frames, frame, object, &whole, mask).map_err(failed)?,
                 None => predictor.answer(frames, frame, object, &whole).map(drop).map_err(failed)?,
             }
@@ -217,8 +217,8 @@ impl Segmenter for Sam2Segmenter {
         };
         let Some(&prompt) = prompts.front() else {
             let predictor = self.predictor(frames)?;
-            let is_current = |object, frame| predictor.is_current(object, frame);
-            self.plan = Plan::new(&request, frames.frame_count(), &is_current)?;
+            let is_known = |object, frame| predictor.is_known(object, frame);
+            self.plan = Plan::new(&request, frames.frame_count(), &is_known)?;
             return Ok(Preparation::Ready(self.plan.remaining()));
         };
         let prepared = self.prepare_prompt(frames, &request, prompt)?;
@@ -238,7 +238,7 @@ impl Segmenter for Sam2Segmenter {
                 predictor.take_over(frames, frame, planned.object, mask, is_reverse).map_err(failed)?;
             }
         }
-        let visited: Vec<ObjectId> = objects.iter().map(|planned| planned.object).collect();
+        let visited: Vec<ObjectId> = objects.iter().filter(|p| p.held.is_none()).map(|p| p.object).collect();
         let mut made = predictor.visit(frames, frame, &visited, &run, is_reverse).map_err(failed)?;
         let wanted: Vec<ObjectId> = objects.iter().filter(|p| p.is_wanted).map(|p| p.object).collect();
         made.skipped.retain(|object| wanted.contains(object));
