@@ -47,7 +47,7 @@ impl Window {
         match self.model.prepare(&mut self.frames).expect("it prepares") {
             Preparation::Needs(frame) => self.model.encode(&mut self.frames, frame).expect("it encodes"),
             Preparation::GoesOn => {}
-            Preparation::Ready(frames) => return Some(frames),
+            Preparation::Ready { frames, .. } => return Some(frames),
         }
         None
     }
@@ -257,6 +257,29 @@ fn a_run_goes_from_the_masks_on_the_screen_or_from_new_answers_as_it_was_asked_f
         assert!(window.track(saved, 0, LAST, Forward) == from_saved, "and undone");
         let redone = window.track(resumed(&prompts, (0, 0), &whole), 0, LAST, Forward);
         assert!(redone.iter().all(|(frame, mask)| whole[frame] == *mask), "and made again");
+    }
+}
+
+#[test]
+fn what_is_taken_back_while_a_run_is_prepared_leaves_the_run_as_it_was_asked_for() {
+    let prompts = [(0, first_click())];
+    let whole = Window::small().track(object(A, &prompts, &[]), 0, LAST, Forward);
+    let more = clicks(&[positive(30.0, 40.0), negative(70.0, 25.0)]);
+    // A click on another frame, taken up by then or not, and one more on the same.
+    for (frame, pieces) in [(6, 0), (6, 3), (0, 0), (0, 2)] {
+        let mut window = Window::small();
+        window.start(resumed(&prompts, (0, 9), &whole), 0, LAST, Forward);
+        window.answer(frame, &more);
+        (0..pieces).for_each(|_| assert_eq!(window.prepare(), None));
+        if frame == 0 {
+            window.answer(0, &prompts[0].1);
+        } else {
+            window.model.clear_prompt(A, FrameIdx(frame));
+        }
+        assert_eq!(window.begin(), LAST, "frames 1 to 9 lead in");
+        let rest = window.steps(u32::MAX);
+        assert_eq!(rest.keys().copied().collect::<Vec<_>>(), (10..=LAST).collect::<Vec<_>>(), "{frame}, {pieces}");
+        assert!(rest.iter().all(|(frame, mask)| whole[frame] == *mask), "{frame}, {pieces}");
     }
 }
 
