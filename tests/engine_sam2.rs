@@ -47,7 +47,7 @@ impl Window {
         match self.model.prepare(&mut self.frames).expect("it prepares") {
             Preparation::Needs(frame) => self.model.encode(&mut self.frames, frame).expect("it encodes"),
             Preparation::GoesOn => {}
-            Preparation::Ready(frames) => return Some(frames),
+            Preparation::Ready { frames, .. } => return Some(frames),
         }
         None
     }
@@ -211,6 +211,76 @@ fn where_the_origin_is_far_a_run_goes_on_from_the_masks_before_its_range() {
         *mask = Mask::empty(disc.size);
     }
     assert!(go_on(&earlier) != masks, "the masks before the range matter");
+}
+
+#[test]
+fn a_mask_that_led_in_to_a_range_is_no_answer_of_this_model() {
+    let prompts = [(0, first_click())];
+    let whole = Window::small().track(object(A, &prompts, &[]), 0, LAST, Forward);
+    // The object was marked absent on some frames. The origin is far: the nearest sixteen lead in as they are.
+    let mut earlier = whole.clone();
+    let absent = Mask::empty(whole[&0].size());
+    earlier.range_mut(10..18).for_each(|(_, mask)| *mask = absent.clone());
+    let go_on = || {
+        let mut window = Window::small();
+        let led = window.track(resumed(&prompts, (0, 17), &earlier), 18, LAST, Forward);
+        assert_eq!(led.keys().copied().collect::<Vec<_>>(), [18, LAST]);
+        (window, led)
+    };
+    let (mut window, led) = go_on();
+    let mut lacking = resumed(&prompts, (0, 9), &whole);
+    lacking.has.push((FrameIdx(18), FrameIdx(LAST)));
+    let tracked = window.track(lacking, 10, 17, Forward);
+    assert_eq!(tracked.keys().copied().collect::<Vec<_>>(), (10..18).collect::<Vec<_>>());
+    assert!(tracked.values().all(|mask| *mask != absent), "tracked, and not what led in");
+    let (mut window, _) = go_on();
+    let again = window.track(object(A, &prompts, &[]), 0, LAST, Forward);
+    assert!(again == whole, "everything again, also what was tracked from the masks that led in");
+    assert!(led.iter().any(|(frame, mask)| whole[frame] != *mask), "those mattered");
+}
+
+#[test]
+fn a_run_goes_from_the_masks_on_the_screen_or_from_new_answers_as_it_was_asked_for() {
+    for prompt in [first_click(), clicks(&[positive(30.0, 40.0), negative(70.0, 25.0)])] {
+        let prompts = [(0, prompt)];
+        let whole = Window::small().track(object(A, &prompts, &[]), 0, LAST, Forward);
+        // Tracked with another model, which had another answer.
+        let mut saved = resumed(&prompts, (0, 0), &whole);
+        saved.masks.insert(FrameIdx(0), Arc::new(whole[&0].without(&whole[&1])));
+        let from_saved = Window::small().track(saved.clone(), 0, LAST, Forward);
+        assert!(from_saved != whole);
+        let mut window = Window::small();
+        let all_held = ObjectPrompts { has: vec![(FrameIdx(0), FrameIdx(LAST))], ..saved.clone() };
+        assert!(window.track(all_held, 0, LAST, Forward).is_empty(), "all is up to date, and the answer taken over");
+        let anew = window.track(object(A, &prompts, &[]), 0, LAST, Forward);
+        assert!(anew == whole, "everything again, with this model");
+        assert!(window.track(saved, 0, LAST, Forward) == from_saved, "and undone");
+        let redone = window.track(resumed(&prompts, (0, 0), &whole), 0, LAST, Forward);
+        assert!(redone.iter().all(|(frame, mask)| whole[frame] == *mask), "and made again");
+    }
+}
+
+#[test]
+fn what_is_taken_back_while_a_run_is_prepared_leaves_the_run_as_it_was_asked_for() {
+    let prompts = [(0, first_click())];
+    let whole = Window::small().track(object(A, &prompts, &[]), 0, LAST, Forward);
+    let more = clicks(&[positive(30.0, 40.0), negative(70.0, 25.0)]);
+    // A click on another frame, taken up by then or not, and one more on the same.
+    for (frame, pieces) in [(6, 0), (6, 3), (0, 0), (0, 2)] {
+        let mut window = Window::small();
+        window.start(resumed(&prompts, (0, 9), &whole), 0, LAST, Forward);
+        window.answer(frame, &more);
+        (0..pieces).for_each(|_| assert_eq!(window.prepare(), None));
+        if frame == 0 {
+            window.answer(0, &prompts[0].1);
+        } else {
+            window.model.clear_prompt(A, FrameIdx(frame));
+        }
+        assert_eq!(window.begin(), LAST, "frames 1 to 9 lead in");
+        let rest = window.steps(u32::MAX);
+        assert_eq!(rest.keys().copied().collect::<Vec<_>>(), (10..=LAST).collect::<Vec<_>>(), "{frame}, {pieces}");
+        assert!(rest.iter().all(|(frame, mask)| whole[frame] == *mask), "{frame}, {pieces}");
+    }
 }
 
 #[test]

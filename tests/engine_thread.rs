@@ -48,7 +48,7 @@ fn told(engine: &EngineThread) -> String {
             EngineError::Panicked(_) => format!("{}: panicked {frame}", generation.0),
             other => format!("{}: failed {frame}: {other}", generation.0),
         },
-        EngineEvent::TrackStarted { generation, frames } => format!("{}: started {frames}", generation.0),
+        EngineEvent::TrackStarted { generation, frames, .. } => format!("{}: started {frames}", generation.0),
         EngineEvent::Tracked { generation, frame, .. } => format!("{}: tracked {frame}", generation.0),
         EngineEvent::TrackFinished { generation, end } => match end {
             TrackEnd::Completed => format!("{}: completed", generation.0),
@@ -162,6 +162,20 @@ fn a_second_run_waits_for_the_first_and_goes_by_the_newest_words() {
     assert_eq!(prompts.frames.values().map(x_of).collect::<Vec<_>>(), [5.0, 6.0]);
     assert_eq!(prompts.has, [], "what the app held when it asked is out of date");
     assert_eq!(started[0].objects[0].has.len(), 1);
+}
+
+#[test]
+fn a_waiting_run_is_as_it_was_asked_for_when_newer_words_are_taken_back() {
+    let (engine, director) = scripted(true);
+    send_run(&engine, 0);
+    director.wait_until_in_work();
+    let second = send_run(&engine, 0);
+    send_prompt(&engine, A, 3, 6.0);
+    engine.send(EngineCommand::ClearPrompt { object: A, frame: FrameIdx(3) });
+    director.let_pass(8);
+    while told(&engine) != line(second, "completed") {}
+    let started = director.started();
+    assert_eq!(started[1], started[0]);
 }
 
 #[test]

@@ -136,7 +136,8 @@ fn a_correction_means_what_it_means_in_the_window() {
     let mut window = Sam2Segmenter::load(&model, DeviceChoice::Cpu, None).expect("it loads");
     let mut frames = ClipFrames::open(&data().join("frames")).expect("it opens");
     let frames_said = [(FrameIdx(0), first)].into();
-    let objects = vec![ObjectPrompts { object, frames: frames_said, masks: BTreeMap::new(), has: Vec::new() }];
+    let objects =
+        vec![ObjectPrompts { object, frames: frames_said, masks: BTreeMap::new(), has: Vec::new(), asked: None }];
     let request =
         TrackRequest { objects, first: FrameIdx(0), last: at, direction: TrackDirection::Forward, uses_damaged: false };
     window.start(&mut frames, &request).expect("it starts");
@@ -144,7 +145,7 @@ fn a_correction_means_what_it_means_in_the_window() {
         match window.prepare(&mut frames).expect("it prepares") {
             Preparation::Needs(frame) => window.encode(&mut frames, frame).expect("it encodes"),
             Preparation::GoesOn => {}
-            Preparation::Ready(_) => break,
+            Preparation::Ready { .. } => break,
         }
     }
     let mut tracked = Vec::new();

@@ -300,6 +300,12 @@ pub fn frame_prompt(world: &World, object: ObjectId, frame: FrameIdx) -> Option<
     Some(&world.get::<PromptContent>(world.resource::<LabelIndex>().prompt(object, frame)?)?.0)
 }
 
+/// All that is said about an object.
+pub fn said_of(world: &World, object: ObjectId) -> BTreeMap<FrameIdx, FramePrompt> {
+    let prompts = world.resource::<LabelIndex>().prompts_of(object);
+    prompts.filter_map(|(frame, entity)| Some((frame, world.get::<PromptContent>(entity)?.0.clone()))).collect()
+}
+
 /// The marks of an object.
 pub fn marks(world: &World, object: ObjectId) -> Option<&Marks> {
     world.get::<Marks>(world.resource::<LabelIndex>().object(object)?)

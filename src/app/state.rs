@@ -254,11 +254,17 @@ pub struct Tracking {
     pub total: u32,
     /// Frames still to be visited.
     pub remaining: u32,
-    /// Objects it tracks, with the revisions its masks get: the object's when it was asked for, and after any change of
-    /// its prompts one that nothing else has. Such words reach all frames in the next run only.
+    /// Objects it tracks, with the revisions its masks get: the object's whose words lead it, and after any change of its
+    /// prompts one that nothing else has. Words that come when its frames have begun reach them in the next run only.
     pub revisions: BTreeMap<ObjectId, u64>,
     /// Where the prompt changed since it was asked for: the labeller's newer words are not its to answer.
     pub reworded: BTreeSet<(ObjectId, FrameIdx)>,
+    /// Of those, what the model is still to be told, while that can lead the run.
+    pub untold: BTreeSet<(ObjectId, FrameIdx)>,
+    /// When the model was last told that a prompt is taken back.
+    pub taken_back: Option<Generation>,
+    /// Its frames have begun.
+    pub has_begun: bool,
     /// Whether any object's prompt changed since, be it one that it does not track.
     pub is_outdated: bool,
     /// What is stale or missing is tracked when it has ended: it was asked for again after such a change.

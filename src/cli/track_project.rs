@@ -195,7 +195,7 @@ fn prompts_of(project: &Project, object: ObjectId, facts: &ObjectFacts) -> Resul
             _ => has.push((*frame, *frame)),
         }
     }
-    Ok(ObjectPrompts { object, frames, masks, has })
+    Ok(ObjectPrompts { object, frames, masks, has, asked: None })
 }
 
 /// Adds the masks that are up to date on these frames and answer no prompt.

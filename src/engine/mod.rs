@@ -22,7 +22,7 @@ pub use frames::ClipFrames;
 pub use memory::{available_kib, keep_freed, peak_mib, resident_kib};
 pub use plan::{lacking_frames, lead_in_frames};
 pub use protocol::{
-    DeviceChoice, EngineCommand, EngineError, EngineEvent, FramePrompt, Generation, ModelChoice, ModelInfo,
+    DeviceChoice, EngineCommand, EngineError, EngineEvent, FramePrompt, Generation, LedBy, ModelChoice, ModelInfo,
     ModelSource, ObjectPrompts, ObjectResult, PromptRequest, TrackDirection, TrackEnd, TrackRequest,
 };
 pub use sam2::Sam2Segmenter;

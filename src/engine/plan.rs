@@ -234,7 +234,7 @@ mod tests {
             .map(|f| (FrameIdx(*f), FramePrompt { prompt: prompt.clone(), candidate: None, base: None }))
             .collect();
         let has = has.iter().map(|(a, b)| (FrameIdx(*a), FrameIdx(*b))).collect();
-        ObjectPrompts { object: ObjectId(id), frames, masks: BTreeMap::new(), has }
+        ObjectPrompts { object: ObjectId(id), frames, masks: BTreeMap::new(), has, asked: None }
     }
 
     /// Frame, and each object with whether it is wanted.

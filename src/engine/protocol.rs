@@ -80,7 +80,12 @@ pub struct ObjectPrompts {
     /// Frame ranges (both ends included, ascending, apart) whose masks the app holds and that are up to date. The model
     /// may have to run there for its memory, but they are not delivered again.
     pub has: Vec<(FrameIdx, FrameIdx)>,
+    /// As it was asked for, where something else was said since.
+    pub asked: Option<Box<ObjectPrompts>>,
 }
+
+/// What is said of a run's objects, by frame.
+pub type LedBy = BTreeMap<ObjectId, BTreeMap<FrameIdx, FramePrompt>>;
 
 /// A question about one object on one frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,15 +126,23 @@ pub struct TrackRequest {
 
 impl TrackRequest {
     /// Puts in what was said (`None`: taken back) after the run was asked for. The masks the app held of the object then
-    /// are out of date.
+    /// are out of date, until all is said as it was.
     pub(super) fn amend(&mut self, object: ObjectId, frame: FrameIdx, prompt: Option<&FramePrompt>) {
         for prompts in self.objects.iter_mut().filter(|prompts| prompts.object == object) {
+            let asked = prompts.asked.take().unwrap_or_else(|| Box::new(prompts.clone()));
             match prompt {
                 Some(prompt) => prompts.frames.insert(frame, prompt.clone()),
                 None => prompts.frames.remove(&frame),
             };
-            prompts.masks.remove(&frame);
+            if prompts.frames == asked.frames {
+                *prompts = *asked;
+                continue;
+            }
+            let is_as_asked = |frame: &FrameIdx| prompts.frames.get(frame) == asked.frames.get(frame);
+            prompts.masks = asked.masks.clone();
+            prompts.masks.retain(|frame, _| is_as_asked(frame));
             prompts.has.clear();
+            prompts.asked = Some(asked);
         }
     }
 }
@@ -255,6 +268,10 @@ pub enum EngineEvent {
         generation: Generation,
         /// Frames it will visit, as far as is known; a frame visited in both directions counts twice.
         frames: u32,
+        /// What leads it: the words of the request, and those that came before its frames began.
+        led_by: LedBy,
+        /// The newest command that was carried out by then.
+        heard: Generation,
     },
     /// A frame of a run is done.
     Tracked {

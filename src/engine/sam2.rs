@@ -5,7 +5,8 @@
 //! prompt on (backward: from its last), as far as the run's range goes and the app lacks masks; prompted frames keep
 //! exactly their masks, and other objects are not touched. A prompt that is said, taken back and said again before the
 //! next run changes nothing. Removing a frame's prompts also drops what was tracked, since it may have come from them.
-//! A prompt given during a run is shown when the run gets to its frame; other frames feel it in the next run.
+//! A prompt given before a run's frames begin is taken up with the others. One given later is shown when the run gets to
+//! its frame; other frames feel it in the next run.
 //!
 //! **What it does not remember.** A predictor that is new, because the program was started anew or another model loaded,
 //! takes over the masks that come with the request. Where its own answer is the same, it goes on from that, as if it had
@@ -24,7 +25,9 @@ use super::device::open_device;
 use super::frames::ClipFrames;
 use super::memory::keep_freed;
 use super::plan::{Plan, PlannedFrame};
-use super::protocol::{DeviceChoice, EngineError, FramePrompt, ModelInfo, ObjectResult, PromptRequest, TrackRequest};
+use super::protocol::{
+    DeviceChoice, EngineError, FramePrompt, LedBy, ModelInfo, ObjectResult, PromptRequest, TrackRequest,
+};
 use super::segmenter::{Answered, Preparation, Segmenter, StepDone};
 use super::state_folder::StateFolder;
 
@@ -104,8 +107,8 @@ impl Sam2Segmenter {
         let prompts = &request.objects[object];
         // Taken back since the run was asked for.
         let Some(prompt) = prompts.frames.get(&frame) else { return Ok(Preparation::GoesOn) };
-        let (object, whole) = (prompts.object, whole_prompt(prompt));
-        let is_answered = predictor.is_answered(frame, object, &whole).map_err(failed)?;
+        let (object, whole, mask) = (prompts.object, whole_prompt(prompt), prompts.masks.get(&frame));
+        let is_answered = predictor.is_answered(frame, object, &whole, mask.map(|mask| &**mask)).map_err(failed)?;
         if is_answered && !predictor.is_pending(object, frame) {
             return Ok(Preparation::GoesOn);
         }
@@ -113,7 +116,7 @@ impl Sam2Segmenter {
             return Ok(Preparation::Needs(frame));
         }
         if !is_answered {
-            match prompts.masks.get(&frame) {
+            match mask {
                 Some(mask) => predictor.adopt(frames, frame, object, &whole, mask).map_err(failed)?,
                 None => predictor.answer(frames, frame, object, &whole).map(drop).map_err(failed)?,
             }
@@ -212,13 +215,14 @@ impl Segmenter for Sam2Segmenter {
 
     fn prepare(&mut self, frames: &mut ClipFrames) -> Result<Preparation, EngineError> {
         let Some((request, mut prompts)) = self.preparing.take() else {
-            return Ok(Preparation::Ready(self.plan.remaining()));
+            return Ok(Preparation::Ready { frames: self.plan.remaining(), led_by: LedBy::new() });
         };
         let Some(&prompt) = prompts.front() else {
             let predictor = self.predictor(frames)?;
-            let is_current = |object, frame| predictor.is_current(object, frame);
-            self.plan = Plan::new(&request, frames.frame_count(), &is_current)?;
-            return Ok(Preparation::Ready(self.plan.remaining()));
+            let is_known = |object, frame| predictor.is_known(object, frame);
+            self.plan = Plan::new(&request, frames.frame_count(), &is_known)?;
+            let led_by = request.objects.into_iter().map(|prompts| (prompts.object, prompts.frames)).collect();
+            return Ok(Preparation::Ready { frames: self.plan.remaining(), led_by });
         };
         let prepared = self.prepare_prompt(frames, &request, prompt)?;
         if prepared == Preparation::GoesOn {
@@ -237,7 +241,7 @@ impl Segmenter for Sam2Segmenter {
                 predictor.take_over(frames, frame, planned.object, mask, is_reverse).map_err(failed)?;
             }
         }
-        let visited: Vec<ObjectId> = objects.iter().map(|planned| planned.object).collect();
+        let visited: Vec<ObjectId> = objects.iter().filter(|p| p.held.is_none()).map(|p| p.object).collect();
         let mut made = predictor.visit(frames, frame, &visited, &run, is_reverse).map_err(failed)?;
         let wanted: Vec<ObjectId> = objects.iter().filter(|p| p.is_wanted).map(|p| p.object).collect();
         made.skipped.retain(|object| wanted.contains(object));

@@ -6,7 +6,7 @@
 use crate::label::{FrameIdx, ObjectId};
 
 use super::frames::ClipFrames;
-use super::protocol::{EngineError, ModelInfo, ObjectResult, PromptRequest, TrackRequest};
+use super::protocol::{EngineError, LedBy, ModelInfo, ObjectResult, PromptRequest, TrackRequest};
 
 /// The answer to a prompt.
 #[derive(Debug, Clone)]
@@ -31,14 +31,19 @@ pub struct StepDone {
 }
 
 /// How far a run's preparation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Preparation {
     /// This frame is to be encoded first.
     Needs(FrameIdx),
     /// A piece is done; there is more.
     GoesOn,
-    /// All is done: the frames the run will visit.
-    Ready(u32),
+    /// All is done.
+    Ready {
+        /// How many frames the run will visit.
+        frames: u32,
+        /// What leads it.
+        led_by: LedBy,
+    },
 }
 
 /// A model with its state for one clip.

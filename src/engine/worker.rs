@@ -74,6 +74,7 @@ impl EngineThread {
                     model: None,
                     clip: Err(EngineError::NoClip),
                     run: None,
+                    heard: Generation(0),
                 };
                 worker.run();
             })
@@ -139,6 +140,8 @@ struct Worker {
     clip: Result<OpenClip, EngineError>,
     /// The run in progress.
     run: Option<Run>,
+    /// The newest command that was carried out.
+    heard: Generation,
 }
 
 /// A run in progress.
@@ -170,6 +173,8 @@ impl Worker {
     }
 
     fn carry_out(&mut self, generation: Generation, order: Order) {
+        // Not always in order: a run waits for the one before it, newer commands do not.
+        self.heard = self.heard.max(generation);
         match order {
             Order::Load(choice) => self.load(generation, &choice),
             Order::UseClip(clip) => self.use_clip(generation, clip),
@@ -273,9 +278,9 @@ impl Worker {
                 }
             }
             Ok(Preparation::GoesOn) => {}
-            Ok(Preparation::Ready(frames)) => {
+            Ok(Preparation::Ready { frames, led_by }) => {
                 self.run = Some(Run { generation, is_ready: true });
-                self.tell(EngineEvent::TrackStarted { generation, frames });
+                self.tell(EngineEvent::TrackStarted { generation, frames, led_by, heard: self.heard });
             }
             Err(error) => self.end_run(TrackEnd::Failed(error)),
         }

@@ -139,8 +139,8 @@ pub fn request(object: ObjectId, frame: u32, prompt: &FramePrompt) -> PromptRequ
 
 pub fn object(object: ObjectId, prompts: &[(u32, FramePrompt)], has: &[(u32, u32)]) -> ObjectPrompts {
     let frames: BTreeMap<FrameIdx, FramePrompt> = prompts.iter().map(|(f, p)| (FrameIdx(*f), p.clone())).collect();
-    let masks = BTreeMap::new();
-    ObjectPrompts { object, frames, masks, has: has.iter().map(|(a, b)| (FrameIdx(*a), FrameIdx(*b))).collect() }
+    let has = has.iter().map(|(a, b)| (FrameIdx(*a), FrameIdx(*b))).collect();
+    ObjectPrompts { object, frames, masks: BTreeMap::new(), has, asked: None }
 }
 
 pub fn run(objects: Vec<ObjectPrompts>, first: u32, last: u32, direction: TrackDirection) -> TrackRequest {
@@ -225,7 +225,7 @@ pub fn until_finished(engine: &EngineThread, generation: Generation) -> (Brought
     let mut expected = None;
     loop {
         match next_answer(engine) {
-            EngineEvent::TrackStarted { generation: of, frames } if of == generation => expected = Some(frames),
+            EngineEvent::TrackStarted { generation: of, frames, .. } if of == generation => expected = Some(frames),
             EngineEvent::Tracked { generation: of, frame, results, skipped, remaining, .. } if of == generation => {
                 expected = expected.map(|frames| frames - 1);
                 assert_eq!(Some(remaining), expected, "every frame brings the end nearer by one");

@@ -6,8 +6,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{A, next, small_clip, test_engine};
 use label_hub::engine::{
-    Answered, ClipFrames, EngineCommand, EngineError, EngineEvent, EngineThread, FramePrompt, ModelInfo, ObjectResult,
-    Preparation, PromptRequest, Segmenter, StepDone, TrackRequest,
+    Answered, ClipFrames, EngineCommand, EngineError, EngineEvent, EngineThread, FramePrompt, LedBy, ModelInfo,
+    ObjectResult, Preparation, PromptRequest, Segmenter, StepDone, TrackRequest,
 };
 use label_hub::label::{FrameIdx, Mask, ObjectId, Prompt};
 
@@ -111,7 +111,7 @@ impl Segmenter for Scripted {
         Ok(())
     }
     fn prepare(&mut self, _frames: &mut ClipFrames) -> Result<Preparation, EngineError> {
-        Ok(Preparation::Ready(self.steps_left))
+        Ok(Preparation::Ready { frames: self.steps_left, led_by: LedBy::new() })
     }
     fn step(&mut self, frames: &mut ClipFrames) -> Result<Option<StepDone>, EngineError> {
         self.script.in_work.send(()).expect("the test watches");

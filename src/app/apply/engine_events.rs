@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bevy::prelude::*;
 
-use crate::engine::{EngineEvent, Generation, ObjectResult, TrackEnd};
+use crate::engine::{EngineEvent, Generation, LedBy, ObjectResult, TrackEnd};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance, counted};
 
 use super::super::action::{Action, TrackScope, TrackSpan};
@@ -62,11 +62,13 @@ pub(super) fn take(world: &mut World, event: EngineEvent) {
         EngineEvent::Failed { generation, frame, object, error } => {
             failed(world, generation, frame, object, &error.to_string());
         }
-        EngineEvent::TrackStarted { generation, frames } => {
+        EngineEvent::TrackStarted { generation, frames, led_by, heard } => {
             with_run(world, generation, |run| {
                 (run.total, run.remaining) = (frames, frames);
+                run.has_begun = true;
                 run.since = Instant::now();
             });
+            give_revisions(world, generation, &led_by, heard);
         }
         EngineEvent::Tracked { generation, frame, results, skipped, remaining, .. } => {
             with_run(world, generation, |run| {
@@ -169,6 +171,20 @@ fn with_run(world: &mut World, generation: Generation, act: impl FnOnce(&mut Tra
     if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut().filter(|run| run.generation == generation) {
         act(run);
     }
+}
+
+/// A run that was reworded before its frames began, and is led by the words that stand now, makes masks of those. Not
+/// where the model was told since that a prompt is taken back: it is led by that one no more.
+fn give_revisions(world: &mut World, generation: Generation, led_by: &LedBy, heard: Generation) {
+    let run = world.resource::<CurrentRun>().0.as_ref().filter(|run| run.generation == generation);
+    let Some(run) = run.filter(|run| run.taken_back.is_none_or(|taken_back| taken_back <= heard)) else { return };
+    let reworded: BTreeSet<ObjectId> = run.reworded.iter().map(|(object, _)| *object).collect();
+    let is_led = |object: &ObjectId| {
+        run.revisions.contains_key(object) && led_by.get(object) == Some(&labels::said_of(world, *object))
+    };
+    let revision_of = |object: ObjectId| Some((object, labels::facts(world, object)?.revision));
+    let revisions: Vec<_> = reworded.into_iter().filter(is_led).filter_map(revision_of).collect();
+    with_run(world, generation, |run| run.revisions.extend(revisions));
 }
 
 fn tracked(world: &mut World, generation: Generation, frame: FrameIdx, results: Vec<ObjectResult>) {

@@ -241,7 +241,11 @@ fn ask_about(world: &mut World, edit: &Edit) {
                 }
             }
             Change::Prompt { object, frame, after: None, .. } => {
-                world.resource::<EngineLink>().0.send(EngineCommand::ClearPrompt { object: *object, frame: *frame });
+                let command = EngineCommand::ClearPrompt { object: *object, frame: *frame };
+                let generation = world.resource::<EngineLink>().0.send(command);
+                if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut() {
+                    run.taken_back = Some(generation);
+                }
             }
             _ => {}
         }
@@ -261,7 +265,8 @@ fn ask_about(world: &mut World, edit: &Edit) {
 }
 
 /// What a run brings after its object's prompts changed is stale whatever comes of the change: undone, it gives the object
-/// its revision back, but the run was led by the words that are gone, or by the lack of those that are back.
+/// its revision back, but the run was led by the words that are gone, or by the lack of those that are back. Unless they
+/// came early enough to lead it, which the model says when its frames begin.
 fn reword_run(world: &mut World, (object, frame): (ObjectId, FrameIdx)) {
     let Some(run) = world.resource_mut::<CurrentRun>().into_inner().0.as_mut() else { return };
     run.is_outdated = true;
@@ -272,6 +277,9 @@ fn reword_run(world: &mut World, (object, frame): (ObjectId, FrameIdx)) {
     if let Some(run) = world.resource_mut::<CurrentRun>().0.as_mut() {
         run.revisions.insert(object, revision);
         run.reworded.insert((object, frame));
+        if !run.has_begun {
+            run.untold.insert((object, frame));
+        }
     }
 }
 

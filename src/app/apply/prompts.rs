@@ -19,7 +19,7 @@ use super::super::history::Joins;
 use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{
-    Answers, EngineLink, Model, ModelStatus, OpenClip, Playback, Revisions, Selection, StoreLink,
+    Answers, CurrentRun, EngineLink, Model, ModelStatus, OpenClip, Playback, Revisions, Selection, StoreLink,
 };
 use super::{bump_revision, commit, objects, playhead, tell};
 
@@ -380,7 +380,8 @@ fn replace_masks(
     tell(world, Severity::Info, text, ways_out);
 }
 
-/// Sends the model what it has not been asked yet. A system of the `Request` stage; without a model the questions wait.
+/// Sends the model what it has not been asked yet, and words that can still lead the run. A system of the `Request` stage;
+/// without a model the questions wait.
 pub(in super::super) fn ask_model(world: &mut World) {
     if !matches!(world.resource::<Model>().status, ModelStatus::Ready(_)) {
         return;
@@ -391,5 +392,15 @@ pub(in super::super) fn ask_model(world: &mut World) {
         let request = EngineCommand::Prompt(PromptRequest { object, frame, prompt: said });
         let generation = world.resource::<EngineLink>().0.send(request);
         world.resource_mut::<Answers>().pending.insert((object, frame), generation);
+    }
+    let untold = world.resource_mut::<CurrentRun>().0.as_mut().map(|run| std::mem::take(&mut run.untold));
+    for (object, frame) in untold.into_iter().flatten() {
+        // Words that undo brought back with their mask: nobody waits for an answer, but the run is to be led by them.
+        let is_asked = world.resource::<Answers>().pending.contains_key(&(object, frame));
+        let said = labels::frame_prompt(world, object, frame).filter(|_| !is_asked).cloned();
+        if let Some(prompt) = said {
+            let request = EngineCommand::Prompt(PromptRequest { object, frame, prompt });
+            world.resource::<EngineLink>().0.send(request);
+        }
     }
 }

@@ -7,12 +7,12 @@ use std::time::Instant;
 use bevy::prelude::*;
 
 use crate::engine::{EngineCommand, ObjectPrompts, TrackDirection, TrackRequest, lead_in_frames};
-use crate::label::{FrameIdx, FrameMark, FramePrompt, Mask, ObjectId, Provenance};
+use crate::label::{FrameIdx, FrameMark, Mask, ObjectId, Provenance};
 use crate::store::StoreError;
 
 use super::super::action::{Action, TrackScope, TrackSpan};
 use super::super::history::History;
-use super::super::labels::{self, InOut, LabelIndex, PromptContent};
+use super::super::labels::{self, InOut, LabelIndex};
 use super::super::notices::Severity;
 use super::super::state::{Answers, CurrentRun, EngineLink, OpenClip, Selection, StoreLink, Tracking};
 use super::{owns_run, playhead, tell};
@@ -111,6 +111,9 @@ pub(super) fn track(world: &mut World, scope: TrackScope, only: Option<ObjectId>
         remaining: 0,
         revisions,
         reworded: BTreeSet::new(),
+        untold: BTreeSet::new(),
+        taken_back: None,
+        has_begun: false,
         is_outdated: false,
         goes_on: false,
         span: TrackSpan { only, first, last, direction, uses_damaged, is_anew },
@@ -127,10 +130,8 @@ fn objects_to_track(world: &World, only: Option<ObjectId>) -> Vec<ObjectPrompts>
     let ids = index.objects().map(|(id, _)| id).filter(|id| only.is_none_or(|only| only == *id));
     let is_free = |id: &ObjectId| labels::facts(world, *id).is_some_and(|facts| !facts.is_locked);
     let with_prompts = ids.filter(is_free).map(|object| {
-        let said =
-            index.prompts_of(object).filter_map(|(f, entity)| Some((f, world.get::<PromptContent>(entity)?.0.clone())));
-        let frames: BTreeMap<FrameIdx, FramePrompt> = said.collect();
-        ObjectPrompts { object, frames, masks: BTreeMap::new(), has: up_to_date(world, object) }
+        let (frames, has) = (labels::said_of(world, object), up_to_date(world, object));
+        ObjectPrompts { object, frames, masks: BTreeMap::new(), has, asked: None }
     });
     with_prompts.filter(|prompts| !prompts.frames.is_empty()).collect()
 }

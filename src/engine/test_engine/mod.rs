@@ -15,7 +15,9 @@ use crate::sam2::predictor::FrameSource;
 
 use super::frames::ClipFrames;
 use super::plan::{Plan, PlannedFrame};
-use super::protocol::{EngineError, FramePrompt, ModelInfo, ObjectPrompts, ObjectResult, PromptRequest, TrackRequest};
+use super::protocol::{
+    EngineError, FramePrompt, LedBy, ModelInfo, ObjectPrompts, ObjectResult, PromptRequest, TrackRequest,
+};
 use super::segmenter::{Answered, Preparation, Segmenter, StepDone};
 
 use follow::{Likeness, follow};
@@ -309,7 +311,10 @@ impl Segmenter for TestEngine {
     }
 
     fn prepare(&mut self, _frames: &mut ClipFrames) -> Result<Preparation, EngineError> {
-        Ok(Preparation::Ready(self.plan.remaining()))
+        let words = |track: &Track| track.given.iter().map(|(frame, given)| (*frame, given.prompt.clone())).collect();
+        let of_object = |object: &ObjectId| Some((*object, words(self.tracks.get(object)?)));
+        let led_by: LedBy = self.plan.objects.iter().filter_map(of_object).collect();
+        Ok(Preparation::Ready { frames: self.plan.remaining(), led_by })
     }
 
     fn step(&mut self, frames: &mut ClipFrames) -> Result<Option<StepDone>, EngineError> {

@@ -4,7 +4,7 @@
 //! Clicks are answered one by one, each refining the mask before, a box first. What they start from comes with them: the
 //! picture alone, or the mask they correct. Where that is what the frame was tracked to, its logits are used and the
 //! object's memories, as the reference does; any other mask is taken as it is. A list that only appends to the one answered
-//! before goes on from its answer, any other one starts over.
+//! before goes on from its answer, any other one starts over, and so does one that goes on from another model's mask.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ impl Predictor {
                 let own = self.draft_clicks(frames, frame, object, points.clone(), context.clone());
                 // One that fails, for want of the chosen candidate, is another answer as well.
                 if let Ok(own) = own
-                    && own.state.object_mask(object, true)?.logits.mask(self.size) == **mask
+                    && self.shows(&own.state, object, mask)?
                 {
                     return self.keep_draft(frame, object, own);
                 }
@@ -145,25 +145,41 @@ impl Predictor {
         Ok(self.draft(frames, frame, object, prompt)?.answer(object)?.mask)
     }
 
-    /// Whether exactly this was answered on the frame last.
+    /// Whether exactly this was answered on the frame last, with this mask; with `None`, by this model and not by
+    /// [`Predictor::adopt`] of another one's mask.
     ///
     /// # Errors
     /// When the frame cannot have this prompt, or a state that was put on the disk cannot be read.
-    pub fn is_answered(&self, frame: FrameIdx, object: ObjectId, prompt: &WholePrompt) -> Result<bool, Sam2Error> {
+    pub fn is_answered(
+        &self,
+        frame: FrameIdx,
+        object: ObjectId,
+        prompt: &WholePrompt,
+        mask: Option<&Mask>,
+    ) -> Result<bool, Sam2Error> {
         let Some(track) = self.objects.iter().find(|track| track.id == object) else { return Ok(false) };
         if !track.is_prompted(frame.0) {
             return Ok(false);
         }
-        match prompt {
-            WholePrompt::Clicks { points, bounds, candidate, base } => {
-                let wanted = self.checked_points(frame, object, points, *bounds)?;
-                let is_heard = track.contexts.get(&frame.0).is_some_and(|context| context.is(*candidate, *base));
-                Ok(is_heard && track.points.get(&frame.0) == Some(&wanted))
+        if let WholePrompt::Clicks { points, bounds, candidate, base } = prompt {
+            let wanted = self.checked_points(frame, object, points, *bounds)?;
+            let is_heard = track.contexts.get(&frame.0).is_some_and(|context| context.is(*candidate, *base));
+            if !is_heard || track.points.get(&frame.0) != Some(&wanted) {
+                return Ok(false);
             }
-            WholePrompt::Mask(mask) => {
-                let state = track.latest(frame.0, &self.spill, self.model.device())?;
-                Ok(state.is_some_and(|state| state.supplied.as_deref() == Some(*mask)))
-            }
+        }
+        let Some(state) = track.latest(frame.0, &self.spill, self.model.device())? else { return Ok(false) };
+        match (*prompt, mask) {
+            (_, Some(mask)) | (WholePrompt::Mask(mask), None) => self.shows(&state, object, mask),
+            (WholePrompt::Clicks { .. }, None) => Ok(state.supplied.is_none()),
+        }
+    }
+
+    /// Whether this is the state's mask, as [`Predictor::video_masks`] gives it.
+    fn shows(&self, state: &FrameState, object: ObjectId, mask: &Mask) -> Result<bool, Sam2Error> {
+        match &state.supplied {
+            Some(supplied) => Ok(**supplied == *mask),
+            None => Ok(state.object_mask(object, true)?.logits.mask(self.size) == *mask),
         }
     }
 
@@ -250,7 +266,9 @@ impl Predictor {
             return Ok(None);
         }
         let state = track.latest(frame.0, &self.spill, self.model.device())?;
-        Ok(state.map(|state| (answered.len(), FrameState { memory: None, ..FrameState::clone(&state) })))
+        // An adopted mask is not what this model answered.
+        let own = state.filter(|state| state.supplied.is_none());
+        Ok(own.map(|state| (answered.len(), FrameState { memory: None, ..FrameState::clone(&state) })))
     }
 
     /// What clicks on the frame start from: as it was with the first of them, what the frame was tracked to where that is
@@ -266,7 +284,7 @@ impl Predictor {
         if let Some(track) = track.filter(|track| !track.is_prompted(frame.0))
             && let Some(visit) = track.tracked.get(&frame.0)
             && let Some(state) = track.latest(frame.0, &self.spill, self.model.device())?
-            && state.object_mask(object, false)?.logits.mask(self.size) == **mask
+            && self.shows(&state, object, mask)?
         {
             let (low_res, is_reverse) = (Some(state.low_res.clone()), visit.is_reverse);
             return Ok(Some(Base { mask: mask.clone(), low_res, is_reverse }));

@@ -144,7 +144,13 @@ impl Predictor {
 
     /// Whether a frame of an object carries a prompt, or was tracked with every prompt that was taken up.
     pub fn is_current(&self, object: ObjectId, frame: FrameIdx) -> bool {
-        let is_known = |track: &ObjectTrack| track.is_current(frame.0) || track.is_prompted(frame.0);
+        let is_current = |track: &ObjectTrack| track.is_current(frame.0) || track.is_prompted(frame.0);
+        self.objects.iter().any(|track| track.id == object && is_current(track))
+    }
+
+    /// The same, also for a frame whose mask was taken over: frames after it can go on from it.
+    pub fn is_known(&self, object: ObjectId, frame: FrameIdx) -> bool {
+        let is_known = |track: &ObjectTrack| track.is_known(frame.0) || track.is_prompted(frame.0);
         self.objects.iter().any(|track| track.id == object && is_known(track))
     }
 
@@ -173,7 +179,8 @@ impl Predictor {
 
     /// Remembers a mask as what an object was tracked to on a frame, where that is to be visited and not damaged: one from
     /// before the program was started anew, or of another model. Frames are tracked from it as from a tracked one, but for
-    /// what a mask does not say: how sure the model was.
+    /// what a mask does not say: how sure the model was. It is no answer of this model's: a [`Predictor::visit`] tracks the
+    /// frame.
     ///
     /// # Errors
     /// When the mask has another size than the clip, the frame cannot be read, or the model fails.
@@ -196,7 +203,7 @@ impl Predictor {
         state.memory = Some(memory);
         let track = self.objects.iter_mut().find(|track| track.id == object).expect("an object with work exists");
         track.store_other(frame.0, state, &self.spill)?;
-        track.tracked.insert(frame.0, Visit { is_reverse, revision: track.revision });
+        track.tracked.insert(frame.0, Visit { is_reverse, revision: track.revision, is_taken_over: true });
         Ok(())
     }
 
@@ -225,9 +232,7 @@ impl Predictor {
                 Some(answer) if !is_usable => Arc::new(answer),
                 answer => {
                     let tracked = self.track_frame(frames, object, frame, is_reverse)?;
-                    let track = self.track_mut(object);
-                    let revision = track.revision;
-                    track.tracked.insert(frame.0, Visit { is_reverse, revision });
+                    self.track_mut(object).visited(frame.0, is_reverse);
                     answer.map_or(tracked, Arc::new)
                 }
             };

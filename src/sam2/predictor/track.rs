@@ -95,6 +95,8 @@ pub struct Visit {
     pub is_reverse: bool,
     /// The object's revision at the time.
     pub revision: u32,
+    /// It was not: its mask was taken over, for frames after it to go on from.
+    pub is_taken_over: bool,
 }
 
 /// What a frame's clicks were answered with beside themselves.
@@ -181,7 +183,27 @@ impl ObjectTrack {
 
     /// Whether a frame was tracked with everything said that was taken up.
     pub fn is_current(&self, frame: u32) -> bool {
+        self.is_known(frame) && self.tracked.get(&frame).is_some_and(|visit| !visit.is_taken_over)
+    }
+
+    /// The same, also for a frame whose mask was taken over.
+    pub fn is_known(&self, frame: u32) -> bool {
         self.tracked.get(&frame).is_some_and(|visit| visit.revision == self.revision)
+    }
+
+    /// Files a frame as tracked. Where a mask was taken over before, the frames that were tracked from that are stale now.
+    pub fn visited(&mut self, frame: u32, is_reverse: bool) {
+        let visit = Visit { is_reverse, revision: self.revision, is_taken_over: false };
+        if !self.tracked.insert(frame, visit).is_some_and(|before| before.is_taken_over) {
+            return;
+        }
+        let is_behind = |other: u32| if is_reverse { other < frame } else { other > frame };
+        let from_it =
+            self.tracked.iter_mut().filter(|(other, visit)| is_behind(**other) && visit.is_reverse == is_reverse);
+        for (_, visit) in from_it.filter(|(_, visit)| !visit.is_taken_over) {
+            // Older than the first prompt.
+            visit.revision = 0;
+        }
     }
 
     /// Whether a frame is remembered without conditioning.
@@ -252,7 +274,7 @@ impl ObjectTrack {
     /// Takes up a tracked frame whose state an earlier run left in the spill folder.
     pub fn adopt(&mut self, frame: u32, is_reverse: bool) {
         self.other.insert(frame, None);
-        self.tracked.insert(frame, Visit { is_reverse, revision: self.revision });
+        self.visited(frame, is_reverse);
     }
 
     /// The state of a conditioning frame.
