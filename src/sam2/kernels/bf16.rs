@@ -264,36 +264,38 @@ impl Tile {
     /// As [`Tile::run`], on a processor with AVX512-BF16.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bf16")]
+    #[allow(clippy::needless_range_loop, reason = "iterators are not always inlined into a function with features")]
     unsafe fn fast<const ROWS: usize, const REGISTERS: usize>(&self, a: *const u32, b: *const u32, dst: *mut f32) {
         use std::arch::x86_64::*;
         use std::mem::transmute;
 
-        // SAFETY: a register of 32 bf16 values is 64 bytes of any kind.
-        let bf16 = |register| unsafe { transmute::<__m512i, __m512bh>(register) };
         let mut sums = [[_mm512_setzero_ps(); REGISTERS]; ROWS];
         let mut right = [_mm512_setzero_si512(); REGISTERS];
         for p in 0..self.pairs {
-            for (i, right) in right.iter_mut().enumerate() {
+            for i in 0..REGISTERS {
                 // SAFETY: promised by the caller: a panel's row is 64 pairs.
-                *right = unsafe { _mm512_loadu_si512(b.add(p * PANEL + i * LANES).cast()) };
+                right[i] = unsafe { _mm512_loadu_si512(b.add(p * PANEL + i * LANES).cast()) };
             }
-            for (row, sums) in sums.iter_mut().enumerate() {
+            for row in 0..ROWS {
                 // SAFETY: promised by the caller.
                 let left = _mm512_set1_epi32(unsafe { *a.add(row * self.a_stride + p) } as i32);
-                for (sum, right) in sums.iter_mut().zip(&right) {
-                    *sum = _mm512_dpbf16_ps(*sum, bf16(left), bf16(*right));
+                for i in 0..REGISTERS {
+                    // SAFETY: a register of 32 bf16 values is 64 bytes of any kind.
+                    let (left, right) =
+                        unsafe { (transmute::<__m512i, __m512bh>(left), transmute::<__m512i, __m512bh>(right[i])) };
+                    sums[row][i] = _mm512_dpbf16_ps(sums[row][i], left, right);
                 }
             }
         }
-        for (row, sums) in sums.iter().enumerate() {
-            for (i, sum) in sums.iter().enumerate() {
+        for row in 0..ROWS {
+            for i in 0..REGISTERS {
                 let left = self.columns.saturating_sub(i * LANES).min(LANES);
                 let mask = ((1_u32 << left) - 1) as __mmask16;
                 // SAFETY: masked to the tile's columns, which the caller promised.
                 unsafe {
                     let dst = dst.add(row * self.dst_stride + i * LANES);
                     let before = if self.keep { _mm512_maskz_loadu_ps(mask, dst) } else { _mm512_setzero_ps() };
-                    _mm512_mask_storeu_ps(dst, mask, _mm512_add_ps(*sum, before));
+                    _mm512_mask_storeu_ps(dst, mask, _mm512_add_ps(sums[row][i], before));
                 }
             }
         }

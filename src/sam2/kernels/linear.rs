@@ -113,40 +113,6 @@ impl Kept {
             Kept::Rounded(weight) => Ok((weight.terms(), weight.columns())),
         }
     }
-
-    /// `out[rows, n] = keep * out + x[rows, k] . weightᵀ`.
-    fn multiply(&self, x: &[f32], keep: bool, out: &mut [f32]) -> Result<()> {
-        let (k, n) = self.channels()?;
-        let rows = x.len() / k;
-        assert!(out.len() == rows * n && x.len() == rows * k);
-        let x = MatRef { ptr: x.as_ptr(), stride: k };
-        match self {
-            Kept::Full(weight) => {
-                let (storage, layout) = weight.storage_and_layout();
-                let candle_core::Storage::Cpu(storage) = &*storage else {
-                    candle_core::bail!("the weights of a CPU layer are on another device");
-                };
-                let weight = contiguous(storage, layout)?;
-                let terms = if rows * n <= SMALL_RESULT { FEW_TERMS } else { MANY_TERMS };
-                let threads = rayon::current_num_threads();
-                let product = Product { m: rows, n, k, keep, factor: 1.0, transposed: true, threads, terms };
-                // SAFETY: sizes were checked above.
-                unsafe { product.run(x, MatRef { ptr: weight.as_ptr(), stride: k }, out.as_mut_ptr(), n) };
-            }
-            Kept::Rounded(weight) => {
-                out.par_chunks_mut(ROW_BLOCK * n).enumerate().for_each_init(Rows::default, |left, (block, out)| {
-                    let rows = out.len() / n;
-                    let part = Part { rows, first_term: 0, terms: k, first_column: 0, columns: n, keep };
-                    // SAFETY: the block's rows are inside `x`, and `out` holds as many.
-                    unsafe {
-                        left.fill(x.from(block * ROW_BLOCK, 0), rows, k, 1.0);
-                        multiply(&part, left, weight, out.as_mut_ptr(), n);
-                    }
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Linear<'_> {
@@ -156,28 +122,86 @@ impl Linear<'_> {
         if k != weight_k {
             candle_core::bail!("a linear layer for {weight_k} channels was given {k}");
         }
-        let mut out = match residual {
-            Some(residual) => residual.to_vec(),
-            None => vec![0.0_f32; rows * n],
-        };
-        self.weight.multiply(x, residual.is_some(), &mut out)?;
         let bias = match &self.bias {
             Some(bias) => bias.to_vec1::<f32>()?,
             None => vec![0.0; n],
         };
+        let out = match self.weight {
+            Kept::Full(weight) => self.in_f32(x, weight, &bias, residual)?,
+            Kept::Rounded(weight) => self.in_bf16(x, weight, &bias, residual),
+        };
+        Ok((CpuStorage::F32(out), Shape::from((rows, n))))
+    }
+
+    /// Adds the bias to rows of the product and takes them through the activation.
+    fn finish(&self, rows: &mut [f32], bias: &[f32]) {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            match self.activation {
+                Activation::None => simd::add(row, bias),
+                Activation::Relu => simd::add_relu(row, bias),
+                Activation::Gelu => simd::add_gelu(row, bias),
+            }
+        }
+    }
+
+    fn in_f32(&self, x: &[f32], weight: &Tensor, bias: &[f32], residual: Option<&[f32]>) -> Result<Vec<f32>> {
+        let (n, k) = weight.dims2()?;
+        let rows = x.len() / k;
+        let mut out = match residual {
+            Some(residual) => residual.to_vec(),
+            None => vec![0.0_f32; rows * n],
+        };
+        {
+            let (storage, layout) = weight.storage_and_layout();
+            let candle_core::Storage::Cpu(storage) = &*storage else {
+                candle_core::bail!("the weights of a CPU layer are on another device");
+            };
+            let weight = contiguous(storage, layout)?;
+            let terms = if rows * n <= SMALL_RESULT { FEW_TERMS } else { MANY_TERMS };
+            let threads = rayon::current_num_threads();
+            let keep = residual.is_some();
+            let product = Product { m: rows, n, k, keep, factor: 1.0, transposed: true, threads, terms };
+            // SAFETY: `x` holds rows * k values, `weight` n * k and `out` rows * n.
+            unsafe {
+                product.run(
+                    MatRef { ptr: x.as_ptr(), stride: k },
+                    MatRef { ptr: weight.as_ptr(), stride: k },
+                    out.as_mut_ptr(),
+                    n,
+                );
+            }
+        }
         if self.bias.is_some() || self.activation != Activation::None {
             let rows_per_task = (16_384 / n).max(1);
-            out.par_chunks_mut(rows_per_task * n).for_each(|chunk| {
-                for row in chunk.chunks_exact_mut(n) {
-                    match self.activation {
-                        Activation::None => simd::add(row, &bias),
-                        Activation::Relu => simd::add_relu(row, &bias),
-                        Activation::Gelu => simd::add_gelu(row, &bias),
-                    }
-                }
-            });
+            out.par_chunks_mut(rows_per_task * n).for_each(|rows| self.finish(rows, bias));
         }
-        Ok((CpuStorage::F32(out), Shape::from((rows, n))))
+        Ok(out)
+    }
+
+    /// A block of rows goes through all of it while it is in the cache: at this pace memory is what a layer waits for.
+    fn in_bf16(&self, x: &[f32], weight: &Packed, bias: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+        let (k, n) = (weight.terms(), weight.columns());
+        let size = x.len() / k * n;
+        let mut out = Vec::with_capacity(size);
+        let blocks = out.spare_capacity_mut()[..size].par_chunks_mut(ROW_BLOCK * n);
+        blocks.enumerate().for_each_init(Rows::default, |left, (block, out)| {
+            let rows = out.len() / n;
+            let x = MatRef { ptr: x[block * ROW_BLOCK * k..][..rows * k].as_ptr(), stride: k };
+            let part = Part { rows, first_term: 0, terms: k, first_column: 0, columns: n, keep: residual.is_some() };
+            if let Some(residual) = residual {
+                out.write_copy_of_slice(&residual[block * ROW_BLOCK * n..][..rows * n]);
+            }
+            // SAFETY: `x` holds rows * k values; `out` has room for rows * n, which the residual or the product fills.
+            let rows = unsafe {
+                left.fill(x, rows, k, 1.0);
+                multiply(&part, left, weight, out.as_mut_ptr().cast(), n);
+                out.assume_init_mut()
+            };
+            self.finish(rows, bias);
+        });
+        // SAFETY: every block was filled.
+        unsafe { out.set_len(size) };
+        out
     }
 }
 
