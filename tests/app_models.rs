@@ -13,6 +13,7 @@ use label_hub::app::action::Action;
 use label_hub::app::facts::{AppFacts, ModelState};
 use label_hub::app::model_files::ModelFiles;
 use label_hub::app::notices::Notices;
+use label_hub::engine::{DeviceChoice, open_device};
 use label_hub::models::{ModelsFolder, Speeds};
 
 const TINY: &str = "sam2.1_hiera_tiny";
@@ -140,7 +141,8 @@ fn a_model_is_measured_and_its_cost_is_known() {
     assert!(lab.facts().has_model_job);
     let said = wait_for_end(&mut lab);
     assert!(said.last().is_some_and(|text| text.contains("a tracked frame")), "{said:?}");
-    let speed = lab.app.world().resource::<ModelFiles>().speed("starter", "CPU").expect("it is known now");
+    let here = open_device(DeviceChoice::Auto).expect("the processor is there").words();
+    let speed = lab.app.world().resource::<ModelFiles>().speed("starter", &here).expect("it is known now");
     assert!(speed.tracked_frame_ms > 0.0, "{speed:?}");
 
     lab.act(Action::MeasureModel("starter".to_owned()));

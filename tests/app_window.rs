@@ -131,7 +131,7 @@ fn a_click_that_ends_the_typing_of_a_name_is_a_click_too() {
     type_name(&mut window);
     window.click(place);
     window.wait_for_answers();
-    assert_eq!((name(&window).as_deref(), clicks(&window, 1)), (Some("object 1z"), 2));
+    assert_eq!((name(&window).as_deref(), clicks(&window, 1)), (Some("z"), 2));
     // And a dab of the brush.
     window.act(Action::UseTool(Tool::Brush));
     let before = labels_of(&window);

@@ -298,12 +298,12 @@ fn device_is_opened_before_anything_is_written_and_recorded_as_what_it_is() {
     let (exit, message) = refusal(world.track(&format!("{CLICK} --device cuda:99")).0);
     assert!(exit == Exit::Model && message.contains("cuda:99"), "{message}");
     assert!(!world.path("out").exists());
-    world.track(&format!("{CLICK} --device cpu")).0.expect("it runs");
+    world.track(&format!("{CLICK} --device cpu:f32")).0.expect("it runs");
     let path = world.path("out/labelhub-run.json");
     let record = fs::read_to_string(&path).expect("the run made it");
     assert!(record.contains(r#""device": "CPU""#), "{record}");
     fs::write(&path, record.replace("CPU", "CUDA 0")).expect("writable");
-    let (_, message) = refusal(world.track(&format!("{CLICK} --device cpu")).0);
+    let (_, message) = refusal(world.track(&format!("{CLICK} --device cpu:f32")).0);
     assert!(message.contains("--device was CUDA 0 and is now CPU"), "{message}");
 }
 
