@@ -7,9 +7,11 @@ Every scenario of SHARED/parity/scenarios keeps its steps and gets every Nth pic
 its points, boxes and rectangles are mirrored and moved by up to 15 % of the picture, as the seed says.
 The reference makes the golden, `label-hub parity` judges ours against it. Where ours misses keys, the
 reference runs again with other arithmetic (variants.py, one thread), because a scenario judges the port
-only where the reference stands still: how_stable.py's table is printed. Called by scripts/fresh_parity.
+only where the reference stands still: how_stable.py's table is printed, and a second one of ours and of
+the golden against the reference all in float64, which is nearest to the exact result. Called by scripts/fresh_parity.
 
-Exits 1 when a key is missed by ours and by no variant of the reference.
+Exits 1 when a key is missed by ours, by no variant of the reference, and against float64 too: there
+ours is wrong and not the golden's rounding.
 """
 
 import argparse
@@ -29,13 +31,15 @@ import how_stable
 HERE = pathlib.Path(__file__).parent
 # Size of the pictures the shared scenarios are written for.
 WRITTEN_FOR = (960, 540)
+# The variant that is nearest to the exact result.
+EXACT = "all in float64"
 # Names of files, and what they run with.
 VARIANTS = {
     "one thread": ["--threads", "1"],
     "nearest sign turned": ["--variant", "nearest-sign"],
     "without oneDNN": ["--variant", "no-onednn"],
     "layers in float64": ["--variant", "float64-layers"],
-    "all in float64": ["--variant", "float64"],
+    EXACT: ["--variant", "float64"],
 }
 
 
@@ -67,31 +71,48 @@ def reference(a, scenario, checkpoint, out, extra):
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
-def judge(a, name, scenario, checkpoint):
-    """Runs both sides of one scenario; returns how many keys ours misses that no variant misses."""
-    path, golden, ours = (a.work / f"{name}{ending}" for ending in (".json", ".safetensors", ".txt"))
-    path.write_text(json.dumps(scenario, indent=1))
-    reference(a, path, checkpoint, golden, [])
-    command = [a.program, "parity", path, "--checkpoint", checkpoint, "--frames", a.frames, "--golden", golden]
+def ours_against(a, scenario, checkpoint, golden, table):
+    """Writes what `label-hub parity` prints to `table`; returns its last line and whether all keys passed."""
+    command = [a.program, "parity", scenario, "--checkpoint", checkpoint, "--frames", a.frames, "--golden", golden]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    ours.write_text(done.stdout)
+    table.write_text(done.stdout)
     lines = done.stdout.splitlines()
     # 1 says that thresholds were missed; anything else that there is nothing to compare.
     if done.returncode not in (0, 1) or not lines or not lines[-1].startswith("parity: "):
-        raise SystemExit(f"{name}: label-hub parity ended with {done.returncode}")
-    print(f"{name}: {lines[-1].removeprefix('parity: ')}", flush=True)
-    if done.returncode == 0:
-        return 0
-    others = []
-    for variant, extra in VARIANTS.items():
-        others.append(a.work / name / f"{variant}.safetensors")
-        others[-1].parent.mkdir(exist_ok=True)
-        reference(a, path, checkpoint, others[-1], extra)
+        raise SystemExit(f"{scenario.stem}: label-hub parity ended with {done.returncode}")
+    return lines[-1].removeprefix("parity: "), done.returncode == 0
+
+
+def table_of(golden, others, ours):
+    """how_stable.py's report, printed a little to the right; returns the keys missed by ours alone."""
     table = io.StringIO()
     with contextlib.redirect_stdout(table):
         alone = how_stable.report(golden, others, ours)
     print("    " + table.getvalue().strip().replace("\n", "\n    "), flush=True)
     return alone
+
+
+def judge(a, name, scenario, checkpoint):
+    """Runs both sides of one scenario; returns how many keys of ours are wrong."""
+    path, golden, ours = (a.work / f"{name}{ending}" for ending in (".json", ".safetensors", ".txt"))
+    path.write_text(json.dumps(scenario, indent=1))
+    reference(a, path, checkpoint, golden, [])
+    line, passed = ours_against(a, path, checkpoint, golden, ours)
+    print(f"{name}: {line}", flush=True)
+    if passed:
+        return 0
+    others = {}
+    for variant, extra in VARIANTS.items():
+        others[variant] = a.work / name / f"{variant}.safetensors"
+        others[variant].parent.mkdir(exist_ok=True)
+        reference(a, path, checkpoint, others[variant], extra)
+    alone = table_of(golden, list(others.values()), ours)
+    exact = others[EXACT]
+    against_exact = a.work / name / "ours against float64.txt"
+    ours_against(a, path, checkpoint, exact, against_exact)
+    print(f"    against {exact.stem}:", flush=True)
+    table_of(exact, [golden], against_exact)
+    return len(alone & how_stable.of_table("ours", against_exact).missed)
 
 
 def main():
@@ -117,7 +138,7 @@ def main():
         size = picture.size
     print(f"fresh: {a.clip.name}, every {a.every}th picture, seed {a.seed}"
           + (", memories in float32" if a.float32_memories else ""), flush=True)
-    alone = 0
+    wrong = 0
     for path in sorted((a.shared / "parity/scenarios").glob("*.json")):
         scenario = moved(json.loads(path.read_text()), size, random.Random(f"{path.stem} {a.seed}"))
         if a.only and path.stem not in a.only.split(","):
@@ -126,9 +147,9 @@ def main():
             raise SystemExit(f"{a.clip}: {len(pictures)} pictures, {path.stem} needs {scenario['frames']}")
         if a.float32_memories:
             scenario["options"]["float32_memories"] = True
-        alone += judge(a, path.stem, scenario, a.checkpoints / f"{scenario['model']}.pt")
-    print(f"fresh: {alone} keys missed by ours alone")
-    sys.exit(alone > 0)
+        wrong += judge(a, path.stem, scenario, a.checkpoints / f"{scenario['model']}.pt")
+    print(f"fresh: {wrong} keys missed by ours alone and wrong in float64 too")
+    sys.exit(wrong > 0)
 
 
 if __name__ == "__main__":

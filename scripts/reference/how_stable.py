@@ -76,7 +76,7 @@ def line(result, ours):
 
 
 def report(golden_path, variant_paths, ours_path=None):
-    """Prints the table; returns how many keys ours misses and no variant does."""
+    """Prints the table; returns the keys that ours misses and no variant does."""
     golden = load_file(golden_path)
     variants = [of_files(path.stem, load_file(path), golden) for path in variant_paths]
     ours = of_table("ours", ours_path) if ours_path else None
@@ -88,14 +88,14 @@ def report(golden_path, variant_paths, ours_path=None):
     for result in [ours] * bool(ours) + variants:
         print(line(result, ours))
     if not ours:
-        return 0
-    alone = sorted(ours.missed - set().union(*(v.missed for v in variants)))
+        return set()
+    alone = ours.missed - set().union(*(v.missed for v in variants))
     print(f"\n{len(ours.missed)} keys missed by ours, {len(alone)} of them by no variant")
-    for key in alone:
+    for key in sorted(alone):
         most = max(variants, key=lambda v: v.mean[key])
         print(f"{key}: mean {ours.mean[key]:.2e}, max {ours.max[key]:.2e}; "
               f"{most.name}: mean {most.mean[key]:.2e}, max {most.max[key]:.2e}")
-    return len(alone)
+    return alone
 
 
 def main():
