@@ -147,6 +147,25 @@ fn a_run_says_what_a_correction_left_stale() {
 }
 
 #[test]
+fn a_run_speaks_of_those_stale_masks_only_that_its_button_tracks() {
+    let clip = long_disc();
+    let mut lab = Lab::with_clip(clip.path());
+    lab.act(click(clip.click(0)));
+    lab.wait_for_answers();
+    begin_run(&mut lab);
+    lab.act(click(Point { x: clip.click(0).x + 3.0, ..clip.click(0) }));
+    lab.act(Action::SetInOut(FrameIdx(0), FrameIdx(9)));
+    lab.wait_for_run();
+    assert_eq!(
+        lab.said().last().map(String::as_str),
+        Some("Tracked: 159 new masks. 9 masks are stale by your corrections.")
+    );
+    lab.act(ALL);
+    lab.wait_for_run();
+    assert_eq!(lab.said().last().map(String::as_str), Some("Tracked: 9 new masks."));
+}
+
+#[test]
 fn clicks_taken_back_during_a_run_leave_nothing_that_counts_as_up_to_date() {
     for model in [test_engine(), small_model()] {
         let clip = disc();

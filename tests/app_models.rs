@@ -9,11 +9,13 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use app_support::Lab;
+use bevy::prelude::World;
 use label_hub::app::action::Action;
 use label_hub::app::facts::{AppFacts, ModelState};
 use label_hub::app::model_files::ModelFiles;
 use label_hub::app::notices::Notices;
-use label_hub::engine::{DeviceChoice, open_device};
+use label_hub::app::state::Model;
+use label_hub::engine::{DeviceChoice, ModelChoice, open_device};
 use label_hub::models::{ModelsFolder, Speeds};
 
 const TINY: &str = "sam2.1_hiera_tiny";
@@ -58,6 +60,28 @@ fn the_starter_is_loaded_by_name() {
     lab.act(Action::UseModel(TINY.to_owned()));
     let said = lab.said();
     assert!(said.last().is_some_and(|text| text.contains("label-hub models get")), "{said:?}");
+}
+
+#[test]
+fn another_model_goes_on_with_the_device_that_was_chosen() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut lab = lab(folder.path(), String::new());
+    lab.act(Action::UseModel("starter".to_owned()));
+    lab.wait("the model is ready", |world| world.resource::<AppFacts>().model == ModelState::Ready);
+    let choice = lab.app.world().resource::<Model>().choice.clone().expect("it was chosen");
+    lab.act(Action::LoadModel(ModelChoice { device: DeviceChoice::CpuF32, resolution: Some(512), ..choice }));
+    lab.act(Action::UseModel("starter".to_owned()));
+    let has_own_size =
+        |world: &World| world.resource::<Model>().choice.as_ref().is_some_and(|c| c.resolution.is_none());
+    lab.wait("it is chosen anew", has_own_size);
+    assert_eq!(lab.app.world().resource::<Model>().device(), DeviceChoice::CpuF32);
+    lab.act(Action::OfferModel(folder.path().join("own.pt")));
+    let notices = lab.app.world().resource::<Notices>().on_screen();
+    let offered = notices.iter().flat_map(|notice| &notice.ways_out).find_map(|(_, action)| match action {
+        Action::LoadModel(choice) => Some(choice.device),
+        _ => None,
+    });
+    assert_eq!(offered, Some(DeviceChoice::CpuF32));
 }
 
 #[test]

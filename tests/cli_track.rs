@@ -15,6 +15,7 @@ use label_hub::cli::run_folder::default_folder;
 use label_hub::cli::signals::StopFlag;
 use label_hub::cli::track::{Surroundings, TrackArgs, run_with};
 use label_hub::cli::tracker::{MaskStream, TrackJob, TrackedClip, TrackedFrame, TrackedMask, Tracker};
+use label_hub::engine::{DeviceChoice, open_device};
 use label_hub::formats::npy;
 use label_hub::label::{FrameIdx, FrameSize, Mask};
 use label_hub::sam2::checkpoint::Checkpoint;
@@ -305,6 +306,11 @@ fn device_is_opened_before_anything_is_written_and_recorded_as_what_it_is() {
     fs::write(&path, record.replace("CPU", "CUDA 0")).expect("writable");
     let (_, message) = refusal(world.track(&format!("{CLICK} --device cpu:f32")).0);
     assert!(message.contains("--device was CUDA 0 and is now CPU"), "{message}");
+    if open_device(DeviceChoice::CpuBf16).is_ok() {
+        fs::write(&path, record).expect("writable");
+        let (_, message) = refusal(world.track(&format!("{CLICK} --device cpu")).0);
+        assert!(message.contains("is now CPU (bf16); --device cpu:f32 goes on with it"), "{message}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ only where the reference stands still: how_stable.py's table is printed, and a s
 the golden against the reference all in float64, which is nearest to the exact result. Called by scripts/fresh_parity.
 
 Exits 1 when a key is missed by ours, by no variant of the reference, and against float64 too: there
-ours is wrong and not the golden's rounding.
+it is ours that is off, by its own rounding or by a fault.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def table_of(golden, others, ours):
 
 
 def judge(a, name, scenario, checkpoint):
-    """Runs both sides of one scenario; returns how many keys of ours are wrong."""
+    """Runs both sides of one scenario; returns how many keys ours alone misses, against float64 too."""
     path, golden, ours = (a.work / f"{name}{ending}" for ending in (".json", ".safetensors", ".txt"))
     path.write_text(json.dumps(scenario, indent=1))
     reference(a, path, checkpoint, golden, [])
@@ -138,7 +138,7 @@ def main():
         size = picture.size
     print(f"fresh: {a.clip.name}, every {a.every}th picture, seed {a.seed}"
           + (", memories in float32" if a.float32_memories else ""), flush=True)
-    wrong = 0
+    off = 0
     for path in sorted((a.shared / "parity/scenarios").glob("*.json")):
         scenario = moved(json.loads(path.read_text()), size, random.Random(f"{path.stem} {a.seed}"))
         if a.only and path.stem not in a.only.split(","):
@@ -147,9 +147,9 @@ def main():
             raise SystemExit(f"{a.clip}: {len(pictures)} pictures, {path.stem} needs {scenario['frames']}")
         if a.float32_memories:
             scenario["options"]["float32_memories"] = True
-        wrong += judge(a, path.stem, scenario, a.checkpoints / f"{scenario['model']}.pt")
-    print(f"fresh: {wrong} keys missed by ours alone and wrong in float64 too")
-    sys.exit(wrong > 0)
+        off += judge(a, path.stem, scenario, a.checkpoints / f"{scenario['model']}.pt")
+    print(f"fresh: {off} keys missed by ours alone, against float64 too")
+    sys.exit(off > 0)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ const LEAST_STEPS: usize = 3;
 pub struct History {
     done: VecDeque<Step>,
     undone: Vec<Step>,
+    /// What the undone steps are about, once a run has asked: its frames ask one by one. Made anew when the steps change.
+    undone_places: Option<Places>,
     /// The run that has brought nothing yet, and how many steps its own will lie on.
     awaited: Option<(Generation, usize)>,
     budget_bytes: usize,
@@ -65,6 +67,7 @@ impl History {
         History {
             done: VecDeque::new(),
             undone: Vec::new(),
+            undone_places: None,
             awaited: None,
             budget_bytes,
             done_bytes: 0,
@@ -112,7 +115,8 @@ impl History {
 
     /// Frames of a run join its step, or start it. What was undone on one of them is gone.
     pub fn follow_run(&mut self, run: Generation, name: &str, changes: Vec<Change>) {
-        if self.undone.iter().any(|step| changes.iter().any(|change| touches(&step.edit, change))) {
+        let undone = self.undone_places.get_or_insert_with(|| Places::of(&self.undone));
+        if changes.iter().any(|change| undone.touches(change)) {
             self.clear_undone();
         }
         let own = self.done.iter().rposition(|step| step.joins == Joins::Run(run));
@@ -159,6 +163,7 @@ impl History {
             edits.push(step.edit.clone());
             let was_follow_up = step.is_follow_up;
             self.undone.push(Step { joins: Joins::Nothing, ..step });
+            self.undone_places = None;
             if !was_follow_up {
                 break;
             }
@@ -176,6 +181,7 @@ impl History {
         while let Some(step) = self.undone.pop() {
             edits.push(step.edit.clone());
             self.keep(step);
+            self.undone_places = None;
             if !self.undone.last().is_some_and(|next| next.is_follow_up) {
                 break;
             }
@@ -230,6 +236,7 @@ impl History {
         if !self.undone.is_empty() {
             self.dropped_marks += self.undone.iter().map(mark_changes).sum::<usize>();
             self.undone.clear();
+            self.undone_places = None;
             self.journal.push(HistoryChange::ClearUndone);
         }
     }
@@ -263,6 +270,33 @@ fn place_of(change: &Change) -> Option<(ObjectId, FrameIdx)> {
     match change {
         Change::Prompt { object, frame, .. } | Change::Mark { object, frame, .. } => Some((*object, *frame)),
         Change::Object { .. } | Change::InOut { .. } | Change::Classes { .. } => None,
+    }
+}
+
+/// What steps are about, for a question that is asked often: as [`touches`] of each of them answers it.
+#[derive(Debug)]
+struct Places {
+    on_frames: HashSet<(ObjectId, FrameIdx)>,
+    /// Objects that were made or removed: they are about every frame.
+    objects: HashSet<ObjectId>,
+}
+
+impl Places {
+    fn of(steps: &[Step]) -> Places {
+        let mut places = Places { on_frames: HashSet::new(), objects: HashSet::new() };
+        for change in steps.iter().flat_map(|step| &step.edit.changes) {
+            match change {
+                Change::Object { id, before, after } if before.is_none() || after.is_none() => {
+                    places.objects.insert(*id);
+                }
+                _ => places.on_frames.extend(place_of(change)),
+            }
+        }
+        places
+    }
+
+    fn touches(&self, change: &Change) -> bool {
+        place_of(change).is_some_and(|place| self.on_frames.contains(&place) || self.objects.contains(&place.0))
     }
 }
 
@@ -365,6 +399,31 @@ mod tests {
         assert_eq!(history.redo_name(), None, "made again it would not find what it left");
         history.take_undo();
         assert!(history.is_newest_run(run));
+    }
+
+    #[test]
+    fn an_undone_object_cannot_come_back_once_a_run_brings_it() {
+        let run = Generation(1);
+        let mut history = History::default();
+        let facts = crate::label::ObjectFacts {
+            name: String::new(),
+            class: None,
+            colour: [0; 3],
+            is_hidden: false,
+            is_locked: false,
+            revision: 0,
+        };
+        let made = Change::Object { id: ObjectId(2), before: None, after: Some(facts) };
+        history.push(Edit { name: "object".to_owned(), changes: vec![made] }, Joins::Nothing);
+        history.push(edit("later", 1), Joins::Nothing);
+        history.await_run(run);
+        history.take_undo();
+        history.follow_run(run, "track", vec![mark(2, 5, None, 1)]);
+        assert_eq!(history.redo_name(), Some("later"), "nothing on that frame is undone yet");
+        history.take_undo();
+        history.take_undo();
+        history.follow_run(run, "track", vec![mark(2, 6, None, 2)]);
+        assert_eq!(history.redo_name(), None, "the object itself is undone by now");
     }
 
     /// Random acts, answers and frames, in a world of masks: every step taken back or made again finds what it left.

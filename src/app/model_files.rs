@@ -19,7 +19,7 @@ use crate::sam2::checkpoint::{Checkpoint, CheckpointSource};
 use super::action::Action;
 use super::measuring::Measuring;
 use super::notices::{Notices, Severity};
-use super::state::{ActionQueue, Waker};
+use super::state::{ActionQueue, Model, Waker};
 
 /// The models the window knows.
 #[derive(Resource, Default)]
@@ -135,7 +135,7 @@ impl ModelFiles {
         // A build that can use a GPU need not run where there is one: what opening it gives counts.
         let device = open_device(DeviceChoice::Auto).ok()?;
         let id = self.sensible_on(&device.words(), !device.device.is_cpu());
-        choice_of(id.as_deref().unwrap_or(STARTER_NAME), self.folder.as_ref()).ok()
+        choice_of(id.as_deref().unwrap_or(STARTER_NAME), self.folder.as_ref(), DeviceChoice::Auto).ok()
     }
 
     /// The registry's name of the published model that [`ModelFiles::sensible`] chooses on a device.
@@ -181,9 +181,9 @@ fn shipped_hash(id: &str) -> Option<String> {
     HASH.get_or_init(take).clone()
 }
 
-fn choice_of(id: &str, folder: Option<&ModelsFolder>) -> Result<ModelChoice, ModelsError> {
+fn choice_of(id: &str, folder: Option<&ModelsFolder>, device: DeviceChoice) -> Result<ModelChoice, ModelsError> {
     let source = ModelSource::Checkpoint(find(Path::new(id), folder)?);
-    Ok(ModelChoice { source, device: DeviceChoice::Auto, resolution: None })
+    Ok(ModelChoice { source, device, resolution: None })
 }
 
 /// Acts on what the labeller wants with model files.
@@ -199,7 +199,8 @@ pub(super) fn perform(world: &mut World, action: &Action) {
         },
         Action::RemoveModel(id) => remove(world, id),
         Action::UseModel(id) => {
-            let choice = choice_of(id, world.resource::<ModelFiles>().folder.as_ref());
+            let device = world.resource::<Model>().device();
+            let choice = choice_of(id, world.resource::<ModelFiles>().folder.as_ref(), device);
             match choice {
                 Ok(choice) => world.resource_mut::<ActionQueue>().send(Action::LoadModel(choice)),
                 Err(error) => say(world, Severity::Error, error.to_string(), Vec::new()),
@@ -214,7 +215,7 @@ pub(super) fn perform(world: &mut World, action: &Action) {
 fn offer(world: &mut World, path: &Path) {
     let choice = ModelChoice {
         source: ModelSource::Checkpoint(path.to_owned().into()),
-        device: DeviceChoice::Auto,
+        device: world.resource::<Model>().device(),
         resolution: None,
     };
     let text = format!(

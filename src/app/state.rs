@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 
-use crate::engine::{EngineThread, Generation, ModelChoice, ModelInfo};
+use crate::engine::{DeviceChoice, EngineThread, Generation, ModelChoice, ModelInfo};
 use crate::label::{FrameIdx, ObjectId, Point, PointLabel};
 use crate::store::{LabelStore, MemoryStore};
 use crate::video::{self, Clip, Frame, IndexProgress, RgbImage, VideoThread};
@@ -241,6 +241,13 @@ pub struct Model {
     pub choice: Option<ModelChoice>,
     /// How it stands.
     pub status: ModelStatus,
+}
+
+impl Model {
+    /// The device that was chosen, which another model goes on with.
+    pub fn device(&self) -> DeviceChoice {
+        self.choice.as_ref().map_or(DeviceChoice::Auto, |choice| choice.device)
+    }
 }
 
 /// A tracking run.

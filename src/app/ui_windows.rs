@@ -24,7 +24,7 @@ use super::settings::Settings;
 use super::state::{Model, ModelStatus, OpenClip, Selection, Windows};
 use super::theme;
 use super::ui::UiState;
-use crate::engine::{DeviceChoice, ModelChoice, ModelSource};
+use crate::engine::{ModelChoice, ModelSource};
 use crate::folders;
 use crate::models::{Origin, Registry};
 use crate::store::PROJECT_EXTENSION;
@@ -289,7 +289,7 @@ pub(super) fn show_dialog(ctx: &egui::Context, world: &mut World, state: &mut Ui
             FileQuestion::OpenClip | FileQuestion::OpenFolder => Action::Open(path),
             FileQuestion::OpenModel => Action::LoadModel(ModelChoice {
                 source: ModelSource::Checkpoint(path.into()),
-                device: DeviceChoice::Auto,
+                device: world.resource::<Model>().device(),
                 resolution: None,
             }),
             FileQuestion::ImportClasses => Action::ImportClasses(path),

@@ -126,7 +126,13 @@ impl Manifest {
             return say("--damaged", &word(&old.damaged), &word(&now.damaged));
         }
         if old.device != now.device {
-            return say("--device", &old.device, &now.device);
+            // One begun before bf16 was used by itself, or on a processor without it.
+            let way = if old.device == "CPU" && now.device == "CPU (bf16)" {
+                "; --device cpu:f32 goes on with it"
+            } else {
+                ""
+            };
+            return say("--device", &old.device, &format!("{}{way}", now.device));
         }
         if old.pad != now.pad {
             return say("--pad", &old.pad, &now.pad);

@@ -27,11 +27,6 @@ impl DeviceChoice {
             _ => Err("write auto, cpu, cpu:f32, cpu:bf16, cuda:0 or metal:0".to_owned()),
         }
     }
-
-    /// Whether it is the processor whatever else there is.
-    pub fn is_processor(self) -> bool {
-        matches!(self, DeviceChoice::Cpu | DeviceChoice::CpuF32 | DeviceChoice::CpuBf16)
-    }
 }
 
 /// As [`DeviceChoice::parse`] reads it.

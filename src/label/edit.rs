@@ -62,15 +62,23 @@ pub enum Change {
 /// The prompts that have no answer: no mask came after the newest prompt of an object on a frame, or the mask that did
 /// is not the one that is there now, which `mask` tells. Only of prompts that `edits`, the oldest first, tell of.
 pub fn open_prompts<'a>(
-    edits: impl DoubleEndedIterator<Item = &'a Edit>,
+    edits: impl DoubleEndedIterator<Item = &'a Edit> + Clone,
     mask: impl Fn(ObjectId, FrameIdx) -> Option<MaskId>,
 ) -> HashSet<(ObjectId, FrameIdx)> {
+    // A run's step has a mask on every frame, and nearly all of them are not asked about.
+    let said = edits.clone().flat_map(|edit| &edit.changes).filter_map(|change| match change {
+        Change::Prompt { object, frame, .. } => Some((*object, *frame)),
+        _ => None,
+    });
+    let said: HashSet<(ObjectId, FrameIdx)> = said.collect();
     // The newest mask of each place, and whether one came since its newest prompt.
     let mut answers: HashMap<(ObjectId, FrameIdx), (Option<MaskId>, bool)> = HashMap::new();
     let (mut seen, mut open) = (HashSet::new(), HashSet::new());
     for change in edits.rev().flat_map(|edit| edit.changes.iter().rev()) {
         match change {
-            Change::Mark { object, frame, before, after } if !seen.contains(&(*object, *frame)) => {
+            Change::Mark { object, frame, before, after }
+                if said.contains(&(*object, *frame)) && !seen.contains(&(*object, *frame)) =>
+            {
                 let (before, after) = (before.map(|mark| mark.mask), after.map(|mark| mark.mask));
                 answers.entry((*object, *frame)).or_insert((after, false)).1 |= before != after;
             }

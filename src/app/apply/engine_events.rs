@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use bevy::prelude::*;
 
-use crate::engine::{EngineEvent, Generation, LedBy, ObjectResult, TrackEnd};
+use crate::engine::{DeviceChoice, EngineEvent, Generation, LedBy, ObjectResult, TrackEnd};
 use crate::label::{Change, Edit, FrameIdx, FrameMark, ObjectId, Provenance, counted};
 
 use super::super::action::{Action, TrackScope, TrackSpan};
 use super::super::history::History;
-use super::super::labels;
+use super::super::labels::{self, InOut};
 use super::super::notices::{Notices, Severity};
 use super::super::state::{Answers, Candidates, CurrentRun, Model, ModelStatus, Pace, Preview, StoreLink, Tracking};
 use super::{clips, make, tell, tracking};
@@ -93,8 +93,9 @@ fn model_failed(world: &mut World, error: &str) {
     world.resource_mut::<Model>().status = ModelStatus::Failed(error.to_owned());
     let mut ways_out = vec![("Try again".to_owned(), Action::RetryModel)];
     let choice = world.resource::<Model>().choice.clone();
-    if let Some(choice) = choice.filter(|choice| !choice.device.is_processor()) {
-        let on_cpu = crate::engine::ModelChoice { device: crate::engine::DeviceChoice::Cpu, ..choice };
+    // Its 16-bit floating point is not in every processor.
+    if let Some(choice) = choice.filter(|choice| !matches!(choice.device, DeviceChoice::Cpu | DeviceChoice::CpuF32)) {
+        let on_cpu = crate::engine::ModelChoice { device: DeviceChoice::Cpu, ..choice };
         ways_out.push(("Use the processor".to_owned(), Action::LoadModel(on_cpu)));
     }
     ways_out.push(("Choose a model…".to_owned(), Action::Ask(super::super::action::FileQuestion::OpenModel)));
@@ -272,12 +273,15 @@ fn finished(world: &mut World, generation: Generation, end: TrackEnd) {
     }
 }
 
-/// What a run's end says of the masks that are stale because prompts changed while it went on; empty without any.
+/// What a run's end says of the masks that are stale because prompts changed while it went on; empty without any. Its
+/// button tracks those between the in and out points, of objects that are not locked, so no others are counted.
 fn stale_of(world: &World, run: &Tracking) -> String {
     let objects: BTreeSet<ObjectId> = run.reworded.iter().map(|(object, _)| *object).collect();
+    let (first, last) = world.resource::<InOut>().0.unwrap_or((FrameIdx(0), FrameIdx(u32::MAX)));
     let of_object = |id: &ObjectId| {
-        let (facts, marks) = (labels::facts(world, *id)?, labels::marks(world, *id)?);
-        Some(marks.frames.values().filter(|mark| mark.is_stale(facts.revision)).count())
+        let facts = labels::facts(world, *id).filter(|facts| !facts.is_locked)?;
+        let marks = labels::marks(world, *id)?.frames.iter().filter(|(frame, _)| (first..=last).contains(frame));
+        Some(marks.filter(|(_, mark)| mark.is_stale(facts.revision)).count())
     };
     match objects.iter().filter_map(of_object).sum() {
         0 => String::new(),

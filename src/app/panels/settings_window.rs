@@ -234,7 +234,10 @@ fn choice_ui(ui: &mut Ui, choice: &ModelChoice, actions: &mut Vec<Action>) {
                 devices.push((DeviceChoice::Metal(0), "Metal"));
             }
             for (device, name) in devices {
-                if ui.selectable_label(choice.device == device, name).clicked() && choice.device != device {
+                // Where bf16 was asked for by name, "processor" is the same.
+                let is_chosen =
+                    choice.device == device || (choice.device, device) == (DeviceChoice::CpuBf16, DeviceChoice::Cpu);
+                if ui.selectable_label(is_chosen, name).clicked() && choice.device != device {
                     actions.push(Action::LoadModel(ModelChoice { device, ..choice.clone() }));
                 }
             }
