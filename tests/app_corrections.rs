@@ -128,14 +128,20 @@ fn tracking_asked_for_again_after_a_correction_goes_on_with_it() {
     }
 }
 
-#[test]
-fn a_run_says_what_a_correction_left_stale() {
+/// A run over the long clip that is on its way, and a click that it does not know.
+fn corrected_during_a_run() -> (DiscClip, Lab) {
     let clip = long_disc();
     let mut lab = Lab::with_clip(clip.path());
     lab.act(click(clip.click(0)));
     lab.wait_for_answers();
     begin_run(&mut lab);
     lab.act(click(Point { x: clip.click(0).x + 3.0, ..clip.click(0) }));
+    (clip, lab)
+}
+
+#[test]
+fn a_run_says_what_a_correction_left_stale() {
+    let (_clip, mut lab) = corrected_during_a_run();
     lab.wait_for_run();
     let said = lab.said().last().cloned().expect("a notice");
     assert_eq!(said, "Tracked: 159 new masks. 159 masks are stale by your corrections.");
@@ -148,12 +154,7 @@ fn a_run_says_what_a_correction_left_stale() {
 
 #[test]
 fn a_run_speaks_of_those_stale_masks_only_that_its_button_tracks() {
-    let clip = long_disc();
-    let mut lab = Lab::with_clip(clip.path());
-    lab.act(click(clip.click(0)));
-    lab.wait_for_answers();
-    begin_run(&mut lab);
-    lab.act(click(Point { x: clip.click(0).x + 3.0, ..clip.click(0) }));
+    let (_clip, mut lab) = corrected_during_a_run();
     lab.act(Action::SetInOut(FrameIdx(0), FrameIdx(9)));
     lab.wait_for_run();
     assert_eq!(

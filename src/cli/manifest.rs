@@ -127,11 +127,8 @@ impl Manifest {
         }
         if old.device != now.device {
             // One begun before bf16 was used by itself, or on a processor without it.
-            let way = if old.device == "CPU" && now.device == "CPU (bf16)" {
-                "; --device cpu:f32 goes on with it"
-            } else {
-                ""
-            };
+            let is_now_rounded = old.device == "CPU" && now.device == "CPU (bf16)";
+            let way = if is_now_rounded { "; --device cpu:f32 goes on with it" } else { "" };
             return say("--device", &old.device, &format!("{}{way}", now.device));
         }
         if old.pad != now.pad {

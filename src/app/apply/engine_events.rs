@@ -93,7 +93,7 @@ fn model_failed(world: &mut World, error: &str) {
     world.resource_mut::<Model>().status = ModelStatus::Failed(error.to_owned());
     let mut ways_out = vec![("Try again".to_owned(), Action::RetryModel)];
     let choice = world.resource::<Model>().choice.clone();
-    // Its 16-bit floating point is not in every processor.
+    // These two work on every processor; `CpuBf16` needs instructions that not all have.
     if let Some(choice) = choice.filter(|choice| !matches!(choice.device, DeviceChoice::Cpu | DeviceChoice::CpuF32)) {
         let on_cpu = crate::engine::ModelChoice { device: DeviceChoice::Cpu, ..choice };
         ways_out.push(("Use the processor".to_owned(), Action::LoadModel(on_cpu)));
